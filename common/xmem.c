@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/xmem.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *or_abort(void *p)
+{
+	if (!p)
+		abort();
+	return p;
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+	return or_abort(calloc(n ? n : 1, size ? size : 1));
+}
+
+void *xrealloc(void *p, size_t size)
+{
+	return or_abort(realloc(p, size ? size : 1));
+}
+
+char *xstrdup(const char *s)
+{
+	return or_abort(strdup(s));
+}
+
+char *xstrndup(const char *s, size_t n)
+{
+	return or_abort(strndup(s, n));
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	char *s = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	int n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		abort();
+	return or_abort(s);
+}
+
+int str_copy(char *dst, size_t size, const char *s)
+{
+	size_t n = strlen(s);
+	int rc = 0;
+
+	assert(size > 0);
+	if (n >= size) {
+		n = size - 1;
+		rc = -1;
+	}
+	memcpy(dst, s, n);
+	dst[n] = '\0';
+	return rc;
+}
