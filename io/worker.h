@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocking work off the loop's thread, in lanes: jobs of one lane (an instance's uuid, "vg", ...) run in order and one
+ * at a time; lanes run side by side up to the pool's size. A job past its deadline is reported as -ERR_TIMEOUT
+ * once and written off: its thread is replaced, its late result is dropped and counted.
+ */
+#ifndef IO_WORKER_H
+#define IO_WORKER_H
+
+#include <stdint.h>
+
+#include "common/err.h"
+#include "io/loop.h"
+
+struct workers;
+
+struct worker_job {
+	/* On a worker thread. Returns 0 or -ERR_x and fills err. Touches nothing but arg. */
+	int (*work)(void *arg, struct err *err);
+	/* On the loop's thread, exactly once. After -ERR_TIMEOUT arg must stay alive: it still belongs to the stuck thread. */
+	void (*done)(void *arg, int rc, const struct err *err);
+	void *arg;
+	int64_t deadline_ms; /* from now, 0 = none */
+};
+
+struct workers *workers_new(struct loop *l, int n_threads);
+void workers_free(struct workers *w); /* waits for running jobs; queued ones get done(-ERR_CANCELED) */
+DEFINE_CLEANUP(struct workers *, workers_free);
+void workers_submit(struct workers *w, const char *lane, const struct worker_job *job);
+int workers_stuck(const struct workers *w); /* jobs written off and not come back */
+
+#endif
