@@ -85,6 +85,7 @@ extern const char *const step_dir_names[]; /* do, undo */
 	F(T, INT, index, 0, STEPS_MAX, FIELD_REQUIRED, NULL, "", "step")                                                 \
 	F(T, ENUM, dir, step_dir_names, FIELD_REQUIRED, NULL, "", "do or undo")                                          \
 	F(T, STR, kind, 39, FIELD_REQUIRED, NULL, "", "step kind")                                                       \
+	F(T, INT, attempt, 0, 1000000, 0, "0", "", "a failed step is tried again with a higher one; equal: answered from the record") \
 	F(T, BOOL, cancel, 0, "no", "", "stop this do if it still runs (its result follows as usual)")                   \
 	F(T, JSON, args, 0, "", "by the kind's rows")
 SCHEMA_DECLARE(msg_step, MSG_STEP_ROWS)

@@ -46,6 +46,8 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(30, node, remove,              JOB,   CLUSTER,  ADMIN, ASK,  op_node_name,        "take a node out of the cluster") \
 	OP(31, node, fence,               JOB,   NODE,     ADMIN, ASK,  op_node_fence,       "record that a node is off, as evidence for failovers") \
 	OP(32, node, admit,               JOB,   CLUSTER,  ADMIN, SAFE, op_node_admit,       "record a node that redeemed a token (internal)") \
+	OP(33, node, promote,             JOB,   CLUSTER,  ADMIN, SAFE, op_node_promote,     "make master candidates voters, two at a time (internal)") \
+	OP(34, cluster, arbitrate,        JOB,   CLUSTER,  ADMIN, SAFE, op_cluster_arbitrate, "turn disk arbitration on or off everywhere (internal)") \
 	OP(40, instance, add,             JOB,   INSTANCE, ADMIN, SAFE, op_instance_add,     "create an instance") \
 	OP(41, instance, list,            QUERY, NONE,     READ,  SAFE, op_list,             "list the instances") \
 	OP(42, instance, info,            QUERY, NONE,     READ,  SAFE, op_instance_info,    "show an instance") \
@@ -61,6 +63,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(52, instance, activate_disks,  JOB,   INSTANCE, ADMIN, SAFE, op_instance_name,    "bring an instance's disks up") \
 	OP(53, instance, deactivate_disks, JOB,  INSTANCE, ADMIN, SAFE, op_instance_name,    "take an instance's disks down") \
 	OP(54, instance, console_info,    QUERY, NONE,     ADMIN, SAFE, op_instance_name,    "where a guest's console is (internal)") \
+	OP(55, instance, converge,        JOB,   INSTANCE, ADMIN, SAFE, op_instance_name,    "bring an instance to what is wanted of it (internal: the reconciler)") \
 	OP(60, job, list,                 QUERY, NONE,     READ,  SAFE, op_job_list,         "list the jobs") \
 	OP(61, job, info,                 QUERY, NONE,     READ,  SAFE, op_job_id,           "show a job, its plan and its steps") \
 	OP(62, job, watch,                CLIENT, NONE,    READ,  SAFE, op_job_id,           "follow a job's progress until it ends") \
@@ -176,6 +179,11 @@ SCHEMA_DECLARE(op_node_join, OP_NODE_JOIN_ROWS)
 	F(T, INT, wall_ms, 0, INT64_MAX, 0, NULL, "", "its clock")                                                       \
 	F(T, INT, cert_expires_s, 0, INT64_MAX, 0, "0", "", "end of its certificate")
 SCHEMA_DECLARE(op_node_admit, OP_NODE_ADMIT_ROWS)
+
+#define OP_NODE_PROMOTE_ROWS(F, T) F(T, STRS, names, VOTERS_MAX, 0, "@", "nodes")
+SCHEMA_DECLARE(op_node_promote, OP_NODE_PROMOTE_ROWS)
+#define OP_CLUSTER_ARBITRATE_ROWS(F, T) F(T, BOOL, on, FIELD_REQUIRED, NULL, "", "on or off")
+SCHEMA_DECLARE(op_cluster_arbitrate, OP_CLUSTER_ARBITRATE_ROWS)
 
 #define OP_NODE_MODIFY_ROWS(F, T)                                                                                        \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "node")                                                     \

@@ -51,13 +51,13 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(guest_hold,      NODE,   UNDO,    NORMAL, 0, step_guest_ref, "check that the guest runs at the source")      \
 	STEP(guest_expect,    NODE,   UNDO,    NORMAL, 0, step_guest,    "prepare the target for the guest")              \
 	STEP(guest_migrate,   NODE,   UNDO,    LONG,   0, step_migrate,  "migrate the guest's memory")                    \
+	STEP(guest_arrived,   NODE,   NONE,    FAST,   0, step_guest_ref, "check that the guest has arrived whole")        \
 	STEP(guest_resume,    NODE,   FORWARD, NORMAL, 5, step_guest_ref, "let the guest run at the target")              \
 	/* ownership, config: in the journal's transaction */                                                             \
 	STEP(instance_insert, MASTER, UNDO,    FAST,   0, instance,      "record the instance")                           \
 	STEP(instance_delete, MASTER, FORWARD, FAST,   0, step_ref,      "forget the instance")                           \
 	STEP(instance_admin,  MASTER, UNDO,    FAST,   0, step_admin,    "record the wanted state")                       \
 	STEP(instance_params, MASTER, UNDO,    FAST,   0, step_params,   "record the parameters")                         \
-	STEP(own_insync,      MASTER, NONE,    FAST,   0, step_own,      "record that both replicas are current")         \
 	STEP(own_migrate,     MASTER, UNDO,    FAST,   0, step_own,      "record the migration")                          \
 	STEP(own_pivot,       MASTER, FORWARD, FAST,   0, step_own,      "hand the guest over to the target")             \
 	STEP(own_settle,      MASTER, FORWARD, FAST,   0, step_own,      "record the end of the migration")               \

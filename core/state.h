@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the master knows: the configuration as committed (or about to be: see core/outbox.h), what the nodes reported last,
+ * and what running jobs have reserved. Planners and queries read it; only core/ changes it.
+ */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include <stdint.h>
+
+#include "schema/objects.h"
+
+struct reservation { /* what a planned instance will use; held by its job until it ends */
+	int64_t job;
+	char node[UUID_LEN + 1];
+	char vg[NAME_LEN + 1];
+	int64_t memory_mib, disk_mib;
+};
+
+struct snode { /* a node: object, and what is seen of it */
+	struct node n;
+	struct observed seen;   /* last report; seen_ms = 0: none yet */
+	int64_t seen_ms;        /* boot-time clock of the master */
+	bool connected;         /* at least one link */
+	int links;              /* bit 0 primary, bit 1 replication */
+	int64_t beat_ms;        /* when the last beat was answered; 0 = never */
+	int64_t silent_since_ms; /* when the last link went; 0 = connected */
+	char boot_id[UUID_LEN + 1];
+	char version[32];
+	int64_t clock_skew_ms;
+};
+
+struct sinstance {
+	struct instance i;
+	int64_t grow_wait_ms;   /* reconciler's back-off */
+	int restarts;
+	int64_t next_try_ms;
+	int64_t busy_job;       /* job that holds its lock, 0 = none */
+	int permille;           /* progress of the running job's step, for lists */
+};
+
+struct state {
+	struct cluster cluster;
+	struct secret secret;
+	struct snode **nodes;         /* sorted by name */
+	int n_nodes;
+	struct sinstance **instances; /* sorted by name */
+	int n_instances;
+	struct token *tokens;
+	int n_tokens;
+	struct reservation *reservations;
+	int n_reservations;
+	char self[UUID_LEN + 1];      /* the master's node */
+	int64_t epoch;
+	int64_t now_ms;               /* CLOCK_BOOTTIME, from the newest event */
+	int64_t wall_ms;              /* for display and records */
+	int n_voters;                 /* etcd voters, from node objects */
+};
+
+void state_init(struct state *st);
+void state_done(struct state *st);
+
+struct snode *state_node(const struct state *st, const char *uuid);          /* NULL = none */
+struct snode *state_node_named(const struct state *st, const char *name);
+struct sinstance *state_instance(const struct state *st, const char *uuid);
+struct sinstance *state_instance_named(const struct state *st, const char *name);
+/* Takes a copy; inserts or replaces by uuid. */
+struct snode *state_put_node(struct state *st, const struct node *n);
+struct sinstance *state_put_instance(struct state *st, const struct instance *i);
+void state_delete_node(struct state *st, const char *uuid);
+void state_delete_instance(struct state *st, const char *uuid);
+const char *state_node_name(const struct state *st, const char *uuid); /* "?" when unknown */
+
+/* Look-ups that name what is missing: "instance 'web1' does not exist" with the nearest name in the hint. */
+int state_need_instance(const struct state *st, const char *name, struct sinstance **ret, struct err *err) WARN_UNUSED;
+int state_need_node(const struct state *st, const char *name, struct snode **ret, struct err *err) WARN_UNUSED;
+/* Connected, not offline, hypervisor answering; else what is wrong with it. */
+int state_need_usable(const struct state *st, const struct snode *n, struct err *err) WARN_UNUSED;
+
+/* The instance's parameters filled from the cluster's and the built-in defaults. Copies: caller does schema_done(). */
+void state_fill_be(const struct state *st, const struct instance *i, struct beparams *ret);
+void state_fill_hv(const struct state *st, const struct instance *i, struct hvparams *ret);
+
+/* What a node reported of an instance; NULL = nothing. */
+const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid);
+const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instance_uuid);
+/* Free after what is reserved and what instances that should run here but do not yet will use. */
+int64_t state_free_memory_mib(const struct state *st, const struct snode *n);
+int64_t state_free_disk_mib(const struct state *st, const struct snode *n, const char *vg);
+void state_reserve(struct state *st, int64_t job, const char *node, const char *vg, int64_t memory_mib, int64_t disk_mib);
+void state_release(struct state *st, int64_t job);
+
+/* The lowest minor free on all of the nodes, a free port cluster-wide; -1 = none left. Those of running adds count as used
+ * because their instance is inserted by the plan's first step. */
+int state_free_minor(const struct state *st, char *const *nodes, int n_nodes, const struct instance *with);
+int state_free_port(const struct state *st);
+/* The mirror of an instance: the other one of its nodes; "" = none. */
+const char *state_other_node(const struct instance *i, const char *uuid);
+
+#endif
