@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/own.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+
+static bool same(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+bool own_current(const struct ownership *o, const char *node)
+{
+	return strs_has(o->current, o->n_current, node);
+}
+
+const char *own_runner(const struct ownership *o)
+{
+	return o->run == RUN_TARGET ? o->target : o->owner;
+}
+
+/* Every change of current goes through here: no change without a new generation (H1). */
+static void changed(struct ownership *o, int64_t wall_ms)
+{
+	o->gen++;
+	o->since_ms = wall_ms;
+}
+
+static void set_current(struct ownership *o, const char *node)
+{
+	char *keep = xstrdup(node); /* node may point into the list */
+
+	strs_clear(&o->current, &o->n_current);
+	strs_add(&o->current, &o->n_current, keep);
+	free(keep);
+}
+
+static void end_migration(struct ownership *o)
+{
+	if (o->run == RUN_TARGET)
+		(void)str_copy(o->owner, sizeof(o->owner), o->target);
+	o->target[0] = '\0';
+	o->run = RUN_OWNER;
+}
+
+void own_init(struct ownership *o, const char *owner, bool arbitrated, int64_t wall_ms)
+{
+	schema_done(&ownership_schema, o);
+	(void)str_copy(o->owner, sizeof(o->owner), owner);
+	o->arbitrated = arbitrated;
+	set_current(o, owner);
+	changed(o, wall_ms);
+}
+
+enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask *m, int64_t wall_ms)
+{
+	if (!same(own_runner(o), node)) {
+		/* "no" makes the asker kill its guest: only when the log shows another owner for good, not the other half of a
+		 * migration that may still be undone (H14, H15). */
+		bool in_migration = o->target[0] && (same(o->target, node) || same(o->owner, node));
+
+		return in_migration ? VERDICT_NOT_NOW : VERDICT_NO;
+	}
+	if (m->gen != o->gen)
+		return VERDICT_STALE;
+	if (!own_current(o, node) || !m->uptodate || !o->arbitrated)
+		return VERDICT_NOT_NOW;
+	set_current(o, node);
+	end_migration(o);
+	changed(o, wall_ms);
+	return VERDICT_YES;
+}
+
+bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask *m, bool other_uptodate, int64_t wall_ms)
+{
+	if (m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
+		return false;
+	strs_remove(&o->current, &o->n_current, node);
+	changed(o, wall_ms);
+	return true;
+}
+
+bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms)
+{
+	if (gen != o->gen || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
+		return false;
+	/* Only the side that runs reports; a Secondary's word counts when nobody is Primary, which the caller has checked. */
+	if (reporter_primary && !same(own_runner(o), reporter))
+		return false;
+	strs_add(&o->current, &o->n_current, peer);
+	changed(o, wall_ms);
+	return true;
+}
+
+bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, int64_t wall_ms)
+{
+	if (o->arbitrated || gen != o->gen || o->n_current < 2 || !own_current(o, reporter) || !same(own_runner(o), reporter))
+		return false;
+	set_current(o, reporter);
+	changed(o, wall_ms);
+	return true;
+}
+
+int own_migrate(struct ownership *o, const char *target, struct err *err)
+{
+	if (o->target[0])
+		return err_set(err, ERR_CONFLICT, "a migration is under way already"),
+		       err_hint(err, "wait for its job, or 'gnt instance migrate --cleanup'");
+	if (same(o->owner, target))
+		return err_set(err, ERR_WRONG_STATE, "the guest is there already");
+	if (!own_current(o, o->owner) || !own_current(o, target))
+		return err_set(err, ERR_DEGRADED, "the mirror does not hold every acknowledged write yet"),
+		       err_hint(err, "wait until 'gnt instance info' shows both nodes as current");
+	(void)str_copy(o->target, sizeof(o->target), target);
+	o->run = RUN_OWNER;
+	return 0;
+}
+
+void own_migrate_undo(struct ownership *o)
+{
+	if (o->run == RUN_OWNER)
+		o->target[0] = '\0';
+}
+
+int own_pivot(struct ownership *o, const char *target, int64_t wall_ms, struct err *err)
+{
+	if (same(o->target, target) && o->run == RUN_TARGET)
+		return 0;
+	if (!same(o->target, target))
+		return err_set(err, ERR_CONFLICT, "the migration was ended by a verdict: the replicas lost each other");
+	if (!own_current(o, o->owner) || !own_current(o, target))
+		return err_set(err, ERR_DEGRADED, "the replicas lost each other during the migration");
+	o->run = RUN_TARGET;
+	changed(o, wall_ms);
+	return 0;
+}
+
+int own_settle(struct ownership *o, const char *target, int64_t wall_ms, struct err *err)
+{
+	if (!o->target[0] && same(o->owner, target))
+		return 0; /* a verdict for the target has settled it already */
+	if (!same(o->target, target) || o->run != RUN_TARGET)
+		return err_set(err, ERR_CONFLICT, "the ownership record has changed since");
+	end_migration(o);
+	changed(o, wall_ms);
+	return 0;
+}
+
+int own_failover(struct ownership *o, const char *to, bool planned, bool force, enum evidence ev, const char *text,
+		 int64_t wall_ms, struct err *err)
+{
+	if (o->target[0])
+		return err_set(err, ERR_CONFLICT, "a migration is under way"),
+		       err_hint(err, "'gnt instance migrate --cleanup' ends it");
+	if (!planned && ev == EVIDENCE_NONE)
+		return err_set(err, ERR_NO_EVIDENCE, "nothing shows that the guest has ended on its node");
+	if (!own_current(o, to) && !force)
+		return err_set(err, ERR_STALE_REPLICA, "the mirror lacks acknowledged writes");
+	(void)str_copy(o->owner, sizeof(o->owner), to);
+	if (!planned || !own_current(o, to))
+		set_current(o, to);
+	o->evidence = (int)ev;
+	free(o->evidence_text);
+	o->evidence_text = text ? xstrdup(text) : NULL;
+	changed(o, wall_ms);
+	return 0;
+}
+
+int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct err *err)
+{
+	if (!own_current(o, node))
+		return 0;
+	if (o->n_current < 2 || same(own_runner(o), node))
+		return err_set(err, ERR_NOT_SAFE, "this is the only replica that holds every acknowledged write");
+	strs_remove(&o->current, &o->n_current, node);
+	changed(o, wall_ms);
+	return 0;
+}
+
+int own_replicas(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err)
+{
+	if (o->target[0])
+		return err_set(err, ERR_CONFLICT, "a migration is under way");
+	if (n_current < 1)
+		return err_set(err, ERR_NOT_SAFE, "no replica would be left that holds every acknowledged write");
+	for (int i = 0; i < n_current; i++)
+		if (!own_current(o, current[i]))
+			return err_set(err, ERR_STALE_REPLICA, "a replica of the new set is not current any more");
+	char **copy = NULL;
+	int n = 0;
+
+	for (int i = 0; i < n_current; i++)
+		strs_add(&copy, &n, current[i]);
+	strs_clear(&o->current, &o->n_current);
+	o->current = copy;
+	o->n_current = n;
+	changed(o, wall_ms);
+	return 0;
+}
+
+void own_arbitrate(struct ownership *o, bool on, int64_t wall_ms)
+{
+	o->arbitrated = on;
+	changed(o, wall_ms);
+}
+
+int own_authorise(const struct ownership *o, const char *node, enum authority what, struct err *err)
+{
+	bool half = o->target[0] && same(o->target, node); /* the target of a migration */
+
+	if (what == AUTH_TWO_PRIMARIES) {
+		if (o->target[0] && (half || same(o->owner, node)))
+			return 0;
+		return err_set(err, ERR_NOT_OWNER, "no migration of this instance is recorded");
+	}
+	if (what == AUTH_PROMOTE && half && own_current(o, node))
+		return 0;
+	if (!same(own_runner(o), node))
+		return err_set(err, ERR_NOT_OWNER, "another node may run this instance");
+	if (o->arbitrated && !own_current(o, node))
+		return err_set(err, ERR_STALE_REPLICA, "this node's replica is not current");
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one place that changes an ownership record. Each function is a move of the arbitration protocol
+ * (doc/design/003-ownership.adoc, rules H1..H21): it checks the record it is given, and changes it or says why not. The
+ * caller puts the changed instance into the same transaction as whatever the move is for.
+ */
+#ifndef CORE_OWN_H
+#define CORE_OWN_H
+
+#include "schema/msgs.h"
+
+/* A fresh record: current is {owner} alone; the mirror joins by own_grow (H18). */
+void own_init(struct ownership *o, const char *owner, bool arbitrated, int64_t wall_ms);
+
+/*
+ * "May I go on alone?" (H2-H4, H15): yes only when the asker knows the record's generation, is the side that may run,
+ * is in current, and its disk is UpToDate. A yes always changes the record: current := {asker}, gen + 1, and it ends a migration.
+ */
+enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask *m, int64_t wall_ms);
+
+/*
+ * "My disk is gone, take me out of current" (H6, H7, H16): only when another member of current is left that was seen
+ * UpToDate at this generation. True when the record changed.
+ */
+bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask *m, bool other_uptodate, int64_t wall_ms);
+
+/* Both sides in sync, by the word of `reporter`, which knew generation `gen` before it looked (H1). True when the record changed. */
+bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms);
+/* Not arbitrated: current is only observed, the mirror is out when it was seen not in sync while the guest ran. True when changed. */
+bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, int64_t wall_ms);
+
+int own_migrate(struct ownership *o, const char *target, struct err *err) WARN_UNUSED;
+void own_migrate_undo(struct ownership *o);
+/* The target runs from now on (H15): needs the migration's record as own_migrate left it and both in current. */
+int own_pivot(struct ownership *o, const char *target, int64_t wall_ms, struct err *err) WARN_UNUSED;
+/* The migration is over: owner := target. */
+int own_settle(struct ownership *o, const char *target, int64_t wall_ms, struct err *err) WARN_UNUSED;
+/*
+ * owner := to. planned: the old owner is down in an orderly way and both replicas stay current. Else current := {to}, which needs
+ * `to` in current, or force (--ignore-consistency).
+ */
+int own_failover(struct ownership *o, const char *to, bool planned, bool force, enum evidence ev, const char *text,
+		 int64_t wall_ms, struct err *err) WARN_UNUSED;
+/* A plan takes a replica out before it touches it (H8, H12): never the last one, never the owner's. */
+int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct err *err) WARN_UNUSED;
+/* A new set of replicas (H19). */
+int own_replicas(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err) WARN_UNUSED;
+/* Arbitration on or off (H20). On: from what is in current now. */
+void own_arbitrate(struct ownership *o, bool on, int64_t wall_ms);
+
+/* Pulled permission (H10). 0, or -ERR_NOT_OWNER / -ERR_STALE_REPLICA with the reason. */
+int own_authorise(const struct ownership *o, const char *node, enum authority what, struct err *err) WARN_UNUSED;
+/* The node that may execute the guest now. */
+const char *own_runner(const struct ownership *o);
+bool own_current(const struct ownership *o, const char *node);
+
+#endif
