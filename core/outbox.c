@@ -121,8 +121,28 @@ static void puts_add(struct core_put **puts, int *n, int *cap, char *key, char *
 	(*puts)[(*n)++] = (struct core_put){ key, value };
 }
 
+/* Everything below a deleted prefix goes with it: this event's own writes too, which could not stand beside it. */
+static void drop_below(struct outbox *o, const char *prefix)
+{
+	int kept = 0;
+
+	for (int i = 0; i < o->n_puts; i++) {
+		if (strncmp(o->puts[i].key, prefix, strlen(prefix)) == 0) {
+			free(o->puts[i].key);
+			free(o->puts[i].value);
+		} else {
+			o->puts[kept++] = o->puts[i];
+		}
+	}
+	o->n_puts = kept;
+}
+
 void outbox_put(struct outbox *o, const char *key, char *value)
 {
+	if (key[strlen(key) - 1] == '/') {
+		assert(!value);
+		drop_below(o, key);
+	}
 	puts_add(&o->puts, &o->n_puts, &o->cap_puts, xstrdup(key), value);
 	assert(o->n_puts <= BATCH_PUTS_MAX);
 }

@@ -133,7 +133,6 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, TEXT, cpu_xml, 16384, 0, NULL, "", "CPU model that all nodes can run (libvirt XML)")                        \
 	F(T, TEXT, ca_cert, 16384, 0, NULL, "", "certificate of the cluster's CA")                                       \
 	F(T, INT, created_ms, 0, INT64_MAX, 0, "0", "", "wall clock")                                                    \
-	F(T, INT, last_job, 0, INT64_MAX, 0, "0", "", "number of the newest job")                                        \
 	F(T, INT, schema_version, 1, 1000000, 0, "1", "", "version of these objects")
 SCHEMA_DECLARE(cluster, CLUSTER_ROWS)
 

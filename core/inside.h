@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of core/ share and nobody else sees. */
+#ifndef CORE_INSIDE_H
+#define CORE_INSIDE_H
+
+#include "common/list.h"
+#include "common/rng.h"
+#include "common/sm.h"
+#include "core/core.h"
+#include "core/outbox.h"
+#include "core/plan.h"
+#include "core/state.h"
+
+enum step_state { STEP_PENDING, STEP_STARTED, STEP_DONE, STEP_FAILED, STEP_SKIPPED, STEP_UNDOING, STEP_UNDONE };
+extern const char *const step_state_names[];
+
+struct waiter { /* a client that waits for news of a job */
+	struct list link;
+	uint64_t client;
+	char id[64];
+	int64_t seen;
+	int64_t deadline_ms;
+};
+
+struct cjob {
+	struct job j;
+	unsigned char step[STEPS_MAX]; /* enum step_state */
+	json_t *results[STEPS_MAX];
+	int cur;                 /* step in hand */
+	int attempt;             /* tries of it that failed */
+	bool waiting;            /* for its result */
+	bool cancel_sent;
+	int64_t retry_at_ms;     /* 0 = not waiting to retry */
+	int64_t step_since_ms;   /* when it was started, in this master's time */
+	int n_records;
+	char *news[STEP_LOG_MAX]; /* ring: line k at news[k % STEP_LOG_MAX] */
+	int64_t n_news;
+	int permille;
+	char progress[128];
+	struct list waiters;
+	bool trial;              /* sits in the queue without a plan yet */
+};
+
+struct core {
+	struct state st;
+	struct outbox *out;
+	struct rng rng;
+	struct cjob **jobs; /* by id, ascending; ended ones too */
+	int n_jobs;
+	int64_t last_job;
+	int64_t store_silent_since_ms; /* 0 = it answers */
+	int64_t settings_version;
+	struct event_line { int64_t wall_ms; char *text; } *events;
+	int n_events;
+	int64_t next_reconcile_ms;
+	bool ended;
+};
+
+/* ---- core.c ---- */
+void core_put_cluster(struct core *c);
+void core_put_node(struct core *c, const struct snode *n);
+void core_put_instance(struct core *c, const struct sinstance *i);
+void core_event(struct core *c, const char *fmt, ...) PRINTF(2, 3); /* remembered, and logged */
+void core_send(struct core *c, const char *node, const char *type, const struct schema *s, const void *msg);
+void core_reply_ok(struct core *c, uint64_t client, const char *id, json_t *result /* takes */);
+void core_reply_err(struct core *c, uint64_t client, const char *id, const struct err *err);
+/* Tells every node of the instance its generation. */
+void core_send_gens(struct core *c, const struct sinstance *i);
+void core_send_node_gens(struct core *c, const char *node);
+/* Tells a node (NULL = all) the cluster's settings. */
+void core_send_settings(struct core *c, const char *node);
+void core_fill_settings(const struct core *c, struct step_settings *ret);
+
+/* ---- job.c: the queue and the saga ---- */
+extern const struct sm job_sm;
+struct cjob *job_find(const struct core *c, int64_t id);
+bool job_ended(const struct cjob *j);
+/* Files a job: checks, plans on trial, queues, journals. *ret_id. */
+int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err) WARN_UNUSED;
+/* Is one already there that asks the same (the reconciler must not pile them up)? */
+bool job_pending(const struct core *c, enum op_index op, const char *arg_name);
+void job_schedule(struct core *c);          /* grants locks, starts what may run */
+void job_result(struct core *c, struct cjob *j, int index, enum step_dir dir, int rc, json_t *result, const struct err *err);
+void job_progress(struct core *c, struct cjob *j, int index, int permille, const char *text);
+void job_node_back(struct core *c, const char *node); /* it is connected: orders that it may have missed are sent again */
+void job_tick(struct core *c);
+int job_cancel(struct core *c, int64_t id, struct err *err) WARN_UNUSED;
+void job_wait(struct core *c, struct cjob *j, uint64_t client, const char *id, int64_t seen, int64_t wait_ms);
+void job_client_gone(struct core *c, uint64_t client);
+int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err) WARN_UNUSED;
+void job_resume(struct core *c); /* after loading */
+void job_free(struct cjob *j);
+json_t *job_news_json(const struct core *c, const struct cjob *j, int64_t seen);
+json_t *plan_json(const struct core *c, const struct plan *p, char *const *locks, int n_locks);
+
+/* ---- apply.c: MASTER steps ---- */
+int apply_step(struct core *c, enum step_kind kind, enum step_dir dir, const json_t *args, struct err *err) WARN_UNUSED;
+
+/* ---- query.c ---- */
+int query_run(struct core *c, enum op_index op, const void *args, json_t **ret, struct err *err) WARN_UNUSED;
+json_t *query_instance(const struct core *c, const struct sinstance *s);
+
+/* ---- verify.c ---- */
+json_t *verify_run(const struct core *c);
+
+/* ---- reconcile.c: wanted against seen ---- */
+void reconcile_observed(struct core *c, struct snode *n); /* a node has reported */
+void reconcile_tick(struct core *c);
+
+#endif

@@ -1,0 +1,984 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs: queue, locks, journal and the saga that walks a plan. The rules are in doc/design/002-core.adoc:
+ * journal, then send; before the pivot a failure undoes in reverse order, after it only forward.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "core/inside.h"
+#include "core/saga.h"
+
+const char *const step_state_names[] = { "pending", "started", "done", "failed", "skipped", "undoing", "undone", NULL };
+
+static const struct sm_state job_states[] = {
+	[JOB_QUEUED] = { "queued", SM_BIT(JOB_WAITING) | SM_BIT(JOB_RUNNING) | SM_BIT(JOB_ERROR) | SM_BIT(JOB_CANCELED), SM_INITIAL },
+	[JOB_WAITING] = { "waiting", SM_BIT(JOB_RUNNING) | SM_BIT(JOB_ERROR) | SM_BIT(JOB_CANCELED), 0 },
+	[JOB_RUNNING] = { "running", SM_BIT(JOB_SUCCESS) | SM_BIT(JOB_UNDOING) | SM_BIT(JOB_ERROR) | SM_BIT(JOB_STUCK), 0 },
+	[JOB_UNDOING] = { "undoing", SM_BIT(JOB_ERROR) | SM_BIT(JOB_CANCELED) | SM_BIT(JOB_STUCK), 0 },
+	[JOB_SUCCESS] = { "success", 0, SM_FINAL },
+	[JOB_ERROR] = { "error", 0, SM_FINAL },
+	[JOB_CANCELED] = { "canceled", 0, SM_FINAL },
+	[JOB_STUCK] = { "stuck", SM_BIT(JOB_RUNNING) | SM_BIT(JOB_UNDOING) | SM_BIT(JOB_ERROR), 0 },
+};
+const struct sm job_sm = { "job", job_states, (int)ARRAY_SIZE(job_states) };
+
+void job_free(struct cjob *j)
+{
+	schema_done(&job_schema, &j->j);
+	for (int i = 0; i < STEPS_MAX; i++)
+		json_decref(j->results[i]);
+	for (int i = 0; i < STEP_LOG_MAX; i++)
+		free(j->news[i]);
+	list_for_each_safe(l, &j->waiters) {
+		list_del(l);
+		free(list_entry(l, struct waiter, link));
+	}
+	free(j);
+}
+
+struct cjob *job_find(const struct core *c, int64_t id)
+{
+	int lo = 0, hi = c->n_jobs;
+
+	while (lo < hi) {
+		int mid = lo + (hi - lo) / 2;
+
+		if (c->jobs[mid]->j.id == id)
+			return c->jobs[mid];
+		if (c->jobs[mid]->j.id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+bool job_ended(const struct cjob *j)
+{
+	return (job_states[j->j.state].flags & SM_FINAL) != 0;
+}
+
+static struct cjob *job_append(struct core *c)
+{
+	struct cjob *j = xcalloc(1, sizeof(*j));
+
+	schema_init(&job_schema, &j->j);
+	list_init(&j->waiters);
+	if ((c->n_jobs & (c->n_jobs - 1)) == 0)
+		c->jobs = xrealloc(c->jobs, (size_t)(c->n_jobs ? 2 * c->n_jobs : 1) * sizeof(struct cjob *));
+	c->jobs[c->n_jobs++] = j;
+	return j;
+}
+
+/* ---- news ------------------------------------------------------------------------------------- */
+
+json_t *job_news_json(const struct core *c, const struct cjob *j, int64_t seen)
+{
+	json_t *lines = json_array();
+
+	(void)c;
+	if (j->n_news - seen > STEP_LOG_MAX)
+		seen = j->n_news - STEP_LOG_MAX;
+	for (int64_t k = seen < 0 ? 0 : seen; k < j->n_news; k++)
+		json_array_append_new(lines, json_string(j->news[k % STEP_LOG_MAX]));
+	json_t *o = json_pack("{s:I, s:s, s:s, s:b, s:o, s:I, s:i, s:i, s:i, s:s}", "id", (json_int_t)j->j.id, "op", j->j.op,
+			      "state", job_state_names[j->j.state], "ended", job_ended(j), "news", lines, "seen",
+			      (json_int_t)j->n_news, "step", j->cur, "steps", j->j.n_steps, "permille", j->permille,
+			      "progress", j->progress);
+	if (j->j.summary[0])
+		json_object_set_new(o, "summary", json_string(j->j.summary));
+	if (j->j.error[0]) {
+		json_object_set_new(o, "error", json_string(j->j.error));
+		json_object_set_new(o, "error_msg", json_string(j->j.error_msg ? j->j.error_msg : ""));
+		json_object_set_new(o, "error_hint", json_string(j->j.error_hint ? j->j.error_hint : ""));
+	}
+	if (j->j.result)
+		json_object_set(o, "result", j->j.result);
+	return o;
+}
+
+static void answer_waiters(struct core *c, struct cjob *j)
+{
+	list_for_each_safe(l, &j->waiters) {
+		struct waiter *w = list_entry(l, struct waiter, link);
+
+		if (j->n_news <= w->seen && !job_ended(j) && c->st.now_ms < w->deadline_ms)
+			continue;
+		core_reply_ok(c, w->client, w->id, job_news_json(c, j, w->seen));
+		list_del(l);
+		free(w);
+	}
+}
+
+static void news(struct core *c, struct cjob *j, const char *fmt, ...) PRINTF(3, 4);
+static void news(struct core *c, struct cjob *j, const char *fmt, ...)
+{
+	char line[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	char **slot = &j->news[j->n_news % STEP_LOG_MAX];
+	free(*slot);
+	*slot = xstrdup(line);
+	j->n_news++;
+	answer_waiters(c, j);
+}
+
+void job_wait(struct core *c, struct cjob *j, uint64_t client, const char *id, int64_t seen, int64_t wait_ms)
+{
+	struct waiter *w = xcalloc(1, sizeof(*w));
+
+	w->client = client;
+	(void)str_copy(w->id, sizeof(w->id), id);
+	w->seen = seen;
+	w->deadline_ms = c->st.now_ms + wait_ms;
+	list_add_tail(&j->waiters, &w->link);
+	answer_waiters(c, j);
+}
+
+void job_client_gone(struct core *c, uint64_t client)
+{
+	for (int i = 0; i < c->n_jobs; i++)
+		list_for_each_safe(l, &c->jobs[i]->waiters) {
+			struct waiter *w = list_entry(l, struct waiter, link);
+
+			if (w->client == client) {
+				list_del(l);
+				free(w);
+			}
+		}
+}
+
+/* ---- journal ---------------------------------------------------------------------------------- */
+
+static void put_job(struct core *c, const struct cjob *j)
+{
+	char key[64];
+
+	(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)j->j.id);
+	outbox_put(c->out, key, schema_encode_text(&job_schema, &j->j));
+}
+
+static void put_record(struct core *c, struct cjob *j, int step, enum record_event ev, json_t *result, const struct err *err)
+{
+	struct job_record r;
+	char key[80];
+
+	schema_init(&job_record_schema, &r);
+	r.step = step;
+	r.event = (int)ev;
+	r.at_ms = c->st.wall_ms;
+	r.result = result ? json_incref(result) : NULL;
+	if (err && err->code) {
+		(void)str_copy(r.error, sizeof(r.error), err_name(err->code));
+		r.error_msg = xstrdup(err->msg);
+		r.error_hint = xstrdup(err->hint);
+	}
+	(void)snprintf(key, sizeof(key), "/gantry/job/%lld/%06d", (long long)j->j.id, j->n_records++);
+	outbox_put(c->out, key, schema_encode_text(&job_record_schema, &r));
+	schema_done(&job_record_schema, &r);
+}
+
+static void set_busy(struct core *c, const struct cjob *j, int64_t job)
+{
+	for (int i = 0; i < j->j.n_locks; i++)
+		if (strncmp(j->j.locks[i], "instance:", 9) == 0) {
+			struct sinstance *s = state_instance_named(&c->st, j->j.locks[i] + 9);
+
+			if (s && (job || s->busy_job == j->j.id))
+				s->busy_job = job;
+		}
+}
+
+/* Ended jobs beyond the newest JOBS_KEPT_MAX leave memory and store. */
+static void archive_old(struct core *c)
+{
+	int ended = 0, kept = 0;
+
+	for (int i = 0; i < c->n_jobs; i++)
+		ended += job_ended(c->jobs[i]);
+	if (ended <= JOBS_KEPT_MAX)
+		return;
+	int drop = ended - JOBS_KEPT_MAX;
+	for (int i = 0; i < c->n_jobs; i++) {
+		struct cjob *j = c->jobs[i];
+
+		if (drop > 0 && job_ended(j) && list_empty(&j->waiters)) {
+			char key[64];
+
+			(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)j->j.id);
+			outbox_put(c->out, key, NULL);
+			job_free(j);
+			drop--;
+		} else {
+			c->jobs[kept++] = j;
+		}
+	}
+	c->n_jobs = kept;
+}
+
+static void end_job(struct core *c, struct cjob *j, int state)
+{
+	char key[72];
+
+	sm_move(&job_sm, &j->j.state, state);
+	j->j.ended_ms = c->st.wall_ms;
+	state_release(&c->st, j->j.id);
+	set_busy(c, j, 0);
+	/* What was ordered is kept for 'gnt job info'; the arguments (they may hold secrets) are not. */
+	for (int i = 0; i < j->j.n_steps; i++) {
+		json_decref(j->j.steps[i].args);
+		j->j.steps[i].args = NULL;
+	}
+	(void)snprintf(key, sizeof(key), "/gantry/job/%lld/", (long long)j->j.id);
+	outbox_put(c->out, key, NULL);
+	put_job(c, j);
+	if (state == JOB_SUCCESS)
+		news(c, j, "done");
+	else
+		news(c, j, "%s: %s", state == JOB_CANCELED ? "canceled" : "failed", j->j.error_msg ? j->j.error_msg : "");
+	core_event(c, "job %lld (%s, %s) ended: %s%s%s", (long long)j->j.id, j->j.op, j->j.summary, job_state_names[state],
+		   state == JOB_SUCCESS ? "" : ": ", state == JOB_SUCCESS || !j->j.error_msg ? "" : j->j.error_msg);
+}
+
+static void set_error(struct cjob *j, const struct err *err)
+{
+	if (j->j.error[0])
+		return; /* the first one is the cause */
+	(void)str_copy(j->j.error, sizeof(j->j.error), err_name(err->code));
+	free(j->j.error_msg);
+	free(j->j.error_hint);
+	j->j.error_msg = xstrdup(err->msg);
+	j->j.error_hint = xstrdup(err_hint_text(err));
+}
+
+/* ---- the saga --------------------------------------------------------------------------------- */
+
+static bool past_pivot(const struct cjob *j)
+{
+	for (int i = 0; i < j->j.n_steps; i++)
+		if (j->j.steps[i].pivot == 1 && j->step[i] == STEP_DONE)
+			return true;
+	return false;
+}
+
+static const char *step_node_name(const struct core *c, const struct plan_step *s)
+{
+	return s->node[0] ? state_node_name(&c->st, s->node) : "master";
+}
+
+static void send_step(struct core *c, struct cjob *j, enum step_dir dir, bool cancel)
+{
+	const struct plan_step *s = &j->j.steps[j->cur];
+	struct msg_step m;
+
+	schema_init(&msg_step_schema, &m);
+	m.epoch = c->st.epoch;
+	m.job = j->j.id;
+	m.index = j->cur;
+	m.dir = (int)dir;
+	(void)str_copy(m.kind, sizeof(m.kind), s->kind);
+	m.attempt = j->attempt;
+	m.cancel = cancel;
+	m.args = s->args ? json_incref(s->args) : NULL;
+	core_send(c, s->node, "step", &msg_step_schema, &m);
+	schema_done(&msg_step_schema, &m);
+}
+
+static enum step_kind kind_of(const struct cjob *j, int i)
+{
+	int k = step_kind_by_name(j->j.steps[i].kind);
+
+	assert(k >= 0);
+	return (enum step_kind)k;
+}
+
+static void order_store(struct core *c, struct cjob *j, enum step_dir dir)
+{
+	struct step_member m;
+	struct err err = ERR_INIT;
+
+	if (schema_decode(&step_member_schema, &m, j->j.steps[j->cur].args, &err) < 0) {
+		job_result(c, j, j->cur, dir, -err.code, NULL, &err);
+		return;
+	}
+	outbox_store_step(c->out, j->j.id, j->cur, kind_of(j, j->cur), dir, &m);
+	schema_done(&step_member_schema, &m);
+}
+
+/* Gives the order of the step in hand; its intent is journalled in the same unit. True when it ended at once. */
+static bool order_step(struct core *c, struct cjob *j, enum step_dir dir, int *ret_rc, struct err *ret_err)
+{
+	const struct step_info *info = &step_infos[kind_of(j, j->cur)];
+
+	j->step_since_ms = c->st.now_ms;
+	j->waiting = true;
+	j->retry_at_ms = 0;
+	j->cancel_sent = false;
+	j->permille = 0;
+	j->progress[0] = '\0';
+	switch (info->where) {
+	case STEP_MASTER:
+		j->waiting = false;
+		*ret_rc = apply_step(c, kind_of(j, j->cur), dir, j->j.steps[j->cur].args, ret_err);
+		return true;
+	case STEP_STORE:
+		order_store(c, j, dir);
+		return false;
+	case STEP_NODE:
+	default:
+		send_step(c, j, dir, false);
+		return false;
+	}
+}
+
+static void advance(struct core *c, struct cjob *j);
+
+static void begin_undo(struct core *c, struct cjob *j)
+{
+	sm_move(&job_sm, &j->j.state, JOB_UNDOING);
+	put_job(c, j);
+	j->attempt = 0;
+	j->waiting = false;
+	j->retry_at_ms = 0;
+	news(c, j, "undoing: %s", j->j.error_msg ? j->j.error_msg : "");
+}
+
+static void retry_later(struct core *c, struct cjob *j)
+{
+	j->waiting = false;
+	j->retry_at_ms = c->st.now_ms + saga_backoff_ms(j->attempt);
+	j->attempt++;
+}
+
+static void do_failed(struct core *c, struct cjob *j, const struct err *err)
+{
+	struct plan_step *s = &j->j.steps[j->cur];
+	enum saga_verdict v = saga_failed(kind_of(j, j->cur), past_pivot(j), s->may_fail == 1, j->j.cancel == 1, j->attempt, err);
+
+	switch (v) {
+	case SAGA_RETRY:
+		retry_later(c, j);
+		return;
+	case SAGA_PARK:
+		if (j->j.state == JOB_RUNNING) {
+			sm_move(&job_sm, &j->j.state, JOB_STUCK);
+			set_error(j, err);
+			put_job(c, j);
+			core_event(c, "job %lld is stuck at '%s' on %s: %s", (long long)j->j.id, s->text, step_node_name(c, s), err->msg);
+		}
+		retry_later(c, j);
+		return;
+	case SAGA_SKIP:
+		j->step[j->cur] = STEP_SKIPPED;
+		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
+		news(c, j, "%s on %s: passed over: %s", s->text, step_node_name(c, s), err->msg);
+		j->cur++;
+		j->attempt = 0;
+		j->waiting = false;
+		advance(c, j);
+		return;
+	case SAGA_GIVE_UP:
+		set_error(j, err);
+		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
+		end_job(c, j, JOB_ERROR);
+		return;
+	case SAGA_UNDO:
+	default:
+		j->step[j->cur] = STEP_FAILED;
+		set_error(j, err);
+		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
+		news(c, j, "%s on %s: %s", s->text, step_node_name(c, s), err->msg);
+		begin_undo(c, j);
+		advance(c, j);
+		return;
+	}
+}
+
+static void undo_failed(struct core *c, struct cjob *j, const struct err *err)
+{
+	struct plan_step *s = &j->j.steps[j->cur];
+
+	if (j->attempt >= SAGA_UNDO_TRIES && j->j.state == JOB_UNDOING) {
+		sm_move(&job_sm, &j->j.state, JOB_STUCK);
+		put_record(c, j, j->cur, RECORD_UNDO_FAILED, NULL, err);
+		put_job(c, j);
+		core_event(c, "job %lld is stuck undoing '%s' on %s: %s", (long long)j->j.id, s->text, step_node_name(c, s), err->msg);
+		news(c, j, "stuck undoing '%s' on %s: %s; tried again every minute", s->text, step_node_name(c, s), err->msg);
+	}
+	retry_later(c, j);
+}
+
+static void do_done(struct core *c, struct cjob *j, json_t *result)
+{
+	json_decref(j->results[j->cur]);
+	j->results[j->cur] = result ? json_incref(result) : NULL;
+	j->step[j->cur] = STEP_DONE;
+	put_record(c, j, j->cur, RECORD_DONE, result, NULL);
+	j->cur++;
+	j->attempt = 0;
+	j->waiting = false;
+	if (j->j.state == JOB_STUCK)
+		sm_move(&job_sm, &j->j.state, JOB_RUNNING);
+}
+
+static void undo_done(struct core *c, struct cjob *j)
+{
+	j->step[j->cur] = STEP_UNDONE;
+	put_record(c, j, j->cur, RECORD_UNDONE, NULL, NULL);
+	j->cur--;
+	j->attempt = 0;
+	j->waiting = false;
+	if (j->j.state == JOB_STUCK)
+		sm_move(&job_sm, &j->j.state, JOB_UNDOING);
+}
+
+static bool is_undoing(const struct cjob *j)
+{
+	if (j->j.state == JOB_UNDOING)
+		return true;
+	return j->j.state == JOB_STUCK && !past_pivot(j) && j->step[j->cur] == STEP_UNDOING;
+}
+
+static bool needs_undo(const struct cjob *j, int i)
+{
+	return step_infos[kind_of(j, i)].undo == STEP_UNDO && j->step[i] != STEP_PENDING && j->step[i] != STEP_UNDONE;
+}
+
+static bool advance_undo(struct core *c, struct cjob *j)
+{
+	while (j->cur >= 0 && !needs_undo(j, j->cur))
+		j->cur--;
+	if (j->cur < 0) {
+		j->cur = 0;
+		end_job(c, j, j->j.cancel == 1 ? JOB_CANCELED : JOB_ERROR);
+		return false;
+	}
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	if (j->step[j->cur] != STEP_UNDOING) {
+		j->step[j->cur] = STEP_UNDOING;
+		put_record(c, j, j->cur, RECORD_UNDO_STARTED, NULL, NULL);
+		news(c, j, "undo: %s on %s", j->j.steps[j->cur].text, step_node_name(c, &j->j.steps[j->cur]));
+	}
+	if (!order_step(c, j, STEP_UNDO_DIR, &rc, &err))
+		return false;
+	if (rc < 0) {
+		undo_failed(c, j, &err);
+		return false;
+	}
+	undo_done(c, j);
+	return true;
+}
+
+static bool advance_do(struct core *c, struct cjob *j)
+{
+	if (j->j.cancel == 1 && !past_pivot(j) && j->step[j->cur] != STEP_STARTED) {
+		struct err err = ERR_INIT;
+
+		(void)err_set(&err, ERR_CANCELED, "canceled on request");
+		set_error(j, &err);
+		begin_undo(c, j);
+		return true;
+	}
+	if (j->cur == j->j.n_steps) {
+		end_job(c, j, JOB_SUCCESS);
+		return false;
+	}
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	if (j->step[j->cur] != STEP_STARTED) {
+		j->step[j->cur] = STEP_STARTED;
+		put_record(c, j, j->cur, RECORD_STARTED, NULL, NULL);
+		news(c, j, "%s%s%s", j->j.steps[j->cur].text, j->j.steps[j->cur].node[0] ? " on " : "",
+		     j->j.steps[j->cur].node[0] ? step_node_name(c, &j->j.steps[j->cur]) : "");
+	}
+	if (!order_step(c, j, STEP_DO, &rc, &err))
+		return false;
+	if (rc < 0) {
+		do_failed(c, j, &err);
+		return false;
+	}
+	do_done(c, j, NULL);
+	return true;
+}
+
+static void advance(struct core *c, struct cjob *j)
+{
+	while (!job_ended(j) && !j->waiting && !j->retry_at_ms)
+		if (!(is_undoing(j) ? advance_undo(c, j) : advance_do(c, j)))
+			break;
+}
+
+void job_result(struct core *c, struct cjob *j, int index, enum step_dir dir, int rc, json_t *result, const struct err *err)
+{
+	enum step_dir expected = is_undoing(j) ? STEP_UNDO_DIR : STEP_DO;
+
+	if (job_ended(j) || !j->waiting || index != j->cur || dir != expected)
+		return; /* late or repeated */
+	if (expected == STEP_DO) {
+		if (rc < 0)
+			do_failed(c, j, err);
+		else
+			do_done(c, j, result);
+	} else {
+		if (rc < 0)
+			undo_failed(c, j, err);
+		else
+			undo_done(c, j);
+	}
+	if (!job_ended(j))
+		advance(c, j);
+	if (job_ended(j))
+		job_schedule(c);
+}
+
+void job_progress(struct core *c, struct cjob *j, int index, int permille, const char *text)
+{
+	if (job_ended(j) || index != j->cur || !j->waiting)
+		return;
+	j->permille = permille;
+	(void)str_copy(j->progress, sizeof(j->progress), text);
+	list_for_each_safe(l, &j->waiters) { /* progress is told at once, but is no news line */
+		struct waiter *w = list_entry(l, struct waiter, link);
+
+		core_reply_ok(c, w->client, w->id, job_news_json(c, j, w->seen));
+		list_del(l);
+		free(w);
+	}
+}
+
+/* ---- nodes that come and go --------------------------------------------------------------------- */
+
+void job_node_back(struct core *c, const char *node)
+{
+	for (int i = 0; i < c->n_jobs; i++) {
+		struct cjob *j = c->jobs[i];
+
+		if (job_ended(j) || !j->waiting || j->cur >= j->j.n_steps || strcmp(j->j.steps[j->cur].node, node) != 0)
+			continue;
+		send_step(c, j, is_undoing(j) ? STEP_UNDO_DIR : STEP_DO, false);
+	}
+}
+
+/* A step waits for a node that is silent: how long it may, and what then, is saga_silent()'s to say. */
+static void check_silent(struct core *c, struct cjob *j)
+{
+	const struct plan_step *s = &j->j.steps[j->cur];
+
+	if (!j->waiting || !s->node[0])
+		return;
+	const struct snode *n = state_node(&c->st, s->node);
+	if (n && n->connected)
+		return;
+	int64_t since = n && n->silent_since_ms > j->step_since_ms ? n->silent_since_ms : j->step_since_ms;
+	bool gone = !n || n->n.offline == 1 || n->n.liveness == NODE_FENCED;
+	if (!saga_silent_too_long(kind_of(j, j->cur), is_undoing(j) || past_pivot(j), gone, c->st.now_ms - since, c->st.cluster.lease_ms))
+		return;
+	struct err err = ERR_INIT;
+	(void)err_set(&err, ERR_NODE_DOWN, "node '%s' does not answer", n ? n->n.name : s->node);
+	if (is_undoing(j)) {
+		news(c, j, "undo of '%s' passed over: %s", s->text, err.msg);
+		undo_done(c, j);
+		advance(c, j);
+	} else if (past_pivot(j)) {
+		j->step[j->cur] = STEP_SKIPPED;
+		put_record(c, j, j->cur, RECORD_FAILED, NULL, &err);
+		news(c, j, "%s passed over: %s", s->text, err.msg);
+		j->cur++;
+		j->attempt = 0;
+		j->waiting = false;
+		advance(c, j);
+	} else {
+		j->attempt = SAGA_RETRIES_SPENT;
+		do_failed(c, j, &err);
+	}
+}
+
+void job_tick(struct core *c)
+{
+	bool ended = false;
+
+	for (int i = 0; i < c->n_jobs; i++) {
+		struct cjob *j = c->jobs[i];
+
+		answer_waiters(c, j);
+		if (job_ended(j) || j->trial || j->j.state < JOB_RUNNING)
+			continue;
+		if (j->retry_at_ms && c->st.now_ms >= j->retry_at_ms) {
+			j->retry_at_ms = 0;
+			advance(c, j);
+		} else {
+			check_silent(c, j);
+		}
+		ended |= job_ended(j);
+	}
+	if (ended)
+		job_schedule(c);
+}
+
+/* ---- cancel ------------------------------------------------------------------------------------ */
+
+int job_cancel(struct core *c, int64_t id, struct err *err)
+{
+	struct cjob *j = job_find(c, id);
+
+	if (!j)
+		return err_set(err, ERR_NOT_FOUND, "job %lld does not exist", (long long)id);
+	if (job_ended(j))
+		return err_set(err, ERR_WRONG_STATE, "job %lld has ended: %s", (long long)id, job_state_names[j->j.state]);
+	if (past_pivot(j))
+		return err_set(err, ERR_WRONG_STATE, "job %lld is past the point where it can be undone", (long long)id),
+		       err_hint(err, "let it end: 'gnt job watch %lld'", (long long)id);
+	if (j->j.cancel == 1)
+		return 0;
+	j->j.cancel = 1;
+	if (j->j.state == JOB_QUEUED || j->j.state == JOB_WAITING) {
+		struct err why = ERR_INIT;
+
+		(void)err_set(&why, ERR_CANCELED, "canceled before it started");
+		set_error(j, &why);
+		end_job(c, j, JOB_CANCELED);
+		job_schedule(c);
+		return 0;
+	}
+	put_job(c, j);
+	if (j->j.state == JOB_RUNNING && j->waiting && j->j.steps[j->cur].node[0] && !j->cancel_sent) {
+		j->cancel_sent = true;
+		send_step(c, j, STEP_DO, true);
+	} else if (j->j.state == JOB_RUNNING && j->retry_at_ms) {
+		struct err why = ERR_INIT;
+
+		(void)err_set(&why, ERR_CANCELED, "canceled on request");
+		j->retry_at_ms = 0;
+		do_failed(c, j, &why);
+	}
+	return 0;
+}
+
+/* ---- queue and locks ----------------------------------------------------------------------------- */
+
+static bool shares_lock(const struct job *a, const struct job *b)
+{
+	for (int i = 0; i < a->n_locks; i++)
+		if (strs_has(b->locks, b->n_locks, a->locks[i]))
+			return true;
+	return false;
+}
+
+/* All or nothing; whoever came first goes first, so that nobody starves (no lock order, no deadlock). */
+static const struct cjob *blocker(const struct core *c, const struct cjob *j)
+{
+	int running = 0;
+
+	for (int i = 0; i < c->n_jobs; i++) {
+		const struct cjob *o = c->jobs[i];
+
+		if (o == j)
+			break;
+		if (job_ended(o))
+			continue;
+		running += o->j.state >= JOB_RUNNING;
+		if (shares_lock(&j->j, &o->j))
+			return o;
+	}
+	for (int i = 0; i < c->n_jobs; i++) /* a later one that got in before its lock was asked for */
+		if (c->jobs[i] != j && !job_ended(c->jobs[i]) && c->jobs[i]->j.state >= JOB_RUNNING && shares_lock(&j->j, &c->jobs[i]->j))
+			return c->jobs[i];
+	return running >= JOBS_RUNNING_MAX ? j : NULL;
+}
+
+static int plan_job(struct core *c, struct cjob *j, struct plan *p, struct err *err)
+{
+	int op = op_by_name(j->j.op);
+	const struct schema *s = op_infos[op].args;
+	void *args = xcalloc(1, s->size);
+	int rc = schema_decode(s, args, j->j.args, err);
+
+	if (rc == 0) {
+		rc = plan_for((enum op_index)op)(&c->st, args, &c->rng, p, err);
+		schema_done(s, args);
+	}
+	free(args);
+	return rc;
+}
+
+static void take_plan(struct core *c, struct cjob *j, struct plan *p)
+{
+	free(j->j.steps);
+	j->j.steps = p->steps;
+	j->j.n_steps = p->n_steps;
+	p->steps = NULL;
+	p->n_steps = 0;
+	(void)str_copy(j->j.summary, sizeof(j->j.summary), p->summary);
+	if (p->result) {
+		json_decref(j->j.result);
+		j->j.result = json_incref(p->result);
+	}
+	for (int i = 0; i < p->n_reservations; i++)
+		state_reserve(&c->st, j->j.id, p->reservations[i].node, p->reservations[i].vg, p->reservations[i].memory_mib,
+			      p->reservations[i].disk_mib);
+}
+
+static void start_job(struct core *c, struct cjob *j)
+{
+	struct err err = ERR_INIT;
+	AUTO_PLAN struct plan p;
+
+	plan_init(&p);
+	set_busy(c, j, j->j.id);
+	if (plan_job(c, j, &p, &err) < 0) {
+		set_error(j, &err);
+		end_job(c, j, JOB_ERROR);
+		return;
+	}
+	take_plan(c, j, &p);
+	j->trial = false;
+	j->j.started_ms = c->st.wall_ms;
+	sm_move(&job_sm, &j->j.state, JOB_RUNNING);
+	put_job(c, j);
+	advance(c, j);
+}
+
+void job_schedule(struct core *c)
+{
+	for (bool again = true; again;) {
+		again = false;
+		for (int i = 0; i < c->n_jobs; i++) {
+			struct cjob *j = c->jobs[i];
+
+			if (j->j.state != JOB_QUEUED && j->j.state != JOB_WAITING)
+				continue;
+			const struct cjob *b = blocker(c, j);
+
+			if (!b) {
+				start_job(c, j);
+				again = again || job_ended(j);
+			} else if (j->j.state == JOB_QUEUED) {
+				sm_move(&job_sm, &j->j.state, JOB_WAITING);
+				put_job(c, j);
+				if (b != j)
+					news(c, j, "waiting for job %lld (%s)", (long long)b->j.id, b->j.op);
+			}
+		}
+	}
+	archive_old(c);
+}
+
+bool job_pending(const struct core *c, enum op_index op, const char *arg_name)
+{
+	for (int i = 0; i < c->n_jobs; i++) {
+		const struct cjob *j = c->jobs[i];
+
+		if (!job_ended(j) && strcmp(j->j.op, op_infos[op].name) == 0 &&
+		    (!arg_name || strcmp(json_str(j->j.args, "name", ""), arg_name) == 0))
+			return true;
+	}
+	return false;
+}
+
+static struct cjob *by_request_id(const struct core *c, const char *request_id)
+{
+	for (int i = c->n_jobs - 1; i >= 0 && request_id[0]; i--)
+		if (strcmp(c->jobs[i]->j.request_id, request_id) == 0)
+			return c->jobs[i];
+	return NULL;
+}
+
+static int open_jobs(const struct core *c)
+{
+	int n = 0;
+
+	for (int i = 0; i < c->n_jobs; i++)
+		n += !job_ended(c->jobs[i]);
+	return n;
+}
+
+int core_jobs_open(const struct core *c)
+{
+	return open_jobs(c);
+}
+
+json_t *plan_json(const struct core *c, const struct plan *p, char *const *locks, int n_locks)
+{
+	json_t *steps = json_array(), *lk = json_array();
+
+	for (int i = 0; i < p->n_steps; i++) {
+		const struct step_info *info = &step_infos[step_kind_by_name(p->steps[i].kind)];
+
+		json_array_append_new(steps, json_pack("{s:i, s:s, s:s, s:s, s:s, s:b}", "n", i, "kind", p->steps[i].kind, "node",
+						       step_node_name(c, &p->steps[i]), "text", p->steps[i].text, "undo",
+						       info->undo == STEP_UNDO ? "yes" : info->undo == STEP_NONE ? "none" : "forward only",
+						       "pivot", p->steps[i].pivot == 1));
+	}
+	for (int i = 0; i < n_locks; i++)
+		json_array_append_new(lk, json_string(locks[i]));
+	return json_pack("{s:s, s:o, s:o}", "summary", p->summary, "steps", steps, "locks", lk);
+}
+
+int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err)
+{
+	struct cjob *old = by_request_id(c, from->id);
+
+	if (old) {
+		*ret_id = old->j.id;
+		return 0;
+	}
+	if (open_jobs(c) >= JOBS_QUEUED_MAX)
+		return err_set(err, ERR_QUEUE_FULL, "%d jobs are queued already", JOBS_QUEUED_MAX);
+	struct cjob *j = job_append(c);
+
+	j->trial = true;
+	j->j.id = ++c->last_job;
+	(void)str_copy(j->j.op, sizeof(j->j.op), op_infos[op].name);
+	j->j.args = args ? json_deep_copy(args) : json_object();
+	(void)str_copy(j->j.request_id, sizeof(j->j.request_id), from->id);
+	(void)str_copy(j->j.user, sizeof(j->j.user), from->user[0] ? from->user : "gantry");
+	j->j.reason = from->reason ? xstrdup(from->reason) : NULL;
+	j->j.created_ms = c->st.wall_ms;
+	*ret_id = j->j.id;
+	char number[24];
+	(void)snprintf(number, sizeof(number), "%lld", (long long)j->j.id);
+	outbox_put(c->out, "/gantry/lastjob", xstrdup(number));
+
+	void *a = xcalloc(1, op_infos[op].args->size);
+	int rc = schema_decode(op_infos[op].args, a, j->j.args, err);
+	if (rc == 0) {
+		rc = plan_locks(&c->st, op, a, &j->j.locks, &j->j.n_locks, err);
+		schema_done(op_infos[op].args, a);
+	}
+	free(a);
+	if (rc < 0) {
+		c->n_jobs--;
+		c->last_job--;
+		job_free(j);
+		return rc;
+	}
+	put_job(c, j);
+	job_schedule(c);
+	return 0;
+}
+
+/* ---- after a take-over ---------------------------------------------------------------------------- */
+
+static int load_record(struct cjob *j, const char *text, struct err *err)
+{
+	static const unsigned char to[] = {
+		[RECORD_STARTED] = STEP_STARTED,      [RECORD_DONE] = STEP_DONE,     [RECORD_FAILED] = STEP_FAILED,
+		[RECORD_UNDO_STARTED] = STEP_UNDOING, [RECORD_UNDONE] = STEP_UNDONE, [RECORD_UNDO_FAILED] = STEP_UNDOING,
+	};
+	struct job_record r;
+	int rc = schema_decode_text(&job_record_schema, &r, text, err);
+
+	if (rc < 0)
+		return rc;
+	if (r.step >= j->j.n_steps) {
+		schema_done(&job_record_schema, &r);
+		return err_set(err, ERR_INTERNAL, "journal of job %lld names step %lld, which its plan does not have",
+			       (long long)j->j.id, (long long)r.step);
+	}
+	j->step[r.step] = to[r.event];
+	/* A failed step that was passed over is followed by later records; one that was not is followed by the undo. */
+	json_decref(j->results[r.step]);
+	j->results[r.step] = r.result ? json_incref(r.result) : NULL;
+	j->n_records++;
+	schema_done(&job_record_schema, &r);
+	return 0;
+}
+
+int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err)
+{
+	struct cjob *j = NULL;
+
+	/* Key order puts /gantry/job/12 right before /gantry/job/12/000000, but 12/... also before 13: ids are sorted afterwards. */
+	for (int i = 0; i < n; i++) {
+		const char *tail = kvs[i].key + strlen("/gantry/job/");
+		const char *slash = strchr(tail, '/');
+		int rc;
+
+		if (!slash) {
+			j = job_append(c);
+			rc = schema_decode_text(&job_schema, &j->j, kvs[i].value, err);
+			if (rc < 0)
+				schema_init(&job_schema, &j->j);
+		} else {
+			char id[24];
+			struct cjob *of = NULL;
+
+			(void)snprintf(id, sizeof(id), "%.*s", (int)(slash - tail), tail);
+			for (int k = 0; k < c->n_jobs && !of; k++) {
+				char mine[24];
+
+				(void)snprintf(mine, sizeof(mine), "%lld", (long long)c->jobs[k]->j.id);
+				if (strcmp(mine, id) == 0)
+					of = c->jobs[k];
+			}
+			rc = of ? load_record(of, kvs[i].value, err) :
+				  err_set(err, ERR_INTERNAL, "journal record without a job");
+		}
+		if (rc < 0)
+			return err_wrap(err, "%s", kvs[i].key);
+	}
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct cjob *const *x = a, *const *y = b;
+
+	return ((*x)->j.id > (*y)->j.id) - ((*x)->j.id < (*y)->j.id);
+}
+
+/* Where a job stood: the first step that is not behind it, or when undoing the last that is not undone. */
+static void find_place(struct cjob *j)
+{
+	if (j->j.state == JOB_UNDOING || (j->j.state == JOB_STUCK && !past_pivot(j))) {
+		j->cur = j->j.n_steps - 1;
+		while (j->cur > 0 && (j->step[j->cur] == STEP_PENDING || j->step[j->cur] == STEP_UNDONE))
+			j->cur--;
+		return;
+	}
+	j->cur = 0;
+	for (int i = 0; i < j->j.n_steps; i++)
+		if (j->step[i] == STEP_DONE || j->step[i] == STEP_SKIPPED)
+			j->cur = i + 1;
+	for (int i = 0; i < j->cur; i++) /* failed, but others were done after it: it was passed over */
+		if (j->step[i] == STEP_FAILED)
+			j->step[i] = STEP_SKIPPED;
+	if (j->cur < j->j.n_steps && j->step[j->cur] == STEP_FAILED && past_pivot(j)) {
+		j->step[j->cur] = STEP_SKIPPED;
+		j->cur++;
+	}
+}
+
+void job_resume(struct core *c)
+{
+	if (c->n_jobs)
+		qsort(c->jobs, (size_t)c->n_jobs, sizeof(struct cjob *), by_id);
+	for (int i = 0; i < c->n_jobs; i++) {
+		struct cjob *j = c->jobs[i];
+
+		if (j->j.id > c->last_job)
+			c->last_job = j->j.id;
+		if (job_ended(j))
+			continue;
+		if (j->j.state == JOB_QUEUED || j->j.state == JOB_WAITING) {
+			j->trial = true;
+			continue;
+		}
+		set_busy(c, j, j->j.id);
+		find_place(j);
+		news(c, j, "taken over by a new master");
+		/* Orders whose fate is unknown are given again, unchanged: the node answers from its record or probes. */
+		advance(c, j);
+	}
+	job_schedule(c);
+}
