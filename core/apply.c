@@ -108,6 +108,7 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 		else
 			rc = own_migrate(o, a->node, err);
 		break;
+	case STEP_KIND_own_migrate_end: own_migrate_undo(o); break;
 	case STEP_KIND_own_pivot: rc = own_pivot(o, a->node, wall, err); break;
 	case STEP_KIND_own_settle: rc = own_settle(o, a->node, wall, err); break;
 	case STEP_KIND_own_failover:

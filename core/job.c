@@ -223,6 +223,21 @@ static void archive_old(struct core *c)
 	c->n_jobs = kept;
 }
 
+/* The nodes may drop what they remember of the job: no order of it will ever come again. */
+static void forget_on_nodes(struct core *c, const struct cjob *j)
+{
+	struct msg_forget m = { .job = j->j.id };
+
+	for (int i = 0; i < j->j.n_steps; i++) {
+		bool told = !j->j.steps[i].node[0];
+
+		for (int k = 0; k < i && !told; k++)
+			told = strcmp(j->j.steps[k].node, j->j.steps[i].node) == 0;
+		if (!told)
+			core_send(c, j->j.steps[i].node, "forget", &msg_forget_schema, &m);
+	}
+}
+
 static void end_job(struct core *c, struct cjob *j, int state)
 {
 	char key[72];
@@ -239,6 +254,7 @@ static void end_job(struct core *c, struct cjob *j, int state)
 	(void)snprintf(key, sizeof(key), "/gantry/job/%lld/", (long long)j->j.id);
 	outbox_put(c->out, key, NULL);
 	put_job(c, j);
+	forget_on_nodes(c, j);
 	if (state == JOB_SUCCESS)
 		news(c, j, "done");
 	else

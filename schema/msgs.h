@@ -15,7 +15,7 @@
 #define MSGS(MSG)                                                                                                        \
 	MSG(request) MSG(reply) MSG(hello) MSG(welcome) MSG(not_master) MSG(beat) MSG(beat_ack) MSG(observe) MSG(step)   \
 	MSG(step_result) MSG(step_progress) MSG(ask) MSG(verdict) MSG(authorise) MSG(authority) MSG(gens) MSG(join)      \
-	MSG(joined)
+	MSG(joined) MSG(settings) MSG(forget) MSG(sign) MSG(signed)
 
 #define MSG_REQUEST_ROWS(F, T)                                                                                           \
 	F(T, STR, id, 63, FIELD_REQUIRED, NULL, "", "made by the client; a repeated one is answered from the record")    \
@@ -181,5 +181,24 @@ SCHEMA_DECLARE(msg_join, MSG_JOIN_ROWS)
 	F(T, INT, job, 0, INT64_MAX, 0, "0", "", "job that goes on (candidates, DRBD arbitration)")                      \
 	F(T, JSON, settings, 0, "", "step_settings")
 SCHEMA_DECLARE(msg_joined, MSG_JOINED_ROWS)
+
+
+/* settings: the fields are step_settings (schema/steps.h). */
+
+/* Master to node: the job is over, drop its records. */
+#define MSG_FORGET_ROWS(F, T) F(T, INT, job, 1, INT64_MAX, FIELD_REQUIRED, NULL, "", "job that has ended")
+SCHEMA_DECLARE(msg_forget, MSG_FORGET_ROWS)
+
+/* A node asks its master to sign a new certificate for it; the answer carries the id. */
+#define MSG_SIGN_ROWS(F, T)                                                                                              \
+	F(T, STR, id, 63, FIELD_REQUIRED, NULL, "", "of the question")                                                   \
+	F(T, TEXT, csr, 16384, FIELD_REQUIRED, NULL, "", "certificate request (PEM)")
+SCHEMA_DECLARE(msg_sign, MSG_SIGN_ROWS)
+#define MSG_SIGNED_ROWS(F, T)                                                                                            \
+	F(T, STR, id, 63, FIELD_REQUIRED, NULL, "", "of the question")                                                   \
+	F(T, TEXT, cert, 16384, 0, NULL, "", "certificate; absent = refused")                                            \
+	F(T, TEXT, ca, 16384, 0, NULL, "", "the CA's")                                                                   \
+	F(T, TEXT, msg, 1024, 0, NULL, "", "why refused")
+SCHEMA_DECLARE(msg_signed, MSG_SIGNED_ROWS)
 
 #endif

@@ -61,6 +61,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(own_migrate,     MASTER, UNDO,    FAST,   0, step_own,      "record the migration")                          \
 	STEP(own_pivot,       MASTER, FORWARD, FAST,   0, step_own,      "hand the guest over to the target")             \
 	STEP(own_settle,      MASTER, FORWARD, FAST,   0, step_own,      "record the end of the migration")               \
+	STEP(own_migrate_end, MASTER, FORWARD, FAST,   0, step_own,      "record that the migration was given up")        \
 	STEP(own_failover,    MASTER, FORWARD, FAST,   0, step_own,      "hand the instance to its mirror")               \
 	STEP(own_shrink,      MASTER, NONE,    FAST,   0, step_own,      "take a replica out of current")                 \
 	STEP(own_replicas,    MASTER, FORWARD, FAST,   0, step_replicas, "record the new set of replicas")                \
@@ -80,6 +81,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(masterd_start,   NODE,   UNDO,    NORMAL, 1, step_masterd,  "start gantry-masterd")                          \
 	STEP(masterd_stop,    NODE,   FORWARD, NORMAL, 2, step_none,     "stop gantry-masterd")                           \
 	STEP(certs_install,   NODE,   NONE,    NORMAL, 1, step_certs,    "install certificates")                          \
+	STEP(certs_renew,     NODE,   NONE,    NORMAL, 3, step_none,     "renew the certificate: ask the master to sign a new one") \
 	STEP(settings_install, NODE,  NONE,    FAST,   2, step_settings, "tell the node the cluster's settings")          \
 	STEP(node_leave,      NODE,   FORWARD, NORMAL, 1, step_none,     "leave the cluster")                             \
 	STEP(noop,            NODE,   UNDO,    FAST,   1, step_noop,     "do nothing")                                    \

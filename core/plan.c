@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/plan.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "core/planners.h"
+
+void plan_init(struct plan *p)
+{
+	memset(p, 0, sizeof(*p));
+}
+
+void plan_done(struct plan *p)
+{
+	for (int i = 0; i < p->n_steps; i++)
+		schema_done(&plan_step_schema, &p->steps[i]);
+	free(p->steps);
+	free(p->reservations);
+	json_decref(p->result);
+	plan_init(p);
+}
+
+struct plan_step *plan_add(struct plan *p, const struct state *st, enum step_kind kind, const char *node_uuid, const void *args)
+{
+	(void)st;
+	assert(p->n_steps < STEPS_MAX);
+	p->steps = xrealloc(p->steps, (size_t)(p->n_steps + 1) * sizeof(*p->steps));
+	struct plan_step *s = &p->steps[p->n_steps++];
+
+	schema_init(&plan_step_schema, s);
+	(void)str_copy(s->kind, sizeof(s->kind), step_infos[kind].name);
+	(void)str_copy(s->node, sizeof(s->node), node_uuid ? node_uuid : "");
+	s->args = schema_encode(step_infos[kind].args, args);
+	(void)str_copy(s->text, sizeof(s->text), step_infos[kind].summary);
+	return s;
+}
+
+void plan_reserve(struct plan *p, const char *node, const char *vg, int64_t memory_mib, int64_t disk_mib)
+{
+	p->reservations = xrealloc(p->reservations, (size_t)(p->n_reservations + 1) * sizeof(*p->reservations));
+	struct reservation *r = &p->reservations[p->n_reservations++];
+
+	memset(r, 0, sizeof(*r));
+	(void)str_copy(r->node, sizeof(r->node), node);
+	(void)str_copy(r->vg, sizeof(r->vg), vg);
+	r->memory_mib = memory_mib;
+	r->disk_mib = disk_mib;
+}
+
+static plan_fn *const planners[OP_COUNT] = {
+	[OP_cluster_modify] = plan_cluster_modify,
+	[OP_cluster_arbitrate] = plan_cluster_arbitrate,
+	[OP_cluster_renew_crypto] = plan_renew_crypto,
+	[OP_node_modify] = plan_node_modify,
+	[OP_node_remove] = plan_node_remove,
+	[OP_node_fence] = plan_node_fence,
+	[OP_node_admit] = plan_node_admit,
+	[OP_node_promote] = plan_node_promote,
+	[OP_instance_add] = plan_instance_add,
+	[OP_instance_startup] = plan_instance_startup,
+	[OP_instance_shutdown] = plan_instance_shutdown,
+	[OP_instance_reboot] = plan_instance_reboot,
+	[OP_instance_remove] = plan_instance_remove,
+	[OP_instance_modify] = plan_instance_modify,
+	[OP_instance_migrate] = plan_instance_migrate,
+	[OP_instance_failover] = plan_instance_failover,
+	[OP_instance_replace_disks] = plan_replace_disks,
+	[OP_instance_activate_disks] = plan_activate_disks,
+	[OP_instance_deactivate_disks] = plan_deactivate_disks,
+	[OP_instance_converge] = plan_instance_converge,
+	[OP_debug_noop] = plan_debug_noop,
+};
+
+plan_fn *plan_for(enum op_index op)
+{
+	return planners[op];
+}
+
+int plan_locks(const struct state *st, enum op_index op, const void *args, char ***ret_locks, int *ret_n, struct err *err)
+{
+	/* Every request that locks an instance or a node names it in its first field, "name". */
+	const char *name = args;
+	char lock[NAME_LEN + 16];
+	struct snode *n;
+	int rc;
+
+	switch (op_infos[op].lock) {
+	case OP_LOCK_NONE:
+		return 0;
+	case OP_LOCK_CLUSTER:
+		strs_add(ret_locks, ret_n, "cluster");
+		return 0;
+	case OP_LOCK_NODE:
+		rc = state_need_node(st, name, &n, err);
+		if (rc < 0)
+			return rc;
+		(void)snprintf(lock, sizeof(lock), "node:%s", name);
+		strs_add(ret_locks, ret_n, lock);
+		return 0;
+	case OP_LOCK_INSTANCE:
+	default:
+		(void)snprintf(lock, sizeof(lock), "instance:%s", name);
+		strs_add(ret_locks, ret_n, lock);
+		return 0;
+	}
+}
+
+/* ---- one request, several jobs ---------------------------------------------------------------- */
+
+static void add_job(json_t *list, enum op_index op, json_t *args)
+{
+	json_array_append_new(list, json_pack("{s:s, s:o}", "op", op_infos[op].name, "args", args));
+}
+
+static int evacuate(const struct state *st, const struct op_node_evacuate *a, json_t *list, struct err *err)
+{
+	struct snode *n;
+	int rc = state_need_node(st, a->name, &n, err);
+
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < st->n_instances; i++) {
+		const struct instance *in = &st->instances[i]->i;
+
+		if (!strs_has(in->nodes, in->n_nodes, n->n.uuid) || in->template != TEMPLATE_DRBD)
+			continue;
+		bool primary = strcmp(in->own.owner, n->n.uuid) == 0;
+		if (primary && a->secondary_only != 1)
+			add_job(list, in->admin_state == ADMIN_UP ? OP_instance_migrate : OP_instance_failover,
+				json_pack("{s:s}", "name", in->name));
+		if (a->primary_only == 1 || (primary && a->secondary_only == 1))
+			continue;
+		json_t *args = json_pack("{s:s}", "name", in->name);
+		if (a->new_secondary[0])
+			json_object_set_new(args, "new_secondary", json_string(a->new_secondary));
+		else
+			json_object_set_new(args, "new_secondary", json_string("auto"));
+		add_job(list, OP_instance_replace_disks, args);
+	}
+	return 0;
+}
+
+static int each_primary(const struct state *st, const char *name, bool failover, bool ignore, json_t *list, struct err *err)
+{
+	struct snode *n;
+	int rc = state_need_node(st, name, &n, err);
+
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < st->n_instances; i++) {
+		const struct instance *in = &st->instances[i]->i;
+
+		if (strcmp(in->own.owner, n->n.uuid) != 0 || in->template != TEMPLATE_DRBD)
+			continue;
+		if (!failover && in->admin_state != ADMIN_UP)
+			continue;
+		json_t *args = json_pack("{s:s}", "name", in->name);
+		if (ignore)
+			json_object_set_new(args, "ignore_consistency", json_true());
+		add_job(list, failover ? OP_instance_failover : OP_instance_migrate, args);
+	}
+	return 0;
+}
+
+int plan_fan_out(const struct state *st, enum op_index op, const void *args, json_t **ret, struct err *err)
+{
+	AUTO_JSON json_t *list = json_array();
+	int rc;
+
+	if (op == OP_node_migrate) {
+		rc = each_primary(st, ((const struct op_node_name *)args)->name, false, false, list, err);
+	} else if (op == OP_node_failover) {
+		const struct op_node_failover *f = args;
+
+		rc = each_primary(st, f->name, true, f->ignore_consistency == 1, list, err);
+	} else if (op == OP_node_evacuate) {
+		rc = evacuate(st, args, list, err);
+	} else {
+		return err_set(err, ERR_NOT_SUPPORTED, "one request, one job");
+	}
+	if (rc == 0)
+		*ret = TAKE(list);
+	return rc;
+}
+
+int plan_debug_noop(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_debug_noop *a = args;
+	struct step_noop s;
+	struct snode *n = NULL;
+
+	(void)rng;
+	if (a->node[0]) {
+		int rc = state_need_node(st, a->node, &n, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	schema_init(&step_noop_schema, &s);
+	s.delay_ms = a->delay_ms;
+	s.fail = a->fail;
+	plan_add(ret, st, n ? STEP_KIND_noop : STEP_KIND_noop_master, n ? n->n.uuid : NULL, &s)->pivot = 1;
+	(void)snprintf(ret->summary, sizeof(ret->summary), "do nothing on %s", n ? n->n.name : "the master");
+	return 0;
+}

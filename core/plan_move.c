@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Planners that move an instance or rebuild its mirror: migrate, failover, replace-disks, and converge. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "core/own.h"
+#include "core/planners.h"
+
+static const struct obs_drbd *seen_drbd(const struct state *st, const char *node, const struct instance *i)
+{
+	const struct snode *n = state_node(st, node);
+
+	return n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
+}
+
+/* ---- migrate (doc/design/004-migration.adoc) ------------------------------------------------------ */
+
+static int check_migratable(const struct state *st, const struct instance *i, const struct snode *from, const struct snode *to, struct err *err)
+{
+	struct hvparams hv;
+	int rc = 0;
+
+	state_fill_hv(st, i, &hv);
+	if (hv.disk_cache != CACHE_NONE && hv.disk_cache != CACHE_DIRECTSYNC)
+		rc = err_set(err, ERR_NOT_SAFE, "disk_cache=%s keeps writes of '%s' in the memory of node '%s'", disk_cache_names[hv.disk_cache],
+			     i->name, from->n.name),
+		(void)err_hint(err, "'gnt instance modify -H disk_cache=none %s', then shut it down and start it", i->name);
+	schema_done(&hvparams_schema, &hv);
+	if (rc < 0)
+		return rc;
+	const struct obs_guest *g = state_seen_guest(from, i->uuid);
+	if (!g)
+		return err_set(err, ERR_WRONG_STATE, "guest '%s' does not run on node '%s'", i->name, from->n.name),
+		       err_hint(err, "'gnt instance failover %s' moves an instance that is down", i->name);
+	const struct obs_drbd *d = state_seen_drbd(from, i->uuid);
+	if (!d || d->in_sync != 1)
+		return err_set(err, ERR_DEGRADED, "the mirror of '%s' on node '%s' is not in sync", i->name, to->n.name);
+	if (state_free_memory_mib(st, to) < instance_memory(st, i))
+		return err_set(err, ERR_NO_MEMORY, "node '%s' has %lld MiB of memory free, guest '%s' needs %lld MiB", to->n.name,
+			       (long long)state_free_memory_mib(st, to), i->name, (long long)instance_memory(st, i));
+	return 0;
+}
+
+static void add_migrate(const struct state *st, const struct instance *i, const struct snode *from, const struct snode *to, bool live,
+			struct plan *p)
+{
+	struct step_migrate m;
+	struct hvparams hv;
+
+	state_fill_hv(st, i, &hv);
+	schema_init(&step_migrate_schema, &m);
+	(void)str_copy(m.uuid, sizeof(m.uuid), i->uuid);
+	(void)str_copy(m.name, sizeof(m.name), i->name);
+	(void)str_copy(m.target, sizeof(m.target), to->n.uuid);
+	(void)str_copy(m.target_name, sizeof(m.target_name), to->n.name);
+	(void)str_copy(m.target_address, sizeof(m.target_address), to->n.replication_address);
+	m.bandwidth = hv.migration_bandwidth;
+	m.downtime = hv.migration_downtime;
+	m.auto_converge = hv.migration_auto_converge;
+	m.live = live;
+	plan_add(p, st, STEP_KIND_guest_migrate, from->n.uuid, &m);
+	schema_done(&hvparams_schema, &hv);
+}
+
+int plan_instance_migrate(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_instance_migrate *a = args;
+	struct op_instance_name again;
+	struct sinstance *s;
+	struct snode *from = NULL;
+	int rc = state_need_instance(st, a->name, &s, err);
+
+	if (rc < 0)
+		return rc;
+	if (a->cleanup == 1) {
+		schema_init(&op_instance_name_schema, &again);
+		(void)str_copy(again.name, sizeof(again.name), a->name);
+		return plan_instance_converge(st, &again, rng, ret, err);
+	}
+	const struct instance *i = &s->i;
+	if (i->template != TEMPLATE_DRBD)
+		return err_set(err, ERR_WRONG_STATE, "instance '%s' has disk template '%s': only drbd can be migrated", i->name,
+			       template_names[i->template]);
+	rc = need_owner(st, i, &from, err);
+	struct snode *to = rc == 0 ? state_node(st, state_other_node(i, from->n.uuid)) : NULL;
+	if (rc == 0 && !to)
+		rc = err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name), (void)err_hint(err, "'gnt instance replace-disks -n NODE %s'", i->name);
+	if (rc == 0)
+		rc = state_need_usable(st, to, err);
+	if (rc == 0)
+		rc = check_migratable(st, i, from, to, err);
+	if (rc < 0)
+		return rc;
+	const char *S = from->n.uuid, *T = to->n.uuid;
+	add_guest_ref(ret, st, STEP_KIND_guest_hold, S, i, 0, false);
+	add_own(ret, st, STEP_KIND_own_migrate, i, T, true);
+	add_resource(ret, st, STEP_KIND_drbd_two_primaries, S, i, false);
+	add_resource(ret, st, STEP_KIND_drbd_two_primaries, T, i, false);
+	add_resource(ret, st, STEP_KIND_drbd_primary, T, i, false);
+	add_guest(ret, st, STEP_KIND_guest_expect, T, i);
+	add_migrate(st, i, from, to, a->non_live != 1, ret);
+	add_guest_ref(ret, st, STEP_KIND_guest_arrived, T, i, 0, false);
+	add_own(ret, st, STEP_KIND_own_pivot, i, T, true)->pivot = 1;
+	add_guest_ref(ret, st, STEP_KIND_guest_resume, T, i, 0, false);
+	add_guest_ref(ret, st, STEP_KIND_guest_destroy, S, i, 0, true);
+	add_resource(ret, st, STEP_KIND_drbd_secondary, S, i, false);
+	add_resource(ret, st, STEP_KIND_drbd_one_primary, S, i, false);
+	add_resource(ret, st, STEP_KIND_drbd_one_primary, T, i, false);
+	add_own(ret, st, STEP_KIND_own_settle, i, T, false);
+	plan_reserve(ret, T, "", instance_memory(st, i), 0);
+	(void)snprintf(ret->summary, sizeof(ret->summary), "migrate '%.40s' from %.20s to %.20s", i->name, from->n.name, to->n.name);
+	return 0;
+}
+
+/* ---- failover --------------------------------------------------------------------------------------- */
+
+static void add_failover(const struct state *st, const struct instance *i, const char *to, bool planned, bool force, const struct snode *from,
+			 struct plan *p)
+{
+	struct step_own o;
+
+	schema_init(&step_own_schema, &o);
+	(void)str_copy(o.uuid, sizeof(o.uuid), i->uuid);
+	(void)str_copy(o.node, sizeof(o.node), to);
+	o.force = force;
+	if (!planned) {
+		o.evidence = from ? from->n.evidence : EVIDENCE_PERSON;
+		o.evidence_text = xasprintf("node '%.63s': %.400s", from ? from->n.name : "gone",
+					    from && from->n.evidence_text ? from->n.evidence_text : "removed from the cluster");
+	}
+	plan_add(p, st, STEP_KIND_own_failover, NULL, &o)->pivot = 1;
+	schema_done(&step_own_schema, &o);
+}
+
+/* The owner answers: its guest is ended in an orderly way, nothing is lost, and until the pivot all of it can be taken back. */
+static int failover_planned(const struct state *st, const struct op_instance_failover *a, const struct instance *i, const struct snode *from,
+			    const struct snode *to, struct plan *p, struct err *err)
+{
+	const struct obs_drbd *d = state_seen_drbd(from, i->uuid);
+	bool synced = d && d->in_sync == 1, up = d && d->up == 1;
+
+	if (up && !synced && a->ignore_consistency != 1)
+		return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' on node '%s' lacks acknowledged writes", i->name, to->n.name),
+		       err_hint(err, "wait for the resync; --ignore-consistency loses what it lacks");
+	if (!own_current(&i->own, to->n.uuid) && a->ignore_consistency != 1)
+		return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' on node '%s' is not current", i->name, to->n.name),
+		       err_hint(err, "'gnt instance info %s' shows both; --ignore-consistency loses what it lacks", i->name);
+	if (i->admin_state == ADMIN_UP || runs_on(from, i))
+		add_guest_ref(p, st, STEP_KIND_guest_shutdown, from->n.uuid, i, shutdown_timeout(st, i, a->shutdown_timeout), true);
+	if (up)
+		add_resource(p, st, STEP_KIND_drbd_secondary, from->n.uuid, i, false);
+	add_failover(st, i, to->n.uuid, true, a->ignore_consistency == 1, from, p);
+	return 0;
+}
+
+/* The owner is off, by evidence: the mirror proves itself first (H7), the log decides, the cut follows (H9). */
+static int failover_lost(const struct state *st, const struct op_instance_failover *a, const struct instance *i, const struct snode *from,
+			 const struct snode *to, struct plan *p, struct err *err)
+{
+	bool force = a->ignore_consistency == 1;
+
+	if (from && from->n.liveness != NODE_FENCED)
+		return err_set(err, ERR_NO_EVIDENCE, "node '%s' does not answer, but nothing shows that guest '%s' has ended there", from->n.name, i->name),
+		       err_hint(err, "make sure that it is off, then 'gnt node fence --confirmed-off %s'", from->n.name);
+	if (!own_current(&i->own, to->n.uuid) && !force)
+		return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' on node '%s' lacks acknowledged writes", i->name, to->n.name),
+		       err_hint(err, "bring node '%s' back; or --ignore-consistency, which loses them", from ? from->n.name : "gone");
+	add_resource(p, st, STEP_KIND_drbd_attach, to->n.uuid, i, false);
+	add_resource(p, st, STEP_KIND_drbd_probe_target, to->n.uuid, i, force);
+	add_failover(st, i, to->n.uuid, false, force, from, p);
+	add_resource(p, st, STEP_KIND_drbd_cut, to->n.uuid, i, true);
+	return 0;
+}
+
+int plan_instance_failover(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_instance_failover *a = args;
+	struct sinstance *s;
+	int rc = state_need_instance(st, a->name, &s, err);
+
+	(void)rng;
+	if (rc < 0)
+		return rc;
+	const struct instance *i = &s->i;
+	if (i->template != TEMPLATE_DRBD)
+		return err_set(err, ERR_WRONG_STATE, "instance '%s' has disk template '%s': it has no mirror to fail over to", i->name,
+			       template_names[i->template]);
+	struct snode *from = state_node(st, own_runner(&i->own)), *to = state_node(st, state_other_node(i, own_runner(&i->own)));
+	if (!to)
+		return err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
+	rc = state_need_usable(st, to, err);
+	if (rc == 0 && i->admin_state == ADMIN_UP && state_free_memory_mib(st, to) < instance_memory(st, i))
+		rc = err_set(err, ERR_NO_MEMORY, "node '%s' has %lld MiB of memory free, guest '%s' needs %lld MiB", to->n.name,
+			     (long long)state_free_memory_mib(st, to), i->name, (long long)instance_memory(st, i));
+	if (rc < 0)
+		return rc;
+	bool planned = from && from->connected && from->n.liveness != NODE_FENCED && from->n.offline != 1;
+	rc = planned ? failover_planned(st, a, i, from, to, ret, err) : failover_lost(st, a, i, from, to, ret, err);
+	if (rc < 0)
+		return rc;
+	if (i->admin_state == ADMIN_UP) {
+		if (planned) { /* disks of an instance that was down are down: up first */
+			add_resource(ret, st, STEP_KIND_drbd_attach, to->n.uuid, i, false);
+			add_resource(ret, st, STEP_KIND_drbd_connect, to->n.uuid, i, false)->may_fail = 1;
+		}
+		add_resource(ret, st, STEP_KIND_drbd_primary, to->n.uuid, i, a->ignore_consistency == 1);
+		add_guest(ret, st, STEP_KIND_guest_start, to->n.uuid, i);
+		plan_reserve(ret, to->n.uuid, "", instance_memory(st, i), 0);
+	}
+	(void)snprintf(ret->summary, sizeof(ret->summary), "fail '%.40s' over from %.20s to %.20s", i->name, from ? from->n.name : "a lost node", to->n.name);
+	return 0;
+}
+
+/* ---- replace-disks ----------------------------------------------------------------------------------- */
+
+static int pick_secondary(const struct state *st, const struct instance *i, const char *want, const char *owner, const char *old, struct snode **ret,
+			  struct err *err)
+{
+	if (strcmp(want, "auto") != 0) {
+		int rc = state_need_node(st, want, ret, err);
+
+		return rc < 0 ? rc : state_need_usable(st, *ret, err);
+	}
+	struct snode *best = NULL;
+	int64_t most = -1;
+	for (int k = 0; k < st->n_nodes; k++) {
+		struct snode *n = st->nodes[k];
+		struct err why = ERR_INIT;
+		const char *pool = i->n_disks ? part_pool(st, i, &i->disks[0]) : "";
+
+		if (strcmp(n->n.uuid, owner) == 0 || strcmp(n->n.uuid, old) == 0 || n->n.drained == 1 || n->n.witness == 1 ||
+		    state_need_usable(st, n, &why) < 0)
+			continue;
+		int64_t room = state_free_disk_mib(st, n, pool);
+		if (room >= instance_disk_mib(i, pool, st) && room > most) {
+			most = room;
+			best = n;
+		}
+	}
+	if (!best)
+		return err_set(err, ERR_NO_NODE, "no other node has room for the mirror of '%s'", i->name);
+	*ret = best;
+	return 0;
+}
+
+static int check_room(const struct state *st, const struct instance *i, const struct snode *n, struct err *err)
+{
+	for (int d = 0; d < i->n_disks; d++) {
+		const char *pool = part_pool(st, i, &i->disks[d]);
+		int64_t have = state_free_disk_mib(st, n, pool), need = instance_disk_mib(i, pool, st);
+
+		if (have < 0)
+			return err_set(err, ERR_NO_SPACE, "node '%s' has no volume group '%s'", n->n.name, pool);
+		if (have < need)
+			return err_set(err, ERR_NO_SPACE, "volume group '%s' on node '%s' has %lld MiB free, the mirror needs %lld MiB", pool,
+				       n->n.name, (long long)have, (long long)need);
+	}
+	return 0;
+}
+
+static bool minors_free(const struct state *st, const struct instance *i, const char *node)
+{
+	for (int k = 0; k < st->n_instances; k++) {
+		const struct instance *o = &st->instances[k]->i;
+
+		if (o == i || strcmp(o->uuid, i->uuid) == 0 || !strs_has(o->nodes, o->n_nodes, node))
+			continue;
+		for (int d = 0; d < o->n_disks; d++)
+			for (int e = 0; e < i->n_disks; e++)
+				if (o->disks[d].minor == i->disks[e].minor)
+					return false;
+	}
+	return true;
+}
+
+/* Another node becomes the mirror (H19): the new one is made ready beside the old; then one transaction changes the set. */
+static int replace_node(const struct state *st, const struct instance *i, const struct snode *owner, const char *old, const struct snode *n,
+			struct plan *p, struct err *err)
+{
+	struct step_drbd_conf before;
+	struct step_replicas r;
+	char *nodes[2] = { (char *)(uintptr_t)owner->n.uuid, (char *)(uintptr_t)n->n.uuid };
+	char *was[2] = { (char *)(uintptr_t)owner->n.uuid, (char *)(uintptr_t)old };
+	const struct snode *o = state_node(st, old);
+	bool old_there = o && o->connected && o->n.offline != 1;
+	int rc = check_room(st, i, n, err);
+
+	if (rc < 0)
+		return rc;
+	if (!own_current(&i->own, owner->n.uuid))
+		return err_set(err, ERR_STALE_REPLICA, "the replica on the primary node '%s' is not current", owner->n.name);
+	if (!minors_free(st, i, n->n.uuid))
+		return err_set(err, ERR_NO_MINOR, "a DRBD minor of '%s' is taken on node '%s'", i->name, n->n.name),
+		       err_hint(err, "pick another node with -n");
+	add_volumes(p, st, STEP_KIND_volume_create, n->n.uuid, i);
+	add_conf(p, st, n->n.uuid, i, nodes, i->own.arbitrated == 1, NULL);
+	add_resource(p, st, STEP_KIND_drbd_make_md, n->n.uuid, i, true);
+	add_resource(p, st, STEP_KIND_drbd_attach, n->n.uuid, i, true);
+	schema_init(&step_replicas_schema, &r);
+	(void)str_copy(r.uuid, sizeof(r.uuid), i->uuid);
+	for (int k = 0; k < 2; k++)
+		strs_add(&r.nodes, &r.n_nodes, nodes[k]);
+	strs_add(&r.current, &r.n_current, nodes[0]);
+	plan_add(p, st, STEP_KIND_own_replicas, NULL, &r)->pivot = 1;
+	schema_done(&step_replicas_schema, &r);
+	if (old_there && old[0]) {
+		add_resource(p, st, STEP_KIND_drbd_down, old, i, true)->may_fail = 1;
+		add_resource(p, st, STEP_KIND_drbd_forget, old, i, true)->may_fail = 1;
+	}
+	part_drbd_conf(st, i, was, i->own.arbitrated == 1, &before);
+	add_conf(p, st, owner->n.uuid, i, nodes, i->own.arbitrated == 1, &before);
+	schema_done(&step_drbd_conf_schema, &before);
+	add_resource(p, st, STEP_KIND_drbd_adjust, owner->n.uuid, i, false);
+	add_resource(p, st, STEP_KIND_drbd_connect, owner->n.uuid, i, false);
+	add_resource(p, st, STEP_KIND_drbd_connect, n->n.uuid, i, true);
+	add_resource(p, st, STEP_KIND_drbd_wait_sync, owner->n.uuid, i, false);
+	if (old_there && old[0])
+		add_volumes(p, st, STEP_KIND_volume_remove, old, i)->may_fail = 1;
+	for (int d = 0; d < i->n_disks; d++)
+		plan_reserve(p, n->n.uuid, part_pool(st, i, &i->disks[d]), 0, i->disks[d].size + DRBD_META_MIB);
+	(void)snprintf(p->summary, sizeof(p->summary), "move the mirror of '%.40s' to %.20s", i->name, n->n.name);
+	return 0;
+}
+
+/* The same node's replica is made anew: out of current first (H8), then a full sync. */
+static int rebuild(const struct state *st, const struct instance *i, const char *node, const char *from, struct plan *p, struct err *err)
+{
+	const struct snode *n = state_node(st, node), *src = state_node(st, from);
+	int rc = n ? state_need_usable(st, n, err) : err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
+
+	if (rc == 0)
+		rc = src ? state_need_usable(st, src, err) : err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
+	if (rc < 0)
+		return rc;
+	if (strcmp(node, own_runner(&i->own)) == 0)
+		return err_set(err, ERR_WRONG_STATE, "node '%s' is the primary of '%s'", n->n.name, i->name),
+		       err_hint(err, "migrate it away first: 'gnt instance migrate %s', then replace-disks -s", i->name);
+	add_own(p, st, STEP_KIND_own_shrink, i, node, true)->pivot = 1;
+	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
+	add_volumes(p, st, STEP_KIND_volume_create, node, i);
+	add_resource(p, st, STEP_KIND_drbd_make_md, node, i, true);
+	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
+	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);
+	add_resource(p, st, STEP_KIND_drbd_connect, node, i, true);
+	add_resource(p, st, STEP_KIND_drbd_wait_sync, from, i, false);
+	(void)snprintf(p->summary, sizeof(p->summary), "rebuild the replica of '%.40s' on %.20s", i->name, n->n.name);
+	return 0;
+}
+
+int plan_replace_disks(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_replace_disks *a = args;
+	struct sinstance *s;
+	struct snode *owner = NULL, *n = NULL;
+	int rc = state_need_instance(st, a->name, &s, err);
+
+	(void)rng;
+	if (rc < 0)
+		return rc;
+	const struct instance *i = &s->i;
+	if (i->template != TEMPLATE_DRBD)
+		return err_set(err, ERR_WRONG_STATE, "instance '%s' has no mirror: its disk template is '%s'", i->name, template_names[i->template]);
+	if ((a->new_secondary[0] != 0) + (a->on_primary == 1) + (a->on_secondary == 1) != 1)
+		return err_set(err, ERR_BAD_REQUEST, "say which replica to rebuild"), err_hint(err, "one of -n NODE (new mirror), -s or -p");
+	rc = need_owner(st, i, &owner, err);
+	if (rc < 0)
+		return rc;
+	const char *old = state_other_node(i, owner->n.uuid);
+	if (a->on_secondary == 1)
+		return rebuild(st, i, old, owner->n.uuid, ret, err);
+	if (a->on_primary == 1)
+		return rebuild(st, i, owner->n.uuid, old, ret, err);
+	rc = pick_secondary(st, i, a->new_secondary, owner->n.uuid, old, &n, err);
+	if (rc < 0)
+		return rc;
+	if (strs_has(i->nodes, i->n_nodes, n->n.uuid))
+		return err_set(err, ERR_BAD_VALUE, "node '%s' holds a replica of '%s' already", n->n.name, i->name),
+		       err_hint(err, "rebuild the one that is there with -s");
+	return replace_node(st, i, owner, old, n, ret, err);
+}
+
+/* ---- converge: what is wanted against what was seen ----------------------------------------------------- */
+
+/* A migration that no job looks after any more: undone while the source may run, else carried through. */
+static void settle_migration(const struct state *st, const struct instance *i, struct plan *p)
+{
+	const char *gone = i->own.run == RUN_TARGET ? i->own.owner : i->own.target;
+	const struct snode *n = state_node(st, gone);
+
+	if (n && n->connected)
+		add_guest_ref(p, st, STEP_KIND_guest_destroy, gone, i, 0, true);
+}
+
+int plan_instance_converge(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_instance_name *a = args;
+	struct sinstance *s;
+	struct snode *owner = NULL;
+	int rc = state_need_instance(st, a->name, &s, err);
+
+	(void)rng;
+	if (rc == 0)
+		rc = need_owner(st, &s->i, &owner, err);
+	if (rc < 0)
+		return rc;
+	const struct instance *i = &s->i;
+	const char *me = owner->n.uuid, *other = state_other_node(i, me);
+	const struct snode *on = other[0] ? state_node(st, other) : NULL;
+	bool both = on && on->connected && on->n.offline != 1;
+	const struct obs_drbd *od = both ? seen_drbd(st, other, i) : NULL;
+
+	(void)snprintf(ret->summary, sizeof(ret->summary), "bring '%.60s' to what is wanted", i->name);
+	if (i->own.target[0])
+		settle_migration(st, i, ret);
+	else if (both && runs_on(on, i))
+		add_guest_ref(ret, st, STEP_KIND_guest_destroy, other, i, 0, true);
+	if (i->template == TEMPLATE_DRBD && od && strcmp(od->role, "Primary") == 0)
+		add_resource(ret, st, STEP_KIND_drbd_secondary, other, i, false);
+	if (i->template == TEMPLATE_DRBD && (i->own.target[0] || (od && strcmp(od->role, "Primary") == 0))) {
+		add_resource(ret, st, STEP_KIND_drbd_one_primary, me, i, false);
+		if (both)
+			add_resource(ret, st, STEP_KIND_drbd_one_primary, other, i, false)->may_fail = 1;
+	}
+	if (i->own.target[0])
+		add_own(ret, st, i->own.run == RUN_TARGET ? STEP_KIND_own_settle : STEP_KIND_own_migrate_end, i, i->own.target, false);
+	if (i->admin_state == ADMIN_UP) {
+		rc = add_disks_up(ret, st, i, true, false, err);
+		if (rc < 0)
+			return rc;
+		const struct obs_guest *g = state_seen_guest(owner, i->uuid);
+
+		if (!g) {
+			add_guest(ret, st, STEP_KIND_guest_start, me, i);
+			plan_reserve(ret, me, "", instance_memory(st, i), 0);
+		} else if (strcmp(g->state, "paused") == 0) {
+			add_guest_ref(ret, st, STEP_KIND_guest_resume, me, i, 0, false);
+		}
+	} else if (runs_on(owner, i)) {
+		add_guest_ref(ret, st, STEP_KIND_guest_shutdown, me, i, shutdown_timeout(st, i, FIELD_UNSET), true);
+		add_disks_down(ret, st, i);
+	}
+	if (ret->n_steps == 0) { /* nothing to do is a success too */
+		struct step_noop none;
+
+		schema_init(&step_noop_schema, &none);
+		plan_add(ret, st, STEP_KIND_noop_master, NULL, &none);
+	}
+	ret->steps[0].pivot = 1; /* all of it is idempotent and wanted: forward only */
+	return 0;
+}

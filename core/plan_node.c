@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Planners for nodes and the cluster: admit, promote, modify, remove, fence, settings, arbitration. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "core/own.h"
+#include "core/planners.h"
+
+#define CLOCK_SKEW_MAX_MS 5000
+
+static void add_node_change(struct plan *p, const struct state *st, const struct node *before, const struct node *after)
+{
+	struct step_node a;
+
+	schema_init(&step_node_schema, &a);
+	schema_done(&node_schema, &a.before);
+	schema_done(&node_schema, &a.after);
+	schema_copy(&node_schema, &a.before, before);
+	schema_copy(&node_schema, &a.after, after);
+	plan_add(p, st, STEP_KIND_node_change, NULL, &a);
+	schema_done(&step_node_schema, &a);
+}
+
+/* ---- admit ---------------------------------------------------------------------------------------- */
+
+int plan_node_admit(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_node_admit *a = args;
+	struct step_ref t;
+	struct node n;
+
+	(void)rng;
+	const struct snode *there = state_node_named(st, a->name);
+	if (there && strcmp(there->n.uuid, a->uuid) != 0)
+		return err_set(err, ERR_EXISTS, "node '%s' is in the cluster already", a->name),
+		       err_hint(err, "if it was set up anew: 'gnt node remove %s' first", a->name);
+	if (state_instance_named(st, a->name))
+		return err_set(err, ERR_EXISTS, "'%s' is the name of an instance", a->name);
+	for (int i = 0; i < st->n_nodes; i++)
+		if (strcmp(st->nodes[i]->n.uuid, a->uuid) != 0 && (strcmp(st->nodes[i]->n.address, a->address) == 0 ||
+		    strcmp(st->nodes[i]->n.replication_address, a->replication_address) == 0))
+			return err_set(err, ERR_EXISTS, "address '%s' or '%s' belongs to node '%s'", a->address, a->replication_address,
+				       st->nodes[i]->n.name);
+	int64_t skew = a->wall_ms == FIELD_UNSET ? 0 : a->wall_ms - st->wall_ms;
+	if (skew > CLOCK_SKEW_MAX_MS || skew < -CLOCK_SKEW_MAX_MS)
+		return err_set(err, ERR_WRONG_STATE, "the clock of '%s' is %lld ms off the master's", a->name, (long long)skew),
+		       err_hint(err, "let both follow the same time server, then join again");
+	schema_init(&step_ref_schema, &t);
+	(void)str_copy(t.uuid, sizeof(t.uuid), a->token_id);
+	plan_add(ret, st, STEP_KIND_token_delete, NULL, &t);
+	schema_init(&node_schema, &n);
+	(void)str_copy(n.uuid, sizeof(n.uuid), a->uuid);
+	(void)str_copy(n.name, sizeof(n.name), a->name);
+	(void)str_copy(n.address, sizeof(n.address), a->address);
+	(void)str_copy(n.replication_address, sizeof(n.replication_address), a->replication_address);
+	n.witness = a->witness;
+	n.joined_ms = st->wall_ms;
+	n.cert_expires_s = a->cert_expires_s;
+	plan_add(ret, st, STEP_KIND_node_insert, NULL, &n)->pivot = 1;
+	schema_done(&node_schema, &n);
+	(void)snprintf(ret->summary, sizeof(ret->summary), "add node '%s'", a->name);
+	return 0;
+}
+
+/* ---- voters ----------------------------------------------------------------------------------------- */
+
+static void peer_url(const struct node *n, char *out, size_t size)
+{
+	(void)snprintf(out, size, strchr(n->address, ':') ? "https://[%s]:%d" : "https://%s:%d", n->address, PORT_ETCD_PEER);
+}
+
+static void member(const struct node *n, struct step_member *m)
+{
+	schema_init(&step_member_schema, m);
+	(void)str_copy(m->node, sizeof(m->node), n->uuid);
+	(void)str_copy(m->name, sizeof(m->name), n->name);
+	peer_url(n, m->peer_url, sizeof(m->peer_url));
+}
+
+/* Members that etcd will have once the names before this one have joined: every starting member must be told all. */
+static char *initial_cluster(const struct state *st, const struct snode *const *with, int n_with)
+{
+	struct buf b = BUF_INIT;
+	char url[128];
+
+	for (int i = 0; i < st->n_nodes; i++)
+		if (st->nodes[i]->n.candidate == 1) {
+			peer_url(&st->nodes[i]->n, url, sizeof(url));
+			buf_printf(&b, "%s%s=%s", b.len ? "," : "", st->nodes[i]->n.name, url);
+		}
+	for (int i = 0; i < n_with; i++) {
+		peer_url(&with[i]->n, url, sizeof(url));
+		buf_printf(&b, "%s%s=%s", b.len ? "," : "", with[i]->n.name, url);
+	}
+	return buf_steal(&b);
+}
+
+static void add_masterd(const struct state *st, const struct snode *const *with, int n_with, const struct snode *n, struct plan *p)
+{
+	struct step_masterd m;
+
+	schema_init(&step_masterd_schema, &m);
+	m.lease_ms = st->cluster.lease_ms;
+	for (int i = 0; i < st->n_nodes + n_with; i++) {
+		const struct node *v = i < st->n_nodes ? &st->nodes[i]->n : &with[i - st->n_nodes]->n;
+		char url[128];
+
+		if (i < st->n_nodes && v->candidate != 1)
+			continue;
+		(void)snprintf(url, sizeof(url), strchr(v->address, ':') ? "https://[%s]:%d" : "https://%s:%d", v->address, PORT_ETCD_CLIENT);
+		strs_add(&m.endpoints, &m.n_endpoints, url);
+	}
+	plan_add(p, st, STEP_KIND_masterd_start, n->n.uuid, &m);
+	schema_done(&step_masterd_schema, &m);
+}
+
+static void add_promotion(const struct state *st, const struct snode *const *with, int k, struct plan *p)
+{
+	const struct snode *n = with[k];
+	struct step_member m;
+	struct step_etcd e;
+
+	member(&n->n, &m);
+	plan_add(p, st, STEP_KIND_member_add, NULL, &m);
+	schema_init(&step_etcd_schema, &e);
+	(void)str_copy(e.name, sizeof(e.name), n->n.name);
+	(void)str_copy(e.address, sizeof(e.address), n->n.address);
+	e.lease_ms = st->cluster.lease_ms;
+	e.initial_cluster = initial_cluster(st, with, k + 1);
+	plan_add(p, st, STEP_KIND_etcd_start, n->n.uuid, &e);
+	schema_done(&step_etcd_schema, &e);
+	plan_add(p, st, STEP_KIND_member_promote, NULL, &m);
+}
+
+int plan_node_promote(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_node_promote *a = args;
+	const struct snode *with[VOTERS_MAX];
+	int n = 0;
+
+	(void)rng;
+	for (int i = 0; i < a->n_names && n < VOTERS_MAX; i++) {
+		struct snode *s;
+		int rc = state_need_node(st, a->names[i], &s, err);
+
+		if (rc < 0)
+			return rc;
+		if (s->n.candidate == 1)
+			continue;
+		if (!s->connected)
+			return err_set(err, ERR_NODE_DOWN, "node '%s' does not answer", s->n.name);
+		with[n++] = s;
+	}
+	if (n == 0)
+		return err_set(err, ERR_WRONG_STATE, "nobody is left to promote");
+	for (int k = 0; k < n; k++)
+		add_promotion(st, with, k, ret);
+	for (int k = 0; k < n; k++)
+		if (with[k]->n.witness != 1)
+			add_masterd(st, with, n, with[k], ret);
+	for (int k = 0; k < n; k++) {
+		struct node after;
+
+		schema_copy(&node_schema, &after, &with[k]->n);
+		after.candidate = 1;
+		add_node_change(ret, st, &with[k]->n, &after);
+		schema_done(&node_schema, &after);
+	}
+	ret->steps[ret->n_steps - 1].pivot = 1;
+	(void)snprintf(ret->summary, sizeof(ret->summary), "make '%s'%s voters", with[0]->n.name, n > 1 ? " and more" : "");
+	return 0;
+}
+
+static int voters(const struct state *st)
+{
+	int n = 0;
+
+	for (int i = 0; i < st->n_nodes; i++)
+		n += st->nodes[i]->n.candidate == 1;
+	return n;
+}
+
+static int add_demotion(const struct state *st, const struct snode *n, struct plan *p, struct err *err)
+{
+	struct step_member m;
+	struct step_none none;
+
+	if (strcmp(n->n.uuid, st->self) == 0)
+		return err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name),
+		       err_hint(err, "'gnt cluster master-failover' on another candidate first");
+	if (voters(st) <= 3 && st->cluster.arbitration == 1)
+		return err_set(err, ERR_NOT_SAFE, "with fewer than three voters disks cannot be arbitrated"),
+		       err_hint(err, "add another candidate first, or 'gnt cluster modify --arbitration no'");
+	schema_init(&step_none_schema, &none);
+	member(&n->n, &m);
+	plan_add(p, st, STEP_KIND_member_remove, NULL, &m)->pivot = 1;
+	if (n->connected) {
+		if (n->n.witness != 1)
+			plan_add(p, st, STEP_KIND_masterd_stop, n->n.uuid, &none)->may_fail = 1;
+		plan_add(p, st, STEP_KIND_etcd_stop, n->n.uuid, &none)->may_fail = 1;
+	}
+	return 0;
+}
+
+/* ---- modify, remove, fence --------------------------------------------------------------------------- */
+
+static const char *has_disk_on(const struct state *st, const char *uuid)
+{
+	for (int i = 0; i < st->n_instances; i++)
+		if (strs_has(st->instances[i]->i.nodes, st->instances[i]->i.n_nodes, uuid))
+			return st->instances[i]->i.name;
+	return NULL;
+}
+
+int plan_node_modify(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_node_modify *a = args;
+	struct node after;
+	struct snode *n;
+	int rc = state_need_node(st, a->name, &n, err);
+
+	(void)rng;
+	if (rc < 0)
+		return rc;
+	schema_copy(&node_schema, &after, &n->n);
+	if (a->drained >= 0)
+		after.drained = a->drained;
+	if (a->master_capable >= 0)
+		after.master_capable = a->master_capable;
+	if (a->offline >= 0) {
+		after.offline = a->offline;
+		if (a->offline == 1 && strcmp(n->n.uuid, st->self) == 0)
+			rc = err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name);
+	}
+	if (rc == 0 && a->secondary_ip[0]) {
+		const char *user = has_disk_on(st, n->n.uuid);
+
+		if (user)
+			rc = err_set(err, ERR_WRONG_STATE, "instance '%s' has a disk on node '%s'", user, n->n.name);
+		else
+			(void)str_copy(after.replication_address, sizeof(after.replication_address), a->secondary_ip);
+	}
+	if (rc == 0 && a->master_candidate == 0 && n->n.candidate == 1) {
+		rc = add_demotion(st, n, ret, err);
+		after.candidate = 0;
+		after.master_capable = 0; /* else it would be promoted again at once */
+	} else if (rc == 0 && a->master_candidate == 1 && n->n.candidate != 1) {
+		after.master_capable = 1; /* promotion follows by itself, two at a time, when the number of voters stays odd */
+	}
+	if (rc == 0 && schema_equal(&node_schema, &after, &n->n))
+		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change on node '%s'", n->n.name);
+	if (rc == 0) {
+		add_node_change(ret, st, &n->n, &after);
+		if (ret->n_steps == 1)
+			ret->steps[0].pivot = 1;
+	}
+	schema_done(&node_schema, &after);
+	(void)snprintf(ret->summary, sizeof(ret->summary), "modify node '%s'", n->n.name);
+	return rc;
+}
+
+int plan_node_remove(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_node_name *a = args;
+	struct step_none none;
+	struct step_ref ref;
+	struct snode *n;
+	int rc = state_need_node(st, a->name, &n, err);
+
+	(void)rng;
+	if (rc < 0)
+		return rc;
+	const char *user = has_disk_on(st, n->n.uuid);
+	if (user)
+		return err_set(err, ERR_WRONG_STATE, "instance '%s' has a disk on node '%s'", user, n->n.name),
+		       err_hint(err, "'gnt node evacuate %s' moves them all", n->n.name);
+	if (strcmp(n->n.uuid, st->self) == 0)
+		return err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name),
+		       err_hint(err, "'gnt cluster master-failover' on another candidate first; the last node leaves with 'gnt cluster destroy'");
+	if (n->n.candidate == 1) {
+		rc = add_demotion(st, n, ret, err);
+		if (rc < 0)
+			return rc;
+	}
+	schema_init(&step_none_schema, &none);
+	if (n->connected)
+		plan_add(ret, st, STEP_KIND_node_leave, n->n.uuid, &none)->may_fail = 1;
+	schema_init(&step_ref_schema, &ref);
+	(void)str_copy(ref.uuid, sizeof(ref.uuid), n->n.uuid);
+	struct plan_step *s = plan_add(ret, st, STEP_KIND_node_delete, NULL, &ref);
+	if (ret->n_steps == 1)
+		s->pivot = 1;
+	else
+		ret->steps[0].pivot = 1;
+	(void)snprintf(ret->summary, sizeof(ret->summary), "remove node '%s'", n->n.name);
+	return 0;
+}
+
+int plan_node_fence(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_node_fence *a = args;
+	struct node after;
+	struct snode *n;
+	int rc = state_need_node(st, a->name, &n, err);
+
+	(void)rng;
+	if (rc < 0)
+		return rc;
+	if (a->confirmed_off != 1)
+		return err_set(err, ERR_BAD_REQUEST, "say that you have made sure that node '%s' is off", n->n.name),
+		       err_hint(err, "--confirmed-off; if it is not off, two copies of a guest may run");
+	if (n->connected)
+		return err_set(err, ERR_WRONG_STATE, "node '%s' answers: it is not off", n->n.name),
+		       err_hint(err, "switch it off, or move its guests with 'gnt node migrate %s'", n->n.name);
+	schema_copy(&node_schema, &after, &n->n);
+	after.liveness = NODE_FENCED;
+	after.evidence = EVIDENCE_PERSON;
+	free(after.evidence_text);
+	after.evidence_text = xasprintf("a person confirmed that it is off%s%.300s", a->reason ? ": " : "", a->reason ? a->reason : "");
+	(void)str_copy(after.evidence_boot, sizeof(after.evidence_boot), n->boot_id);
+	add_node_change(ret, st, &n->n, &after);
+	ret->steps[0].pivot = 1;
+	schema_done(&node_schema, &after);
+	(void)snprintf(ret->summary, sizeof(ret->summary), "record that node '%s' is off", n->n.name);
+	return 0;
+}
+
+/* ---- cluster -------------------------------------------------------------------------------------------- */
+
+int plan_cluster_modify(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_cluster_modify *a = args;
+	struct op_cluster_arbitrate arb;
+	struct cluster c;
+	int rc = 0;
+
+	if (a->arbitration >= 0 && a->arbitration != st->cluster.arbitration) {
+		schema_init(&op_cluster_arbitrate_schema, &arb);
+		arb.on = a->arbitration;
+		return plan_cluster_arbitrate(st, &arb, rng, ret, err);
+	}
+	schema_copy(&cluster_schema, &c, &st->cluster);
+	schema_merge(&beparams_schema, &c.be, &a->be);
+	schema_merge(&hvparams_schema, &c.hv, &a->hv);
+	if (a->bridge[0])
+		(void)str_copy(c.bridge, sizeof(c.bridge), a->bridge);
+	if (a->vg_name[0])
+		(void)str_copy(c.vg_name, sizeof(c.vg_name), a->vg_name);
+	if (a->lease != FIELD_UNSET)
+		c.lease_ms = a->lease * 1000;
+	if (a->candidate_pool_size != FIELD_UNSET)
+		c.candidate_pool_size = a->candidate_pool_size;
+	if (a->resync_rate != FIELD_UNSET)
+		c.resync_rate = a->resync_rate;
+	if (schema_equal(&cluster_schema, &c, &st->cluster))
+		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change");
+	else
+		plan_add(ret, st, STEP_KIND_cluster_change, NULL, &c)->pivot = 1;
+	schema_done(&cluster_schema, &c);
+	(void)snprintf(ret->summary, sizeof(ret->summary), "change the cluster's settings");
+	return rc;
+}
+
+/* On: adjust both sides first, then the record says so (H20). Off: the record first. */
+static int arbitrate_instance(const struct state *st, const struct instance *i, bool on, struct plan *p, struct err *err)
+{
+	struct step_drbd_conf before;
+	struct step_own o;
+
+	for (int k = 0; k < i->n_nodes; k++) {
+		const struct snode *n = state_node(st, i->nodes[k]);
+
+		if (!n || !n->connected)
+			return err_set(err, ERR_NODE_DOWN, "node '%s' with a replica of '%s' does not answer", n ? n->n.name : "?", i->name);
+	}
+	schema_init(&step_own_schema, &o);
+	(void)str_copy(o.uuid, sizeof(o.uuid), i->uuid);
+	o.on = on;
+	if (!on)
+		plan_add(p, st, STEP_KIND_own_arbitrate, NULL, &o);
+	part_drbd_conf(st, i, i->nodes, i->own.arbitrated == 1, &before);
+	for (int k = 0; k < 2; k++) {
+		add_conf(p, st, i->nodes[k], i, i->nodes, on, &before);
+		const struct obs_drbd *d = state_seen_drbd(state_node(st, i->nodes[k]), i->uuid);
+
+		if (d && d->up == 1)
+			add_resource(p, st, STEP_KIND_drbd_adjust, i->nodes[k], i, false);
+	}
+	schema_done(&step_drbd_conf_schema, &before);
+	if (on)
+		plan_add(p, st, STEP_KIND_own_arbitrate, NULL, &o);
+	return 0;
+}
+
+#define ARBITRATE_AT_ONCE 9 /* six steps each: a plan has at most STEPS_MAX; the rest follow in further jobs */
+
+int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_cluster_arbitrate *a = args;
+	struct cluster c;
+	int n = 0, rc = 0;
+
+	(void)rng;
+	if (a->on == 1 && voters(st) < 3)
+		return err_set(err, ERR_NOT_SAFE, "disk arbitration needs three voters, there are %d", voters(st)),
+		       err_hint(err, "add nodes, or a witness: 'gnt node add --witness'");
+	schema_copy(&cluster_schema, &c, &st->cluster);
+	c.arbitration = a->on;
+	plan_add(ret, st, STEP_KIND_cluster_change, NULL, &c)->pivot = 1;
+	schema_done(&cluster_schema, &c);
+	for (int i = 0; i < st->n_instances && rc == 0 && n < ARBITRATE_AT_ONCE; i++) {
+		const struct instance *in = &st->instances[i]->i;
+
+		if (in->template != TEMPLATE_DRBD || (in->own.arbitrated == 1) == (a->on == 1) || st->instances[i]->busy_job)
+			continue;
+		rc = arbitrate_instance(st, in, a->on == 1, ret, err);
+		n++;
+	}
+	(void)snprintf(ret->summary, sizeof(ret->summary), "turn disk arbitration %s", a->on == 1 ? "on" : "off");
+	return rc;
+}
+
+int plan_renew_crypto(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	(void)args;
+	(void)rng;
+	for (int i = 0; i < st->n_nodes; i++) {
+		struct step_none none;
+
+		if (!st->nodes[i]->connected)
+			return err_set(err, ERR_NODE_DOWN, "node '%s' does not answer", st->nodes[i]->n.name);
+		schema_init(&step_none_schema, &none);
+		plan_add(ret, st, STEP_KIND_certs_renew, st->nodes[i]->n.uuid, &none);
+		if (i == 0)
+			ret->steps[0].pivot = 1;
+	}
+	(void)snprintf(ret->summary, sizeof(ret->summary), "renew the certificates of %d nodes", st->n_nodes);
+	return 0;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "core/own.h"
+#include "core/planners.h"
+
+const char *part_pool(const struct state *st, const struct instance *i, const struct disk *d)
+{
+	if (i->template == TEMPLATE_FILE)
+		return st->cluster.file_dir;
+	return d->vg[0] ? d->vg : st->cluster.vg_name;
+}
+
+static void volume(const struct state *st, const struct instance *i, int index, const char *suffix, int64_t size, struct step_volumes *ret)
+{
+	const struct disk *d = &i->disks[index];
+	struct step_volume *v = schema_list_add(schema_find(&step_volumes_schema, "volumes"), ret);
+
+	(void)str_copy(v->backend, sizeof(v->backend), i->template == TEMPLATE_FILE ? "file" : "lvm");
+	(void)str_copy(v->pool, sizeof(v->pool), part_pool(st, i, d));
+	(void)snprintf(v->name, sizeof(v->name), "%s.disk%d%s", i->uuid, index, suffix);
+	(void)str_copy(v->owner, sizeof(v->owner), d->uuid);
+	v->size = size;
+}
+
+void part_volumes(const struct state *st, const struct instance *i, struct step_volumes *ret)
+{
+	schema_init(&step_volumes_schema, ret);
+	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
+	for (int d = 0; d < i->n_disks; d++) {
+		volume(st, i, d, i->template == TEMPLATE_DRBD ? "_data" : "", i->disks[d].size, ret);
+		if (i->template == TEMPLATE_DRBD)
+			volume(st, i, d, "_meta", DRBD_META_MIB, ret);
+	}
+}
+
+void part_drbd_conf(const struct state *st, const struct instance *i, char *const *nodes, bool arbitrated, struct step_drbd_conf *ret)
+{
+	schema_init(&step_drbd_conf_schema, ret);
+	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
+	(void)str_copy(ret->resource, sizeof(ret->resource), i->name);
+	(void)str_copy(ret->secret, sizeof(ret->secret), i->secret);
+	ret->port = i->port;
+	ret->arbitrated = arbitrated;
+	ret->resync_rate = st->cluster.resync_rate;
+	ret->gen = i->own.gen;
+	for (int d = 0; d < i->n_disks; d++) {
+		struct step_drbd_volume *v = schema_list_add(schema_find(&step_drbd_conf_schema, "volumes"), ret);
+		const char *pool = part_pool(st, i, &i->disks[d]);
+
+		v->index = d;
+		v->minor = i->disks[d].minor;
+		(void)snprintf(v->disk, sizeof(v->disk), "/dev/%s/%s.disk%d_data", pool, i->uuid, d);
+		(void)snprintf(v->meta, sizeof(v->meta), "/dev/%s/%s.disk%d_meta", pool, i->uuid, d);
+	}
+	for (int k = 0; k < 2; k++) {
+		const struct snode *n = state_node(st, nodes[k]);
+		struct step_drbd_peer *p = schema_list_add(schema_find(&step_drbd_conf_schema, "peers"), ret);
+
+		(void)str_copy(p->uuid, sizeof(p->uuid), nodes[k]);
+		(void)str_copy(p->hostname, sizeof(p->hostname), n ? n->n.name : "gone");
+		(void)str_copy(p->address, sizeof(p->address), n ? n->n.replication_address : "192.0.2.1");
+	}
+}
+
+void part_resource(const struct instance *i, struct step_resource *ret)
+{
+	schema_init(&step_resource_schema, ret);
+	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
+	(void)str_copy(ret->resource, sizeof(ret->resource), i->name);
+	ret->gen = i->own.gen;
+	ret->arbitrated = i->own.arbitrated;
+}
+
+void part_guest(const struct state *st, const struct instance *i, struct step_guest *ret)
+{
+	schema_init(&step_guest_schema, ret);
+	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
+	(void)str_copy(ret->name, sizeof(ret->name), i->name);
+	schema_done(&beparams_schema, &ret->be);
+	schema_done(&hvparams_schema, &ret->hv);
+	state_fill_be(st, i, &ret->be);
+	state_fill_hv(st, i, &ret->hv);
+	if (st->cluster.cpu_xml)
+		ret->cpu_xml = xstrdup(st->cluster.cpu_xml);
+	for (int d = 0; d < i->n_disks; d++) {
+		struct step_guest_disk *g = schema_list_add(schema_find(&step_guest_schema, "disks"), ret);
+		const char *pool = part_pool(st, i, &i->disks[d]);
+
+		g->block = i->template != TEMPLATE_FILE;
+		if (i->template == TEMPLATE_DRBD)
+			(void)snprintf(g->path, sizeof(g->path), "/dev/drbd%lld", (long long)i->disks[d].minor);
+		else if (i->template == TEMPLATE_FILE)
+			(void)snprintf(g->path, sizeof(g->path), "%.150s/%s.disk%d", pool, i->uuid, d);
+		else
+			(void)snprintf(g->path, sizeof(g->path), "/dev/%s/%s.disk%d", pool, i->uuid, d);
+	}
+	for (int k = 0; k < i->n_nics; k++) {
+		struct nic *nic = schema_list_add(schema_find(&step_guest_schema, "nics"), ret);
+
+		*nic = i->nics[k];
+		if (!nic->link[0])
+			(void)str_copy(nic->link, sizeof(nic->link), st->cluster.bridge);
+	}
+	ret->arbitrated = i->own.arbitrated;
+	ret->gen = i->own.gen;
+}
+
+void part_guest_ref(const struct instance *i, struct step_guest_ref *ret)
+{
+	schema_init(&step_guest_ref_schema, ret);
+	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
+	(void)str_copy(ret->name, sizeof(ret->name), i->name);
+	ret->arbitrated = i->own.arbitrated;
+	ret->gen = i->own.gen;
+}
+
+struct plan_step *add_resource(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, bool force)
+{
+	struct step_resource a;
+
+	part_resource(i, &a);
+	a.force = force;
+	return plan_add(p, st, kind, node, &a);
+}
+
+struct plan_step *add_volumes(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i)
+{
+	struct step_volumes a;
+
+	part_volumes(st, i, &a);
+	struct plan_step *s = plan_add(p, st, kind, node, &a);
+	schema_done(&step_volumes_schema, &a);
+	return s;
+}
+
+struct plan_step *add_conf(struct plan *p, const struct state *st, const char *node, const struct instance *i, char *const *nodes, bool arbitrated,
+			   const struct step_drbd_conf *previous)
+{
+	struct step_drbd_conf a;
+
+	part_drbd_conf(st, i, nodes, arbitrated, &a);
+	if (previous)
+		a.previous = schema_encode(&step_drbd_conf_schema, previous);
+	struct plan_step *s = plan_add(p, st, STEP_KIND_drbd_configure, node, &a);
+	schema_done(&step_drbd_conf_schema, &a);
+	return s;
+}
+
+struct plan_step *add_guest(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i)
+{
+	struct step_guest a;
+
+	part_guest(st, i, &a);
+	struct plan_step *s = plan_add(p, st, kind, node, &a);
+	schema_done(&step_guest_schema, &a);
+	return s;
+}
+
+struct plan_step *add_guest_ref(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, int64_t timeout_s, bool force)
+{
+	struct step_guest_ref a;
+
+	part_guest_ref(i, &a);
+	a.timeout_s = timeout_s;
+	a.force = force;
+	return plan_add(p, st, kind, node, &a);
+}
+
+struct plan_step *add_own(struct plan *p, const struct state *st, enum step_kind kind, const struct instance *i, const char *node, bool check_gen)
+{
+	struct step_own a;
+
+	schema_init(&step_own_schema, &a);
+	(void)str_copy(a.uuid, sizeof(a.uuid), i->uuid);
+	(void)str_copy(a.node, sizeof(a.node), node);
+	if (check_gen)
+		a.gen = i->own.gen;
+	return plan_add(p, st, kind, NULL, &a);
+}
+
+struct plan_step *add_admin(struct plan *p, const struct state *st, const struct instance *i, enum admin_state to)
+{
+	struct step_admin a;
+
+	schema_init(&step_admin_schema, &a);
+	(void)str_copy(a.uuid, sizeof(a.uuid), i->uuid);
+	a.state = (int)to;
+	a.previous = i->admin_state;
+	return plan_add(p, st, STEP_KIND_instance_admin, NULL, &a);
+}
+
+bool runs_on(const struct snode *n, const struct instance *i)
+{
+	return n && n->connected && state_seen_guest(n, i->uuid);
+}
+
+static bool usable(const struct state *st, const char *uuid)
+{
+	const struct snode *n = state_node(st, uuid);
+	struct err err = ERR_INIT;
+
+	return n && n->n.liveness != NODE_FENCED && state_need_usable(st, n, &err) == 0;
+}
+
+/* A replica that is not in current connects only to one that is; that is what "connect" means here: every usable side attaches
+ * first, so that no side without a disk ever connects (H11). */
+int add_disks_up(struct plan *p, const struct state *st, const struct instance *i, bool primary, bool force, struct err *err)
+{
+	if (i->template != TEMPLATE_DRBD)
+		return 0;
+	const char *owner = own_runner(&i->own), *other = state_other_node(i, owner);
+	bool both = other[0] && usable(st, other);
+
+	if (!both && !force && primary && !(i->own.arbitrated == 1 && own_current(&i->own, owner)))
+		return err_set(err, ERR_DEGRADED, "the mirror of instance '%s' on node '%s' cannot be reached", i->name,
+			       state_node_name(st, other)),
+		       err_hint(err, "start that node; or --force to run without a mirror");
+	add_resource(p, st, STEP_KIND_drbd_attach, owner, i, false);
+	if (both)
+		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
+	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false);
+	if (both) {
+		add_resource(p, st, STEP_KIND_drbd_connect, other, i, false)->may_fail = 1;
+		if (primary) /* promotion before the replicas have met is how data diverges (Ganeti #846) */
+			add_resource(p, st, STEP_KIND_drbd_wait_connected, owner, i, false)->may_fail = force || i->own.arbitrated == 1;
+	}
+	if (primary)
+		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, false);
+	return 0;
+}
+
+void add_disks_down(struct plan *p, const struct state *st, const struct instance *i)
+{
+	if (i->template != TEMPLATE_DRBD)
+		return;
+	const char *owner = own_runner(&i->own), *other = state_other_node(i, owner);
+
+	add_resource(p, st, STEP_KIND_drbd_secondary, owner, i, false);
+	add_resource(p, st, STEP_KIND_drbd_down, owner, i, false);
+	if (other[0] && usable(st, other))
+		add_resource(p, st, STEP_KIND_drbd_down, other, i, false)->may_fail = 1;
+}
+
+int64_t shutdown_timeout(const struct state *st, const struct instance *i, int64_t asked)
+{
+	struct hvparams hv;
+
+	if (asked != FIELD_UNSET)
+		return asked;
+	state_fill_hv(st, i, &hv);
+	int64_t s = hv.shutdown_timeout;
+	schema_done(&hvparams_schema, &hv);
+	return s;
+}
+
+int64_t instance_memory(const struct state *st, const struct instance *i)
+{
+	struct beparams be;
+
+	state_fill_be(st, i, &be);
+	int64_t mib = be.memory;
+	schema_done(&beparams_schema, &be);
+	return mib;
+}
+
+int64_t instance_disk_mib(const struct instance *i, const char *pool, const struct state *st)
+{
+	int64_t mib = 0;
+
+	for (int d = 0; d < i->n_disks; d++)
+		if (strcmp(part_pool(st, i, &i->disks[d]), pool) == 0)
+			mib += i->disks[d].size + (i->template == TEMPLATE_DRBD ? DRBD_META_MIB : 0);
+	return mib;
+}
+
+int need_owner(const struct state *st, const struct instance *i, struct snode **ret, struct err *err)
+{
+	struct snode *n = state_node(st, own_runner(&i->own));
+
+	if (!n)
+		return err_set(err, ERR_NOT_FOUND, "the node of instance '%s' is gone", i->name);
+	*ret = n;
+	return state_need_usable(st, n, err);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The planners, one per JOB request (core/plan_*.c), and what they share. Internal to core/. */
+#ifndef CORE_PLANNERS_H
+#define CORE_PLANNERS_H
+
+#include "core/plan.h"
+
+plan_fn plan_cluster_modify, plan_cluster_arbitrate, plan_renew_crypto, plan_node_modify, plan_node_remove, plan_node_fence,
+	plan_node_admit, plan_node_promote, plan_instance_add, plan_instance_startup, plan_instance_shutdown, plan_instance_reboot,
+	plan_instance_remove, plan_instance_modify, plan_instance_migrate, plan_instance_failover, plan_replace_disks,
+	plan_activate_disks, plan_deactivate_disks, plan_instance_converge, plan_debug_noop;
+
+/* ---- shared (core/plan_parts.c) ---- */
+
+/* Volume group or directory of a disk. */
+const char *part_pool(const struct state *st, const struct instance *i, const struct disk *d);
+/* All volumes of an instance on a node: data, and metadata for drbd. */
+void part_volumes(const struct state *st, const struct instance *i, struct step_volumes *ret);
+/* The DRBD resource as both nodes have it; nodes[2] = whom it joins. */
+void part_drbd_conf(const struct state *st, const struct instance *i, char *const *nodes, bool arbitrated, struct step_drbd_conf *ret);
+void part_resource(const struct instance *i, struct step_resource *ret);
+void part_guest(const struct state *st, const struct instance *i, struct step_guest *ret);
+void part_guest_ref(const struct instance *i, struct step_guest_ref *ret);
+/* Typed appends for the commonest steps. */
+struct plan_step *add_resource(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, bool force);
+struct plan_step *add_volumes(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i);
+struct plan_step *add_conf(struct plan *p, const struct state *st, const char *node, const struct instance *i, char *const *nodes, bool arbitrated,
+			   const struct step_drbd_conf *previous);
+struct plan_step *add_guest(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i);
+struct plan_step *add_guest_ref(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, int64_t timeout_s, bool force);
+struct plan_step *add_own(struct plan *p, const struct state *st, enum step_kind kind, const struct instance *i, const char *node, bool check_gen);
+struct plan_step *add_admin(struct plan *p, const struct state *st, const struct instance *i, enum admin_state to);
+/* Disks up on every usable node of the instance and Primary on its owner. Skips what was seen to be so already. */
+int add_disks_up(struct plan *p, const struct state *st, const struct instance *i, bool primary, bool force, struct err *err) WARN_UNUSED;
+/* Secondary, then down, on every connected node. */
+void add_disks_down(struct plan *p, const struct state *st, const struct instance *i);
+int64_t shutdown_timeout(const struct state *st, const struct instance *i, int64_t asked);
+int64_t instance_memory(const struct state *st, const struct instance *i);
+int64_t instance_disk_mib(const struct instance *i, const char *pool, const struct state *st);
+/* Owner known, node usable. */
+int need_owner(const struct state *st, const struct instance *i, struct snode **ret, struct err *err) WARN_UNUSED;
+bool runs_on(const struct snode *n, const struct instance *i); /* seen there, in any state */
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers from memory. Shapes are documented in doc/handbook/json.adoc. */
+#include <string.h>
+
+#include "core/inside.h"
+#include "core/own.h"
+
+static json_t *names(const struct core *c, char *const *uuids, int n)
+{
+	json_t *a = json_array();
+
+	for (int i = 0; i < n; i++)
+		json_array_append_new(a, json_string(state_node_name(&c->st, uuids[i])));
+	return a;
+}
+
+static void set(json_t *o, const char *key, json_t *v)
+{
+	(void)json_object_set_new(o, key, v);
+}
+
+/* What a person calls the state of a guest: wanted and seen together (Ganeti's words). */
+static const char *status(const struct core *c, const struct sinstance *s)
+{
+	const struct snode *n = state_node(&c->st, own_runner(&s->i.own));
+	const struct obs_guest *g = n && n->connected ? state_seen_guest(n, s->i.uuid) : NULL;
+
+	if (n && n->n.offline == 1)
+		return "ERROR_nodeoffline";
+	if (!n || !n->connected)
+		return "ERROR_nodedown";
+	if (!n->seen_ms)
+		return "unknown";
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		const struct snode *o = c->st.nodes[i];
+
+		if (o != n && o->connected && state_seen_guest(o, s->i.uuid) && !s->i.own.target[0])
+			return "ERROR_wrongnode";
+	}
+	if (g && s->i.admin_state == ADMIN_UP)
+		return strcmp(g->state, "paused") == 0 && !s->i.own.target[0] ? "paused" : "running";
+	if (g)
+		return "ERROR_up";
+	return s->i.admin_state == ADMIN_UP ? (s->busy_job ? "starting" : "ERROR_down") : "ADMIN_down";
+}
+
+static json_t *replica(const struct core *c, const struct sinstance *s, const char *node)
+{
+	const struct snode *n = state_node(&c->st, node);
+	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, s->i.uuid) : NULL;
+	json_t *o = json_pack("{s:s, s:b}", "node", state_node_name(&c->st, node), "current", own_current(&s->i.own, node));
+
+	if (d) {
+		set(o, "role", json_string(d->role));
+		set(o, "connection", json_string(d->conn));
+		set(o, "disk", json_string(d->disk));
+		set(o, "out_of_sync_kib", json_integer(d->out_of_sync_kib));
+		set(o, "done_permille", json_integer(d->done_permille));
+		set(o, "frozen", json_boolean(d->suspended == 1));
+		set(o, "stale_mark", json_boolean(d->marked == 1));
+	}
+	return o;
+}
+
+json_t *query_instance(const struct core *c, const struct sinstance *s)
+{
+	const struct instance *i = &s->i;
+	struct beparams be;
+	struct hvparams hv;
+	json_t *o = schema_encode_public(&instance_schema, i);
+	json_t *own = json_pack("{s:s, s:o, s:I, s:b, s:I, s:s}", "owner", state_node_name(&c->st, i->own.owner), "current",
+				names(c, i->own.current, i->own.n_current), "gen", (json_int_t)i->own.gen, "arbitrated",
+				i->own.arbitrated == 1, "since_ms", (json_int_t)i->own.since_ms, "evidence", evidence_names[i->own.evidence]);
+
+	if (i->own.target[0])
+		set(own, "migrating_to", json_string(state_node_name(&c->st, i->own.target)));
+	if (i->own.evidence_text)
+		set(own, "evidence_text", json_string(i->own.evidence_text));
+	set(o, "own", own);
+	set(o, "nodes", names(c, i->nodes, i->n_nodes));
+	set(o, "status", json_string(status(c, s)));
+	if (i->template == TEMPLATE_DRBD) {
+		json_t *r = json_array();
+
+		for (int k = 0; k < i->n_nodes; k++)
+			json_array_append_new(r, replica(c, s, i->nodes[k]));
+		set(o, "replicas", r);
+	}
+	state_fill_be(&c->st, i, &be);
+	state_fill_hv(&c->st, i, &hv);
+	set(o, "be_filled", schema_encode(&beparams_schema, &be));
+	set(o, "hv_filled", schema_encode(&hvparams_schema, &hv));
+	schema_done(&beparams_schema, &be);
+	schema_done(&hvparams_schema, &hv);
+	if (s->busy_job)
+		set(o, "job", json_integer(s->busy_job));
+	return o;
+}
+
+static json_t *instance_line(const struct core *c, const struct sinstance *s)
+{
+	const struct instance *i = &s->i;
+	const struct snode *n = state_node(&c->st, own_runner(&i->own));
+	const struct obs_guest *g = n && n->connected ? state_seen_guest(n, i->uuid) : NULL;
+	const char *other = state_other_node(i, own_runner(&i->own));
+	int64_t size = 0;
+
+	for (int d = 0; d < i->n_disks; d++)
+		size += i->disks[d].size;
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:i}", "name", i->name, "disk_template", template_names[i->template], "pnode",
+			 state_node_name(&c->st, own_runner(&i->own)), "snode", other[0] ? state_node_name(&c->st, other) : "", "status",
+			 status(c, s), "oper_ram", (json_int_t)(g ? g->memory_mib : 0), "disk", (json_int_t)size, "current",
+			 i->own.n_current);
+}
+
+static bool wanted(const struct op_list *a, const char *name)
+{
+	return a->n_names == 0 || strs_has(a->names, a->n_names, name);
+}
+
+static int check_names(struct core *c, const struct op_list *a, bool instances, struct err *err)
+{
+	for (int i = 0; i < a->n_names; i++) {
+		struct sinstance *s;
+		struct snode *n;
+		int rc = instances ? state_need_instance(&c->st, a->names[i], &s, err) : state_need_node(&c->st, a->names[i], &n, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int instance_list(struct core *c, const struct op_list *a, json_t **ret, struct err *err)
+{
+	int rc = check_names(c, a, true, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = json_array();
+	for (int i = 0; i < c->st.n_instances; i++)
+		if (wanted(a, c->st.instances[i]->i.name))
+			json_array_append_new(*ret, instance_line(c, c->st.instances[i]));
+	return 0;
+}
+
+/* A reply has a limit: thousands are listed, but not shown whole. */
+#define INFO_AT_ONCE 100
+
+static int instance_info(struct core *c, const struct op_instance_info *a, json_t **ret, struct err *err)
+{
+	int n = a->n_names ? a->n_names : c->st.n_instances;
+
+	if (n > INFO_AT_ONCE)
+		return err_set(err, ERR_TOO_BIG, "%d instances are too many to show at once: the limit is %d", n, INFO_AT_ONCE),
+		       err_hint(err, "name them, or use 'gnt instance list'");
+	json_t *list = json_array();
+	for (int i = 0; i < n; i++) {
+		struct sinstance *s = NULL;
+
+		if (a->n_names) {
+			int rc = state_need_instance(&c->st, a->names[i], &s, err);
+
+			if (rc < 0) {
+				json_decref(list);
+				return rc;
+			}
+		} else {
+			s = c->st.instances[i];
+		}
+		json_array_append_new(list, query_instance(c, s));
+	}
+	*ret = list;
+	return 0;
+}
+
+static const char *node_role(const struct core *c, const struct snode *n)
+{
+	if (strcmp(n->n.uuid, c->st.self) == 0)
+		return "M";
+	if (n->n.offline == 1)
+		return "O";
+	if (n->n.drained == 1)
+		return "D";
+	if (n->n.witness == 1)
+		return "W";
+	return n->n.candidate == 1 ? "C" : "R";
+}
+
+static json_t *node_line(const struct core *c, const struct snode *n)
+{
+	int64_t dtotal = 0, dfree = 0;
+	int p = 0, s = 0;
+
+	for (int i = 0; i < n->seen.n_pools; i++)
+		if (strcmp(n->seen.pools[i].name, c->st.cluster.vg_name) == 0) {
+			dtotal = n->seen.pools[i].size_mib;
+			dfree = n->seen.pools[i].free_mib;
+		}
+	for (int i = 0; i < c->st.n_instances; i++) {
+		const struct instance *in = &c->st.instances[i]->i;
+
+		if (!strs_has(in->nodes, in->n_nodes, n->n.uuid))
+			continue;
+		if (strcmp(own_runner(&in->own), n->n.uuid) == 0)
+			p++;
+		else
+			s++;
+	}
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i}", "name", n->n.name, "role", node_role(c, n), "status",
+			 n->n.liveness == NODE_FENCED ? "fenced" : n->connected ? "online" : "silent", "dtotal", (json_int_t)dtotal, "dfree",
+			 (json_int_t)dfree, "mtotal", (json_int_t)n->seen.memory_total_mib, "mfree", (json_int_t)n->seen.memory_free_mib,
+			 "pinst_cnt", p, "sinst_cnt", s);
+}
+
+static int node_list(struct core *c, const struct op_list *a, json_t **ret, struct err *err)
+{
+	int rc = check_names(c, a, false, err);
+
+	if (rc < 0)
+		return rc;
+	*ret = json_array();
+	for (int i = 0; i < c->st.n_nodes; i++)
+		if (wanted(a, c->st.nodes[i]->n.name))
+			json_array_append_new(*ret, node_line(c, c->st.nodes[i]));
+	return 0;
+}
+
+static int node_info(struct core *c, const struct op_node_name *a, json_t **ret, struct err *err)
+{
+	struct snode *n;
+	int rc = state_need_node(&c->st, a->name, &n, err);
+	json_t *primary = json_array(), *secondary = json_array(), *problems = json_array();
+
+	for (int i = 0; rc == 0 && i < c->st.n_instances; i++) {
+		const struct instance *in = &c->st.instances[i]->i;
+
+		if (!strs_has(in->nodes, in->n_nodes, n->n.uuid))
+			continue;
+		json_array_append_new(strcmp(own_runner(&in->own), n->n.uuid) == 0 ? primary : secondary, json_string(in->name));
+	}
+	if (rc < 0) {
+		json_decref(primary);
+		json_decref(secondary);
+		json_decref(problems);
+		return rc;
+	}
+	for (int i = 0; i < n->seen.n_problems; i++)
+		json_array_append_new(problems, json_string(n->seen.problems[i]));
+	json_t *o = schema_encode_public(&node_schema, &n->n);
+	json_object_update_new(o, node_line(c, n));
+	set(o, "primary_instances", primary);
+	set(o, "secondary_instances", secondary);
+	set(o, "problems", problems);
+	set(o, "hypervisor", json_string(n->seen.hypervisor));
+	set(o, "cpus", json_integer(n->seen.cpus));
+	set(o, "boot_id", json_string(n->boot_id));
+	set(o, "version", json_string(n->version));
+	set(o, "links", json_pack("{s:b, s:b}", "primary", (n->links & 1) != 0, "replication", (n->links & 2) != 0));
+	if (!n->connected && n->silent_since_ms)
+		set(o, "silent_ms", json_integer(c->st.now_ms - n->silent_since_ms));
+	*ret = o;
+	return 0;
+}
+
+static int cluster_info(struct core *c, json_t **ret)
+{
+	json_t *o = schema_encode_public(&cluster_schema, &c->st.cluster), *voters = json_array();
+
+	for (int i = 0; i < c->st.n_nodes; i++)
+		if (c->st.nodes[i]->n.candidate == 1)
+			json_array_append_new(voters, json_string(c->st.nodes[i]->n.name));
+	set(o, "master", json_string(state_node_name(&c->st, c->st.self)));
+	set(o, "epoch", json_integer(c->st.epoch));
+	set(o, "voters", voters);
+	set(o, "nodes", json_integer(c->st.n_nodes));
+	set(o, "instances", json_integer(c->st.n_instances));
+	set(o, "jobs_open", json_integer(core_jobs_open(c)));
+	json_object_del(o, "ca_cert");
+	json_object_del(o, "cpu_xml");
+	*ret = o;
+	return 0;
+}
+
+static json_t *job_line(const struct cjob *j)
+{
+	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I}", "id", (json_int_t)j->j.id, "op", j->j.op, "state", job_state_names[j->j.state],
+			      "summary", j->j.summary, "user", j->j.user, "created_ms", (json_int_t)j->j.created_ms);
+
+	if (j->j.error[0])
+		set(o, "error", json_string(j->j.error_msg ? j->j.error_msg : j->j.error));
+	return o;
+}
+
+static int job_list(struct core *c, const struct op_job_list *a, json_t **ret)
+{
+	int64_t left = a->limit;
+
+	*ret = json_array();
+	for (int i = c->n_jobs - 1; i >= 0 && left > 0; i--) {
+		const struct cjob *j = c->jobs[i];
+
+		if ((a->running == 1 && job_ended(j)) || (a->error == 1 && j->j.state != JOB_ERROR))
+			continue;
+		json_array_insert_new(*ret, 0, job_line(j));
+		left--;
+	}
+	return 0;
+}
+
+static int job_info(struct core *c, const struct op_job_id *a, json_t **ret, struct err *err)
+{
+	struct cjob *j = job_find(c, a->id);
+
+	if (!j)
+		return err_set(err, ERR_NOT_FOUND, "job %lld does not exist", (long long)a->id);
+	json_t *o = job_news_json(c, j, 0), *steps = json_array();
+	for (int i = 0; i < j->j.n_steps; i++)
+		json_array_append_new(steps, json_pack("{s:i, s:s, s:s, s:s, s:s}", "n", i, "kind", j->j.steps[i].kind, "node",
+						       j->j.steps[i].node[0] ? state_node_name(&c->st, j->j.steps[i].node) : "master", "text",
+						       j->j.steps[i].text, "state", step_state_names[j->step[i]]));
+	set(o, "plan", steps);
+	set(o, "user", json_string(j->j.user));
+	if (j->j.reason)
+		set(o, "reason", json_string(j->j.reason));
+	set(o, "created_ms", json_integer(j->j.created_ms));
+	if (j->j.started_ms != FIELD_UNSET)
+		set(o, "started_ms", json_integer(j->j.started_ms));
+	if (j->j.ended_ms != FIELD_UNSET)
+		set(o, "ended_ms", json_integer(j->j.ended_ms));
+	*ret = o;
+	return 0;
+}
+
+static int console_info(struct core *c, const struct op_instance_name *a, json_t **ret, struct err *err)
+{
+	struct sinstance *s;
+	int rc = state_need_instance(&c->st, a->name, &s, err);
+
+	if (rc < 0)
+		return rc;
+	const struct snode *n = state_node(&c->st, own_runner(&s->i.own));
+	if (!n || !n->connected || !state_seen_guest(n, s->i.uuid))
+		return err_set(err, ERR_WRONG_STATE, "guest '%s' does not run", a->name), err_hint(err, "'gnt instance startup %s'", a->name);
+	*ret = json_pack("{s:s, s:s, s:s, s:s}", "node", n->n.name, "node_uuid", n->n.uuid, "address", n->n.address, "domain", s->i.name);
+	return 0;
+}
+
+static int backup(struct core *c, json_t **ret)
+{
+	json_t *nodes = json_array(), *instances = json_array();
+
+	for (int i = 0; i < c->st.n_nodes; i++)
+		json_array_append_new(nodes, schema_encode(&node_schema, &c->st.nodes[i]->n));
+	for (int i = 0; i < c->st.n_instances; i++)
+		json_array_append_new(instances, schema_encode(&instance_schema, &c->st.instances[i]->i));
+	*ret = json_pack("{s:s, s:I, s:o, s:o, s:o}", "format", "gantry-backup-1", "wall_ms", (json_int_t)c->st.wall_ms, "cluster",
+			 schema_encode(&cluster_schema, &c->st.cluster), "nodes", nodes, "instances", instances);
+	json_object_set_new(*ret, "secret", schema_encode(&secret_schema, &c->st.secret));
+	return 0;
+}
+
+static int event_list(struct core *c, json_t **ret)
+{
+	*ret = json_array();
+	for (int i = 0; i < c->n_events; i++)
+		json_array_append_new(*ret, json_pack("{s:I, s:s}", "wall_ms", (json_int_t)c->events[i].wall_ms, "text", c->events[i].text));
+	return 0;
+}
+
+int query_run(struct core *c, enum op_index op, const void *args, json_t **ret, struct err *err)
+{
+	switch (op) {
+	case OP_cluster_info: return cluster_info(c, ret);
+	case OP_cluster_verify: *ret = verify_run(c); return 0;
+	case OP_cluster_getmaster: *ret = json_pack("{s:s}", "master", state_node_name(&c->st, c->st.self)); return 0;
+	case OP_cluster_backup: return backup(c, ret);
+	case OP_node_list: return node_list(c, args, ret, err);
+	case OP_node_info: return node_info(c, args, ret, err);
+	case OP_instance_list: return instance_list(c, args, ret, err);
+	case OP_instance_info: return instance_info(c, args, ret, err);
+	case OP_instance_console_info: return console_info(c, args, ret, err);
+	case OP_job_list: return job_list(c, args, ret);
+	case OP_job_info: return job_info(c, args, ret, err);
+	case OP_event_list: return event_list(c, ret);
+	default: return err_set(err, ERR_NOT_SUPPORTED, "'%s' is no query to the master", op_infos[op].name);
+	}
+}

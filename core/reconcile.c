@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reconciler: compares what is wanted with what was reported and files ordinary jobs. Level-triggered: it needs no memory of
+ * what happened, so it may be lost and started again at any time.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/inside.h"
+#include "core/own.h"
+
+#define PERIOD_MS 1000
+#define BACKOFF_FIRST_MS 5000
+#define BACKOFF_MAX_MS 300000
+
+static void file_job(struct core *c, enum op_index op, json_t *args /* takes */)
+{
+	struct msg_request m;
+	struct err err = ERR_INIT;
+	int64_t id;
+
+	schema_init(&msg_request_schema, &m);
+	(void)strncat(m.user, "reconciler", sizeof(m.user) - 1);
+	if (job_submit(c, op, args, &m, &id, &err) < 0)
+		core_event(c, "reconciler: %s: %s", op_infos[op].name, err.msg);
+	json_decref(args);
+	schema_done(&msg_request_schema, &m);
+	outbox_flush(c->out);
+}
+
+/* ---- a node reported ------------------------------------------------------------------------------ */
+
+/* It came back in a new boot after it was known to be off: the evidence was about the old one. */
+static void node_returned(struct core *c, struct snode *n)
+{
+	if (n->n.liveness != NODE_FENCED || !n->boot_id[0])
+		return;
+	if (n->n.evidence_boot[0] && strcmp(n->n.evidence_boot, n->boot_id) == 0)
+		return; /* the same boot: the evidence was wrong, that is for a person */
+	n->n.liveness = NODE_ONLINE;
+	core_put_node(c, n);
+	core_event(c, "node '%s' is back in a new boot", n->n.name);
+}
+
+static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd *d)
+{
+	struct sinstance *s = state_instance(&c->st, d->uuid);
+
+	if (!s || s->i.template != TEMPLATE_DRBD || !strs_has(s->i.nodes, s->i.n_nodes, n->n.uuid))
+		return;
+	const char *peer = state_other_node(&s->i, n->n.uuid);
+	const struct snode *pn = state_node(&c->st, peer);
+	const struct obs_drbd *pd = pn ? state_seen_drbd(pn, s->i.uuid) : NULL;
+	bool primary = strcmp(d->role, "Primary") == 0, changed = false;
+
+	if (d->marked == 1 || (pd && pd->marked == 1))
+		return;
+	if (d->in_sync == 1 && (primary || (strcmp(d->role, "Secondary") == 0 && strcmp(d->peer_role, "Secondary") == 0)))
+		changed = own_grow(&s->i.own, n->n.uuid, primary, peer, d->gen, c->st.wall_ms);
+	else if (primary && d->in_sync != 1 && d->up == 1)
+		changed = own_observe_loss(&s->i.own, n->n.uuid, d->gen, c->st.wall_ms);
+	if (!changed)
+		return;
+	core_put_instance(c, s);
+	core_send_gens(c, s);
+	core_event(c, "instance '%s': current is %s%s%s by node '%s', generation %lld", s->i.name, state_node_name(&c->st, s->i.own.current[0]),
+		   s->i.own.n_current > 1 ? ", " : "", s->i.own.n_current > 1 ? state_node_name(&c->st, s->i.own.current[1]) : "", n->n.name,
+		   (long long)s->i.own.gen);
+	outbox_flush(c->out); /* one record, one unit: a report may move hundreds */
+}
+
+void reconcile_observed(struct core *c, struct snode *n)
+{
+	node_returned(c, n);
+	outbox_flush(c->out);
+	for (int i = 0; i < n->seen.n_drbd; i++)
+		grow_or_lose(c, n, &n->seen.drbd[i]);
+}
+
+/* ---- instances ---------------------------------------------------------------------------------------- */
+
+static bool replica_missing(const struct core *c, const struct sinstance *s)
+{
+	for (int k = 0; k < s->i.n_nodes; k++) {
+		const struct snode *n = state_node(&c->st, s->i.nodes[k]);
+		const struct obs_drbd *d;
+
+		if (!n || !n->connected || !n->seen_ms || n->n.offline == 1)
+			continue;
+		d = state_seen_drbd(n, s->i.uuid);
+		if (!d || d->up != 1 || strcmp(d->conn, "StandAlone") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does the instance differ from what is wanted, as far as the nodes that matter have told? */
+static bool differs(const struct core *c, const struct sinstance *s)
+{
+	const char *runner = own_runner(&s->i.own);
+	const struct snode *owner = state_node(&c->st, runner);
+
+	if (!owner || !owner->connected || !owner->seen_ms || !owner->seen.hypervisor[0])
+		return false;
+	const struct obs_guest *g = state_seen_guest(owner, s->i.uuid);
+	if (s->i.own.target[0])
+		return true; /* a migration without a job */
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		const struct snode *n = c->st.nodes[i];
+		const struct obs_drbd *d = n->connected ? state_seen_drbd(n, s->i.uuid) : NULL;
+
+		if (n != owner && n->connected && state_seen_guest(n, s->i.uuid))
+			return true;
+		if (n != owner && d && strcmp(d->role, "Primary") == 0)
+			return true;
+	}
+	if (s->i.admin_state != ADMIN_UP)
+		return false; /* a guest that runs though it should be down is a person's doing: verify says so */
+	return !g || strcmp(g->state, "paused") == 0 || (s->i.template == TEMPLATE_DRBD && replica_missing(c, s));
+}
+
+static void back_off(struct core *c, struct sinstance *s)
+{
+	int64_t wait = BACKOFF_FIRST_MS;
+
+	for (int i = 0; i < s->restarts && wait < BACKOFF_MAX_MS; i++)
+		wait *= 2;
+	s->restarts++;
+	s->next_try_ms = c->st.now_ms + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+}
+
+/* A difference counts when it was seen twice, a period apart: reports and jobs cross each other. */
+static void check_instance(struct core *c, struct sinstance *s)
+{
+	if (s->busy_job || c->st.now_ms < s->next_try_ms)
+		return;
+	if (!differs(c, s)) {
+		s->grow_wait_ms = 0;
+		return;
+	}
+	if (!s->grow_wait_ms) {
+		s->grow_wait_ms = c->st.now_ms + 2 * PERIOD_MS;
+		return;
+	}
+	if (c->st.now_ms < s->grow_wait_ms)
+		return;
+	s->grow_wait_ms = 0;
+	back_off(c, s);
+	core_event(c, "instance '%s' differs from what is wanted: putting it right", s->i.name);
+	file_job(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name));
+}
+
+/* ---- voters, arbitration --------------------------------------------------------------------------------- */
+
+static void check_voters(struct core *c)
+{
+	json_t *names = json_array();
+	int voters = 0, spare = 0;
+	int64_t pool = c->st.cluster.candidate_pool_size;
+
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		const struct snode *n = c->st.nodes[i];
+
+		voters += n->n.candidate == 1;
+		if (n->n.candidate != 1 && (n->n.master_capable == 1 || n->n.witness == 1) && n->n.drained != 1 && n->n.offline != 1 && n->connected &&
+		    spare < 2) {
+			json_array_append_new(names, json_string(n->n.name));
+			spare++;
+		}
+	}
+	/* Two at a time, so that the number stays odd: two voters are worse than one. An even number is made odd by one. */
+	int want = voters % 2 == 0 ? 1 : 2;
+	if (voters + want <= pool && voters + want <= VOTERS_MAX && spare >= want && !job_pending(c, OP_node_promote, NULL)) {
+		while ((int)json_array_size(names) > want)
+			json_array_remove(names, json_array_size(names) - 1);
+		file_job(c, OP_node_promote, json_pack("{s:O}", "names", names));
+	}
+	json_decref(names);
+}
+
+static void check_arbitration(struct core *c)
+{
+	int voters = 0, open = 0;
+
+	for (int i = 0; i < c->st.n_nodes; i++)
+		voters += c->st.nodes[i]->n.candidate == 1;
+	for (int i = 0; i < c->st.n_instances; i++) {
+		const struct sinstance *s = c->st.instances[i];
+		bool there = true;
+
+		for (int k = 0; k < s->i.n_nodes; k++) {
+			const struct snode *n = state_node(&c->st, s->i.nodes[k]);
+
+			there = there && n && n->connected;
+		}
+		if (s->i.template == TEMPLATE_DRBD && s->i.own.arbitrated != 1 && !s->busy_job && there)
+			open++;
+	}
+	if (voters < 3 || job_pending(c, OP_cluster_arbitrate, NULL) || job_pending(c, OP_node_promote, NULL))
+		return;
+	if (c->st.cluster.arbitration != 1 || open)
+		file_job(c, OP_cluster_arbitrate, json_pack("{s:b}", "on", 1));
+}
+
+void reconcile_tick(struct core *c)
+{
+	if (c->st.now_ms < c->next_reconcile_ms || c->store_silent_since_ms)
+		return;
+	c->next_reconcile_ms = c->st.now_ms + PERIOD_MS;
+	check_voters(c);
+	check_arbitration(c);
+	for (int i = 0; i < c->st.n_instances; i++)
+		check_instance(c, c->st.instances[i]);
+}

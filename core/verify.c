@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* 'gnt cluster verify': what is wanted against what the nodes reported, one sentence and one hint for each difference. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/inside.h"
+#include "core/own.h"
+
+struct report {
+	json_t *findings;
+	int errors, warnings;
+};
+
+static void finding(struct report *r, bool error, const char *what, const char *name, const char *hint, const char *fmt, ...) PRINTF(6, 7);
+static void finding(struct report *r, bool error, const char *what, const char *name, const char *hint, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	*(error ? &r->errors : &r->warnings) += 1;
+	json_array_append_new(r->findings, json_pack("{s:s, s:s, s:s, s:s, s:s}", "level", error ? "error" : "warning", "kind", what, "name",
+						     name, "text", text, "hint", hint));
+}
+
+#define CERT_SOON_S (30 * 86400)
+#define CLOCK_APART_MS 2000
+
+static void verify_node(const struct core *c, const struct snode *n, struct report *r)
+{
+	const struct snode *self = state_node(&c->st, c->st.self);
+
+	if (n->n.offline == 1)
+		return;
+	if (!n->connected) {
+		finding(r, true, "node", n->n.name, "start it, or gantry-noded on it", "node '%s' does not answer", n->n.name);
+		return;
+	}
+	if (n->links != 3 && strcmp(n->n.address, n->n.replication_address) != 0)
+		finding(r, false, "node", n->n.name, "look at its cables and addresses", "node '%s' is reached over the %s network only", n->n.name,
+			n->links & 1 ? "primary" : "replication");
+	if (self && n->version[0] && self->version[0] && strcmp(n->version, self->version) != 0)
+		finding(r, false, "node", n->n.name, "install the same version on all nodes", "node '%s' runs gantry %s, the master %s", n->n.name,
+			n->version, self->version);
+	if (n->clock_skew_ms > CLOCK_APART_MS || n->clock_skew_ms < -CLOCK_APART_MS)
+		finding(r, false, "node", n->n.name, "let all nodes follow the same time server", "the clock of node '%s' is %lld ms off the master's",
+			n->n.name, (long long)n->clock_skew_ms);
+	if (n->n.cert_expires_s && n->n.cert_expires_s - c->st.wall_ms / 1000 < CERT_SOON_S)
+		finding(r, false, "node", n->n.name, "'gnt cluster renew-crypto'", "the certificate of node '%s' ends soon", n->n.name);
+	if (n->n.witness == 1 || !n->seen_ms)
+		return;
+	if (!n->seen.hypervisor[0])
+		finding(r, true, "node", n->n.name, "'systemctl start libvirtd' on it", "libvirt on node '%s' does not answer", n->n.name);
+	if (c->st.cluster.vg_name[0] && state_free_disk_mib(&c->st, n, c->st.cluster.vg_name) < 0)
+		finding(r, true, "node", n->n.name, "'gnt node prepare --disk DISK' on it", "node '%s' has no volume group '%s'", n->n.name,
+			c->st.cluster.vg_name);
+	if (c->st.cluster.bridge[0] && n->seen.n_bridges && !strs_has(n->seen.bridges, n->seen.n_bridges, c->st.cluster.bridge))
+		finding(r, true, "node", n->n.name, "'gnt node prepare --bridge BRIDGE=INTERFACE' on it", "node '%s' has no bridge '%s'", n->n.name,
+			c->st.cluster.bridge);
+	for (int i = 0; i < n->seen.n_problems; i++)
+		finding(r, false, "node", n->n.name, "see its journal", "node '%s': %s", n->n.name, n->seen.problems[i]);
+}
+
+static void verify_replicas(const struct core *c, const struct sinstance *s, struct report *r)
+{
+	const struct instance *i = &s->i;
+
+	if (i->n_nodes < 2)
+		finding(r, true, "instance", i->name, "'gnt instance replace-disks -n NODE'", "instance '%s' has no mirror", i->name);
+	for (int k = 0; k < i->n_nodes; k++) {
+		const struct snode *n = state_node(&c->st, i->nodes[k]);
+		const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
+
+		if (!n)
+			finding(r, true, "instance", i->name, "'gnt instance replace-disks -n NODE'", "a replica of '%s' is on a node that is gone", i->name);
+		else if (i->admin_state == ADMIN_UP && n->connected && n->seen_ms && (!d || d->up != 1))
+			finding(r, true, "instance", i->name, "'gnt instance activate-disks'", "the replica of '%s' on node '%s' is down", i->name, n->n.name);
+		else if (d && d->up == 1 && d->in_sync != 1 && i->admin_state == ADMIN_UP)
+			finding(r, false, "instance", i->name, "wait for the resync, or look at the replication network",
+				"the replica of '%s' on node '%s' is %s, %s", i->name, n->n.name, d->conn, d->disk);
+		if (d && d->suspended == 1)
+			finding(r, true, "instance", i->name, "bring back a majority of voters, or the mirror", "instance '%s' is frozen on node '%s'",
+				i->name, n->n.name);
+		if (d && d->marked == 1)
+			finding(r, true, "instance", i->name, "'gnt instance replace-disks -s'", "the replica of '%s' on node '%s' lost its disk", i->name,
+				n->n.name);
+	}
+	if (!own_current(&i->own, own_runner(&i->own)))
+		finding(r, true, "instance", i->name, "look at 'gnt instance info'", "node '%s' may run '%s' but its replica is not current",
+			state_node_name(&c->st, own_runner(&i->own)), i->name);
+	if (c->st.cluster.arbitration == 1 && i->own.arbitrated != 1)
+		finding(r, false, "instance", i->name, "'gnt cluster modify --arbitration yes'", "disks of '%s' are not arbitrated yet", i->name);
+}
+
+static void verify_instance(const struct core *c, const struct sinstance *s, struct report *r)
+{
+	const struct instance *i = &s->i;
+	const struct snode *n = state_node(&c->st, own_runner(&i->own));
+	int running = 0;
+
+	for (int k = 0; k < c->st.n_nodes; k++) {
+		const struct snode *o = c->st.nodes[k];
+
+		if (!o->connected || !state_seen_guest(o, i->uuid))
+			continue;
+		running++;
+		if (o != n && !s->busy_job)
+			finding(r, true, "instance", i->name, "'gnt instance migrate --cleanup'", "guest '%s' is on node '%s', it belongs on '%s'",
+				i->name, o->n.name, n ? n->n.name : "?");
+	}
+	if (s->busy_job)
+		return;
+	if (i->own.target[0])
+		finding(r, true, "instance", i->name, "'gnt instance migrate --cleanup'", "a migration of '%s' has not been ended", i->name);
+	if (n && n->connected && n->seen_ms) {
+		if (i->admin_state == ADMIN_UP && !running)
+			finding(r, true, "instance", i->name, "'gnt instance startup'", "guest '%s' should run on node '%s' but does not", i->name, n->n.name);
+		if (i->admin_state == ADMIN_DOWN && running)
+			finding(r, true, "instance", i->name, "'gnt instance shutdown'", "guest '%s' runs but should be down", i->name);
+	}
+	if (i->template == TEMPLATE_DRBD)
+		verify_replicas(c, s, r);
+}
+
+static bool known_disk(const struct core *c, const char *uuid, const char *node)
+{
+	for (int i = 0; i < c->st.n_instances; i++) {
+		const struct instance *in = &c->st.instances[i]->i;
+
+		for (int d = 0; d < in->n_disks; d++)
+			if (strcmp(in->disks[d].uuid, uuid) == 0)
+				return strs_has(in->nodes, in->n_nodes, node);
+	}
+	return false;
+}
+
+static void verify_orphans(const struct core *c, const struct snode *n, struct report *r)
+{
+	if (!n->connected || core_jobs_open(c))
+		return; /* a running job's volumes are no orphans */
+	for (int i = 0; i < n->seen.n_volumes; i++)
+		if (!known_disk(c, n->seen.volumes[i], n->n.uuid))
+			finding(r, false, "node", n->n.name, "remove it by hand when nothing on it is needed",
+				"a volume of disk %s on node '%s' belongs to no instance", n->seen.volumes[i], n->n.name);
+	for (int i = 0; i < n->seen.n_guests; i++)
+		if (n->seen.guests[i].ours == 1 && !state_instance(&c->st, n->seen.guests[i].uuid))
+			finding(r, true, "node", n->n.name, "'virsh destroy' it when it is not needed", "guest '%s' on node '%s' belongs to no instance",
+				n->seen.guests[i].name, n->n.name);
+	for (int i = 0; i < n->seen.n_drbd; i++)
+		if (n->seen.drbd[i].uuid[0] && !state_instance(&c->st, n->seen.drbd[i].uuid))
+			finding(r, false, "node", n->n.name, "'drbdadm down' it and remove its file", "DRBD resource '%s' on node '%s' belongs to no instance",
+				n->seen.drbd[i].resource, n->n.name);
+}
+
+json_t *verify_run(const struct core *c)
+{
+	struct report r = { .findings = json_array() };
+	int voters = 0;
+
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		verify_node(c, c->st.nodes[i], &r);
+		verify_orphans(c, c->st.nodes[i], &r);
+		voters += c->st.nodes[i]->n.candidate == 1;
+	}
+	for (int i = 0; i < c->st.n_instances; i++)
+		verify_instance(c, c->st.instances[i], &r);
+	if (voters < 3)
+		finding(&r, false, "cluster", c->st.cluster.name, "add nodes, or a witness: 'gnt node add --witness'",
+			"%d of 3 voters: disks are not arbitrated, a lost master stops the cluster", voters);
+	else if (c->st.cluster.arbitration != 1)
+		finding(&r, false, "cluster", c->st.cluster.name, "'gnt cluster modify --arbitration yes'", "disk arbitration is off");
+	if (c->store_silent_since_ms)
+		finding(&r, true, "cluster", c->st.cluster.name, "start the other master candidates", "no majority of voters answers");
+	return json_pack("{s:o, s:i, s:i, s:i, s:i}", "findings", r.findings, "errors", r.errors, "warnings", r.warnings, "nodes",
+			 c->st.n_nodes, "instances", c->st.n_instances);
+}
