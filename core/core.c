@@ -9,6 +9,7 @@
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
+#include "core/term.h"
 
 #define EVENTS_KEPT 512
 
@@ -51,7 +52,11 @@ void core_reply_ok(struct core *c, uint64_t client, const char *id, json_t *resu
 	r->result = result;
 	if (c->store_silent_since_ms)
 		r->stale_ms = c->st.now_ms - c->store_silent_since_ms;
-	outbox_reply(c->out, CORE_REPLY, client, r);
+	/* While the store is silent nothing is let out that rests on it; answers to queries say how old they are instead. */
+	if (c->store_silent_since_ms)
+		outbox_reply_now(c->out, client, r);
+	else
+		outbox_reply(c->out, CORE_REPLY, client, r);
 }
 
 static struct msg_reply *error_reply(const char *id, const struct err *err)
@@ -69,7 +74,10 @@ static struct msg_reply *error_reply(const char *id, const struct err *err)
 
 void core_reply_err(struct core *c, uint64_t client, const char *id, const struct err *err)
 {
-	outbox_reply(c->out, CORE_REPLY, client, error_reply(id, err));
+	if (c->store_silent_since_ms)
+		outbox_reply_now(c->out, client, error_reply(id, err));
+	else
+		outbox_reply(c->out, CORE_REPLY, client, error_reply(id, err));
 }
 
 static void put_object(struct core *c, const char *dir, const char *id, const struct schema *s, const void *obj)
@@ -751,7 +759,7 @@ int core_genesis(const struct cluster *cl, const struct secret *s, const struct 
 	p[0] = (struct core_put){ xstrdup("/gantry/cluster"), schema_encode_text(&cluster_schema, cl) };
 	p[1] = (struct core_put){ xstrdup("/gantry/secret"), schema_encode_text(&secret_schema, s) };
 	p[2] = (struct core_put){ xasprintf("/gantry/node/%s", first->uuid), schema_encode_text(&node_schema, first) };
-	p[3] = (struct core_put){ xstrdup("/gantry/seq"), xstrdup("0") };
+	p[3] = (struct core_put){ xstrdup(TERM_SEQ), xstrdup("0 0") };
 	*ret = p;
 	*ret_n = 4;
 	return 0;

@@ -22,7 +22,7 @@ struct core;
 struct state;
 
 enum core_action_kind {
-	CORE_COMMIT,     /* write ops in one transaction, guarded by the epoch and by /gantry/seq == seq - 1; then core_committed() */
+	CORE_COMMIT,     /* write ops in one transaction, guarded by the epoch and by the value that the batch before left in /gantry/seq; then core_committed() */
 	CORE_REPLY,      /* to client */
 	CORE_SEND,       /* text to node; dropped when it is not connected */
 	CORE_STORE_STEP, /* an etcd membership call; then core_store_step_done() */
@@ -61,7 +61,7 @@ struct core_kv {
 
 struct core_start {
 	int64_t epoch;     /* revision of our take-over */
-	int64_t seq;       /* value of /gantry/seq */
+	int64_t seq;       /* number of the newest batch in the store */
 	int64_t now_ms, wall_ms;
 	uint64_t seed;
 	const char *self;  /* uuid of the master's own node */

@@ -169,6 +169,15 @@ void outbox_reply(struct outbox *o, enum core_action_kind kind, uint64_t client,
 	i->reply = reply;
 }
 
+void outbox_reply_now(struct outbox *o, uint64_t client, struct msg_reply *reply)
+{
+	struct core_action a = { .kind = CORE_REPLY, .client = client, .reply = reply };
+
+	o->emit(o->arg, &a);
+	schema_done(&msg_reply_schema, reply);
+	free(reply);
+}
+
 void outbox_send(struct outbox *o, const char *node, char *text)
 {
 	struct item *i = item_new(o, CORE_SEND);

@@ -16,6 +16,8 @@ void outbox_put(struct outbox *o, const char *key, char *value);
 void outbox_touch(struct outbox *o);
 /* Takes what the action owns: reply (heap), text (heap). */
 void outbox_reply(struct outbox *o, enum core_action_kind kind, uint64_t client, struct msg_reply *reply);
+/* The same at once, past everything that waits: for answers that say themselves that they are stale. */
+void outbox_reply_now(struct outbox *o, uint64_t client, struct msg_reply *reply);
 void outbox_send(struct outbox *o, const char *node, char *text);
 void outbox_store_step(struct outbox *o, int64_t job, int index, enum step_kind kind, enum step_dir dir, const struct step_member *m);
 void outbox_log(struct outbox *o, char *text);

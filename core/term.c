@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/term.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/xmem.h"
+
+int64_t term_ttl_ms(const struct term *t)
+{
+	return t->lease_ms / 4;
+}
+
+int64_t term_margin_ms(const struct term *t)
+{
+	return t->lease_ms / 4;
+}
+
+int64_t term_beat_ms(const struct term *t)
+{
+	return t->lease_ms / 12;
+}
+
+void term_init(struct term *t, const char *self, const char *boot, int64_t lease_ms, int64_t now_ms)
+{
+	memset(t, 0, sizeof(*t));
+	(void)str_copy(t->self, sizeof(t->self), self);
+	(void)str_copy(t->boot, sizeof(t->boot), boot);
+	t->lease_ms = lease_ms;
+	t->next_ms = now_ms;
+	t->state = TERM_STANDBY;
+}
+
+bool term_valid(const struct term *t, int64_t now_ms)
+{
+	return t->state == TERM_MASTERING && now_ms < t->valid_until_ms;
+}
+
+static int beat_now(struct term *t, int64_t now_ms)
+{
+	t->busy = true;
+	t->beat_sent_ms = now_ms;
+	t->next_ms = now_ms + term_beat_ms(t);
+	return TERM_DO_BEAT;
+}
+
+int term_tick(struct term *t, int64_t now_ms)
+{
+	int todo = 0;
+
+	if (t->state == TERM_MASTERING && now_ms >= t->valid_until_ms) {
+		t->state = TERM_STALE;
+		todo |= TERM_DO_PAUSE;
+	}
+	if (t->busy || now_ms < t->next_ms)
+		return todo;
+	switch (t->state) {
+	case TERM_STANDBY:
+		t->busy = true;
+		t->next_ms = now_ms + term_beat_ms(t);
+		return todo | TERM_DO_READ;
+	case TERM_MASTERING:
+	case TERM_STALE:
+		return todo | beat_now(t, now_ms);
+	case TERM_TAKING:
+	case TERM_LOADING:
+	default:
+		return todo;
+	}
+}
+
+/* May the one that was seen be succeeded now? Only our own clock counts, and only what we saw ourselves. */
+static bool may_take(const struct term *t, int64_t now_ms)
+{
+	if (!t->master_rev || t->resigned)
+		return true;
+	/* A predecessor on this node in this boot: masterd holds a lock on its state directory, so it is dead. */
+	if (strcmp(t->master, t->self) == 0 && strcmp(t->master_boot, t->boot) == 0)
+		return true;
+	return now_ms - t->beat_seen_ms >= term_ttl_ms(t) + term_margin_ms(t);
+}
+
+int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t master_rev, const char *beat_text, int64_t beat_rev)
+{
+	t->busy = false;
+	if (t->state != TERM_STANDBY)
+		return 0;
+	if (!t->seen_any || beat_rev != t->beat_rev || master_rev != t->master_rev)
+		t->beat_seen_ms = now_ms;
+	t->seen_any = true;
+	t->master_rev = master_rev;
+	t->beat_rev = beat_rev;
+	t->resigned = strcmp(beat_text, TERM_RESIGNED) == 0;
+	t->master[0] = t->master_boot[0] = '\0';
+	(void)sscanf(master_text, "%36s %36s", t->master, t->master_boot);
+	if (!may_take(t, now_ms))
+		return 0;
+	t->state = TERM_TAKING;
+	t->busy = true;
+	t->beat_sent_ms = now_ms;
+	return TERM_DO_TAKE;
+}
+
+int term_read_failed(struct term *t, int64_t now_ms)
+{
+	(void)now_ms;
+	t->busy = false;
+	return 0;
+}
+
+int term_taken(struct term *t, int64_t now_ms, bool committed, int64_t epoch)
+{
+	t->busy = false;
+	if (!committed) {
+		/* Refused, or unknown: in both cases what stands in the store now says who is master. If it was ours after all, the next
+		 * look shows our own node and boot, and it is taken again with a new epoch. */
+		t->state = TERM_STANDBY;
+		t->next_ms = now_ms;
+		return 0;
+	}
+	t->state = TERM_LOADING;
+	t->epoch = epoch;
+	t->valid_until_ms = t->beat_sent_ms + term_ttl_ms(t); /* the take-over writes the first beat */
+	return TERM_DO_LOAD;
+}
+
+int term_loaded(struct term *t, int64_t now_ms, bool ok)
+{
+	if (!ok) {
+		t->state = TERM_STANDBY;
+		t->next_ms = now_ms + term_beat_ms(t);
+		return 0;
+	}
+	t->state = now_ms < t->valid_until_ms ? TERM_MASTERING : TERM_STALE;
+	return (t->state == TERM_STALE ? TERM_DO_PAUSE : 0) | beat_now(t, now_ms);
+}
+
+static int stop(struct term *t, int64_t now_ms)
+{
+	t->state = TERM_STANDBY;
+	t->seen_any = false;
+	t->next_ms = now_ms;
+	t->valid_until_ms = 0;
+	return TERM_DO_STOP;
+}
+
+int term_beaten(struct term *t, int64_t now_ms, enum term_beat outcome)
+{
+	t->busy = false;
+	if (t->state != TERM_MASTERING && t->state != TERM_STALE)
+		return 0;
+	if (outcome == TERM_BEAT_REFUSED)
+		return stop(t, now_ms);
+	if (outcome == TERM_BEAT_UNKNOWN)
+		return 0; /* the next beat tells; until then validity runs out by itself */
+	t->valid_until_ms = t->beat_sent_ms + term_ttl_ms(t);
+	if (t->state == TERM_STALE && now_ms < t->valid_until_ms) {
+		t->state = TERM_MASTERING;
+		return TERM_DO_GO;
+	}
+	return 0;
+}
+
+int term_deposed(struct term *t, int64_t now_ms)
+{
+	if (t->state != TERM_MASTERING && t->state != TERM_STALE)
+		return 0;
+	return stop(t, now_ms);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mastership, pure (DESIGN.md 2; doc/design/005-mastership.adoc). /gantry/term/master is written at a take-over only: the revision
+ * of that write is the epoch. /gantry/term/beat is renewed by its holder, guarded by the epoch. A successor takes over by one
+ * transaction that compares both keys with what it saw, after its own clock has seen no new beat for ttl + margin. A holder acts only
+ * until the send time of its last committed beat + ttl.
+ *
+ * All times derive from ha.lease: beat lease/12, ttl lease/4, margin lease/4.
+ */
+#ifndef CORE_TERM_H
+#define CORE_TERM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "schema/limits.h"
+
+#define TERM_PREFIX "/gantry/term/"
+#define TERM_MASTER "/gantry/term/master"
+#define TERM_BEAT "/gantry/term/beat"
+#define TERM_SEQ "/gantry/seq"
+#define TERM_RESIGNED "resigned"
+
+enum term_state { TERM_STANDBY, TERM_TAKING, TERM_LOADING, TERM_MASTERING, TERM_STALE };
+
+enum term_action {
+	TERM_DO_READ = 1,   /* read TERM_PREFIX, then term_seen() or term_read_failed() */
+	TERM_DO_TAKE = 2,   /* the take-over transaction, then term_taken() */
+	TERM_DO_BEAT = 4,   /* the beat transaction, then term_beaten() */
+	TERM_DO_LOAD = 8,   /* read everything, start the core, then term_loaded() */
+	TERM_DO_STOP = 16,  /* another one is master: drop the core */
+	TERM_DO_PAUSE = 32, /* no commit for ttl: say nothing to anybody until TERM_DO_GO */
+	TERM_DO_GO = 64,
+};
+
+struct term {
+	enum term_state state;
+	char self[UUID_LEN + 1];  /* our node */
+	char boot[UUID_LEN + 1];  /* our boot: a predecessor of ours in the same boot is dead (we hold its lock) */
+	int64_t lease_ms;
+	int64_t epoch;            /* ours, from TERM_LOADING on */
+	/* what was seen */
+	char master[UUID_LEN + 1]; /* "" = none yet */
+	char master_boot[UUID_LEN + 1];
+	int64_t master_rev, beat_rev; /* 0 = absent */
+	bool resigned;
+	int64_t beat_seen_ms;     /* our clock when that beat was first seen */
+	bool seen_any;
+	/* timers and calls under way */
+	int64_t next_ms;
+	bool busy;
+	int64_t beat_sent_ms;     /* of the beat under way */
+	int64_t valid_until_ms;   /* send time of the last committed beat + ttl */
+};
+
+void term_init(struct term *t, const char *self, const char *boot, int64_t lease_ms, int64_t now_ms);
+/* What is to be done now: a mask of TERM_DO_*. Call at least every beat. */
+int term_tick(struct term *t, int64_t now_ms);
+
+/* The answer to TERM_DO_READ: revisions are 0 when the key is absent; master_text "uuid boot". */
+int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t master_rev, const char *beat_text, int64_t beat_rev);
+int term_read_failed(struct term *t, int64_t now_ms);
+/* committed: epoch = the revision of the transaction. Refused or unknown: look again. */
+int term_taken(struct term *t, int64_t now_ms, bool committed, int64_t epoch);
+int term_loaded(struct term *t, int64_t now_ms, bool ok);
+enum term_beat { TERM_BEAT_OK, TERM_BEAT_REFUSED, TERM_BEAT_UNKNOWN };
+int term_beaten(struct term *t, int64_t now_ms, enum term_beat outcome);
+/* A batch of the core was refused: another one is master. */
+int term_deposed(struct term *t, int64_t now_ms);
+
+/* May the master speak at this moment? */
+bool term_valid(const struct term *t, int64_t now_ms);
+int64_t term_ttl_ms(const struct term *t);
+int64_t term_margin_ms(const struct term *t);
+int64_t term_beat_ms(const struct term *t);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "master/bridge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "io/files.h"
+
+bool master_speaks(const struct master *m)
+{
+	return m->core && term_valid(&m->term, loop_now_ms(m->loop));
+}
+
+void master_emit(void *arg, const struct core_action *a)
+{
+	struct master *m = arg;
+
+	switch (a->kind) {
+	case CORE_COMMIT:
+		master_commit(m, a);
+		return;
+	case CORE_REPLY: {
+		struct peer *p = master_peer(m, a->client);
+
+		master_finish_token(m, a->reply);
+		if (p)
+			master_send_msg(p, "reply", &msg_reply_schema, a->reply);
+		return;
+	}
+	case CORE_SEND:
+		if (master_speaks(m)) /* else it is sent again when we are valid again, or by the next master */
+			master_send_node(m, a->node, a->text);
+		return;
+	case CORE_STORE_STEP:
+		master_store_step(m, a);
+		return;
+	case CORE_JOINED:
+		master_joined(m, a->client, a->reply);
+		return;
+	case CORE_LOG:
+		log_notice("%s", a->text);
+		return;
+	case CORE_STEP_DOWN:
+		master_term_do(m, term_deposed(&m->term, loop_now_ms(m->loop)));
+		return;
+	default:
+		return;
+	}
+}
+
+static void tick(void *arg)
+{
+	struct master *m = arg;
+	int64_t now = loop_now_ms(m->loop);
+
+	if (m->stopping)
+		return;
+	master_term_do(m, term_tick(&m->term, now));
+	if (m->core && !m->paused)
+		core_tick(m->core, now, loop_wall_ms(m->loop));
+}
+
+static int make_store(struct master *m, struct err *err)
+{
+	const char *local[2] = { NULL, NULL };
+	AUTO_FREE char *url = NULL;
+	AUTO_FREE char *ca = conf_path(&m->conf, "ca.pem"), *cert = conf_path(&m->conf, "node.pem"), *key = conf_path(&m->conf, "node.key");
+	struct store_etcd_conf sc = { .ca_file = ca, .cert_file = cert, .key_file = key };
+
+	/* Its own member first; the others follow from what the store says (members.c). */
+	url = xasprintf(strchr(m->conf.address, ':') ? "https://[%s]:%d" : "https://%s:%d", m->conf.address, (int)m->conf.etcd_client_port);
+	local[0] = url;
+	sc.endpoints = m->conf.n_etcd_endpoints ? (const char *const *)m->conf.etcd_endpoints : local;
+	return store_etcd_new(m->loop, &sc, &m->store, err);
+}
+
+static int make_tls(struct master *m, struct err *err)
+{
+	AUTO_FREE char *ca_path = conf_path(&m->conf, "ca.pem"), *cert_path = conf_path(&m->conf, "node.pem"), *key_path = conf_path(&m->conf, "node.key");
+	AUTO_FREE char *ca = NULL, *cert = NULL, *key = NULL;
+	int rc = file_read_text(ca_path, 65536, &ca, err);
+
+	if (rc == 0)
+		rc = file_read_text(cert_path, 65536, &cert, err);
+	if (rc == 0)
+		rc = file_read_text(key_path, 65536, &key, err);
+	if (rc == 0)
+		rc = link_tls_new(ca, cert, key, NULL, &m->tls, err);
+	return rc;
+}
+
+static int read_boot_id(char out[UUID_LEN + 1], struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+	int rc = file_read_text("/proc/sys/kernel/random/boot_id", 64, &text, err);
+
+	if (rc < 0)
+		return rc;
+	text[strcspn(text, "\n")] = '\0';
+	(void)str_copy(out, UUID_LEN + 1, text);
+	return 0;
+}
+
+int master_new(struct loop *l, const struct conf *conf, struct master **ret, struct err *err)
+{
+	struct master *m = xcalloc(1, sizeof(*m));
+
+	m->loop = l;
+	conf_copy(&m->conf, conf);
+	list_init(&m->peers);
+	list_init(&m->tokens);
+	(void)str_copy(m->self, sizeof(m->self), conf->node_uuid);
+	int rc = read_boot_id(m->boot, err);
+	if (rc == 0)
+		rc = make_tls(m, err);
+	if (rc == 0)
+		rc = make_store(m, err);
+	if (rc == 0)
+		rc = master_listen(m, err);
+	if (rc < 0) {
+		master_free(m);
+		return rc;
+	}
+	term_init(&m->term, m->self, m->boot, conf->lease_ms, loop_now_ms(l));
+	m->timer = loop_timer_new(l, tick, m);
+	loop_timer_start(m->timer, 0, conf->lease_ms / 48 > 50 ? conf->lease_ms / 48 : 50);
+	*ret = m;
+	return 0;
+}
+
+void master_free(struct master *m)
+{
+	if (!m)
+		return;
+	m->stopping = true;
+	if (m->timer)
+		loop_timer_free(m->timer);
+	if (m->server)
+		link_server_free(m->server);
+	master_forget_links(m);
+	core_free(m->core);
+	if (m->store)
+		m->store->ops->free(m->store);
+	link_tls_unref(m->tls);
+	core_puts_free(m->puts, m->n_puts);
+	list_for_each_safe(t, &m->tokens) {
+		list_del(t);
+		free(list_entry(t, struct pending_token, link));
+	}
+	conf_done(&m->conf);
+	free(m);
+}

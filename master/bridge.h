@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gantry-masterd: the bridge around core/: links to nodes, store, mastership, certificates, cluster address. It decides
+ * nothing; it turns what happens into events and actions into calls.
+ */
+#ifndef MASTER_BRIDGE_H
+#define MASTER_BRIDGE_H
+
+#include "common/list.h"
+#include "core/core.h"
+#include "core/term.h"
+#include "io/conf.h"
+#include "io/link.h"
+#include "io/loop.h"
+#include "io/store.h"
+
+struct peer { /* one link of a node, or of somebody who joins */
+	struct list link;
+	struct link *k;
+	uint64_t serial;      /* client token of requests that came over it */
+	char node[UUID_LEN + 1]; /* "" = anonymous */
+	char boot_id[UUID_LEN + 1];
+	char version[32];
+	int side;             /* bit 0 primary, bit 1 replication; 0 = no hello yet */
+	struct msg_join *join; /* a join under way: what was asked */
+	char *join_cert;
+	char join_uuid[UUID_LEN + 1];
+};
+
+struct pending_token { /* a token request: the secret part goes into the reply */
+	struct list link;
+	char id[64];
+	char token_id[17];
+	char secret[41];
+};
+
+struct master {
+	struct loop *loop;
+	struct conf conf;
+	struct store *store;
+	struct link_server *server;
+	struct link_tls *tls;
+	struct list peers;
+	uint64_t next_serial;
+	struct term term;
+	struct core *core;   /* NULL while standby */
+	bool paused;         /* master, but no commit for ttl: silent */
+	struct loop_timer *timer;
+	char self[UUID_LEN + 1];
+	char boot[UUID_LEN + 1];
+	struct list tokens;
+	bool have_ip;
+	/* the commit under way */
+	struct core_put *puts;
+	int n_puts;
+	int64_t commit_seq;
+	char seq_before[48]; /* value of /gantry/seq that the next commit compares with */
+	bool stopping;
+};
+
+/* ---- bridge.c ---- */
+int master_new(struct loop *l, const struct conf *conf, struct master **ret, struct err *err) WARN_UNUSED;
+void master_free(struct master *m);
+/* Gives the mastership up (a clean stop); done is called when the store has it or after a second. */
+void master_resign(struct master *m, void (*done)(void *arg), void *arg);
+void master_emit(void *arg, const struct core_action *a); /* the core's actions */
+bool master_speaks(const struct master *m);               /* master, and valid at this moment */
+
+/* ---- term.c: mastership and commits on the store ---- */
+void master_term_do(struct master *m, int todo);
+void master_commit(struct master *m, const struct core_action *a);
+void master_drop_core(struct master *m);
+
+/* ---- nodes.c: links ---- */
+int master_listen(struct master *m, struct err *err) WARN_UNUSED;
+void master_send_node(struct master *m, const char *node, const char *text);
+struct peer *master_peer(struct master *m, uint64_t serial);
+void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg);
+void master_nodes_reset(struct master *m); /* a new core: tell it who is connected; or none: tell everybody that we are not master */
+void master_forget_links(struct master *m);
+
+/* ---- admit.c: tokens, joins, certificates ---- */
+int master_prepare_token(struct master *m, struct msg_request *r, struct err *err) WARN_UNUSED;
+void master_finish_token(struct master *m, struct msg_reply *r);
+void master_join(struct master *m, struct peer *p, const struct msg_join *j);
+void master_joined(struct master *m, uint64_t client, const struct msg_reply *r);
+void master_sign(struct master *m, struct peer *p, const struct msg_sign *s);
+
+/* ---- members.c: etcd membership ---- */
+void master_store_step(struct master *m, const struct core_action *a);
+void master_follow_voters(struct master *m); /* store endpoints := voters */
+
+/* ---- address.c: the cluster address ---- */
+void master_address_up(struct master *m);
+void master_address_down(struct master *m);
+
+#endif

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Links of nodes: hello, beats, reports, results, requests passed on. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "core/state.h"
+#include "master/bridge.h"
+
+#define REPLY_TOO_LARGE "the answer is larger than a message may be"
+
+struct peer *master_peer(struct master *m, uint64_t serial)
+{
+	list_for_each(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		if (p->serial == serial)
+			return p;
+	}
+	return NULL;
+}
+
+void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg)
+{
+	AUTO_JSON json_t *j = schema_encode(s, msg);
+
+	json_object_set_new(j, "type", json_string(type));
+	AUTO_FREE char *text = json_text(j);
+	(void)link_send(p->k, text, strlen(text)); /* a full link closes itself; the node dials again */
+}
+
+void master_send_node(struct master *m, const char *node, const char *text)
+{
+	struct peer *best = NULL;
+
+	list_for_each(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		if (strcmp(p->node, node) == 0 && p->side && (!best || p->side < best->side))
+			best = p;
+	}
+	if (best)
+		(void)link_send(best->k, text, strlen(text));
+}
+
+static int links_of(const struct master *m, const char *node)
+{
+	int links = 0;
+
+	list_for_each(l, &m->peers) {
+		const struct peer *p = list_entry(l, struct peer, link);
+
+		if (strcmp(p->node, node) == 0)
+			links |= p->side;
+	}
+	return links;
+}
+
+static void tell_core(struct master *m, struct peer *p)
+{
+	if (m->core)
+		core_node_links(m->core, p->node, links_of(m, p->node), p->boot_id, p->version, loop_wall_ms(m->loop));
+}
+
+static void not_master(struct master *m, struct peer *p)
+{
+	struct msg_not_master n;
+
+	schema_init(&msg_not_master_schema, &n);
+	if (!m->core)
+		(void)str_copy(n.master, sizeof(n.master), m->term.master);
+	if (m->paused)
+		(void)str_copy(n.problem, sizeof(n.problem), "no majority of voters answers");
+	master_send_msg(p, "not_master", &msg_not_master_schema, &n);
+}
+
+static void welcome(struct master *m, struct peer *p)
+{
+	const struct state *st = core_state(m->core);
+	struct msg_welcome w;
+
+	schema_init(&msg_welcome_schema, &w);
+	w.epoch = m->term.epoch;
+	(void)str_copy(w.master, sizeof(w.master), m->self);
+	(void)str_copy(w.cluster, sizeof(w.cluster), st->cluster.name);
+	w.lease_ms = st->cluster.lease_ms;
+	master_send_msg(p, "welcome", &msg_welcome_schema, &w);
+}
+
+/* ---- messages --------------------------------------------------------------------------------------- */
+
+static int on_hello(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	const struct msg_hello *h = msg;
+
+	if (strcmp(h->node, p->node) != 0)
+		return err_set(err, ERR_TLS, "hello from '%s' on a link of '%s'", h->node, p->node);
+	(void)str_copy(p->boot_id, sizeof(p->boot_id), h->boot_id);
+	(void)str_copy(p->version, sizeof(p->version), h->version);
+	p->side = strcmp(h->side, "replication") == 0 ? 2 : 1;
+	if (!m->core || h->epoch > m->term.epoch) { /* it has seen a later master: we are not it */
+		not_master(m, p);
+		return 0;
+	}
+	if (!state_node(core_state(m->core), p->node)) {
+		p->side = 0;
+		return err_set(err, ERR_NOT_FOUND, "node '%s' is not in the cluster", p->node);
+	}
+	welcome(m, p);
+	tell_core(m, p);
+	return 0;
+}
+
+static int on_beat(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	const struct msg_beat *b = msg;
+	struct msg_beat_ack a = { .seq = b->seq, .epoch = m->term.epoch };
+
+	(void)err;
+	if (!master_speaks(m)) { /* an answered beat is a lease: only a valid master grants one */
+		not_master(m, p);
+		return 0;
+	}
+	master_send_msg(p, "beat_ack", &msg_beat_ack_schema, &a);
+	core_node_beat(m->core, p->node);
+	return 0;
+}
+
+static int on_observe(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	(void)err;
+	if (m->core && !m->paused)
+		core_node_observed(m->core, p->node, &((const struct msg_observe *)msg)->observed);
+	return 0;
+}
+
+static int on_step_result(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	(void)err;
+	if (m->core && !m->paused)
+		core_step_result(m->core, p->node, msg);
+	return 0;
+}
+
+static int on_step_progress(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	(void)err;
+	if (m->core && !m->paused)
+		core_step_progress(m->core, p->node, msg);
+	return 0;
+}
+
+static int on_ask(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	(void)err;
+	if (master_speaks(m))
+		core_ask(m->core, p->node, msg);
+	return 0;
+}
+
+static int on_authorise(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	(void)err;
+	if (master_speaks(m))
+		core_authorise(m->core, p->node, msg);
+	return 0;
+}
+
+static int on_sign(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	(void)err;
+	if (master_speaks(m))
+		master_sign(m, p, msg);
+	return 0;
+}
+
+static void reply_err(struct peer *p, const char *id, const struct err *err)
+{
+	struct msg_reply r;
+
+	schema_init(&msg_reply_schema, &r);
+	(void)str_copy(r.id, sizeof(r.id), id);
+	(void)str_copy(r.error, sizeof(r.error), err_name(err->code));
+	r.msg = xstrdup(err->msg);
+	r.hint = xstrdup(err_hint_text(err));
+	master_send_msg(p, "reply", &msg_reply_schema, &r);
+	schema_done(&msg_reply_schema, &r);
+}
+
+static int on_request(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	struct msg_request r;
+	struct err why = ERR_INIT;
+
+	(void)err;
+	if (!m->core) {
+		(void)err_set(&why, ERR_NO_MASTER, "this is not the master");
+		reply_err(p, ((const struct msg_request *)msg)->id, &why);
+		return 0;
+	}
+	schema_copy(&msg_request_schema, &r, msg);
+	if (master_prepare_token(m, &r, &why) < 0)
+		reply_err(p, r.id, &why);
+	else
+		core_request(m->core, p->serial, &r);
+	schema_done(&msg_request_schema, &r);
+	return 0;
+}
+
+static int on_join(struct master *m, struct peer *p, const void *msg, struct err *err)
+{
+	if (p->join)
+		return err_set(err, ERR_BAD_REQUEST, "a second join on one link");
+	master_join(m, p, msg);
+	return 0;
+}
+
+/* What a link may send: a joiner without certificate only "join". */
+static const struct {
+	const char *type;
+	const struct schema *schema;
+	bool anonymous;
+	int (*fn)(struct master *m, struct peer *p, const void *msg, struct err *err);
+} handlers[] = {
+	{ "hello", &msg_hello_schema, false, on_hello },
+	{ "beat", &msg_beat_schema, false, on_beat },
+	{ "observe", &msg_observe_schema, false, on_observe },
+	{ "step_result", &msg_step_result_schema, false, on_step_result },
+	{ "step_progress", &msg_step_progress_schema, false, on_step_progress },
+	{ "ask", &msg_ask_schema, false, on_ask },
+	{ "authorise", &msg_authorise_schema, false, on_authorise },
+	{ "sign", &msg_sign_schema, false, on_sign },
+	{ "request", &msg_request_schema, false, on_request },
+	{ "join", &msg_join_schema, true, on_join },
+};
+
+static int dispatch(struct master *m, struct peer *p, const char *text, size_t len, struct err *err)
+{
+	AUTO_JSON json_t *j = NULL;
+	int rc = json_parse(text, len, FRAME_MAX, &j, err);
+
+	if (rc < 0)
+		return rc;
+	AUTO_FREE char *type = xstrdup(json_str(j, "type", ""));
+	(void)json_object_del(j, "type");
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
+		if (strcmp(handlers[i].type, type) != 0)
+			continue;
+		if (handlers[i].anonymous != (p->node[0] == '\0'))
+			return err_set(err, ERR_PERMISSION, "message '%s' is not allowed on this link", type);
+		void *msg = xcalloc(1, handlers[i].schema->size);
+		rc = schema_decode(handlers[i].schema, msg, j, err);
+		if (rc == 0) {
+			rc = handlers[i].fn(m, p, msg, err);
+			schema_done(handlers[i].schema, msg);
+		}
+		free(msg);
+		return rc;
+	}
+	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", type);
+}
+
+/* ---- life of a link ------------------------------------------------------------------------------------ */
+
+static void link_open(void *arg, struct link *k, const char *peer)
+{
+	struct master *m = arg;
+	struct peer *p = xcalloc(1, sizeof(*p));
+
+	p->k = k;
+	p->serial = ++m->next_serial;
+	(void)str_copy(p->node, sizeof(p->node), peer);
+	list_add_tail(&m->peers, &p->link);
+	link_set_data(k, p);
+}
+
+static void link_frame(void *arg, struct link *k, const char *text, size_t len)
+{
+	struct master *m = arg;
+	struct peer *p = link_data(k);
+	struct err err = ERR_INIT;
+
+	if (!p || m->stopping)
+		return;
+	if (m->core)
+		core_tick(m->core, loop_now_ms(m->loop), loop_wall_ms(m->loop));
+	if (dispatch(m, p, text, len, &err) < 0) {
+		log_err_record(LOG_LEVEL_WARNING, link_remote_address(k), &err);
+		link_close(k);
+	}
+}
+
+static void peer_free(struct peer *p)
+{
+	list_del(&p->link);
+	if (p->join) {
+		schema_done(&msg_join_schema, p->join);
+		free(p->join);
+	}
+	free(p->join_cert);
+	free(p);
+}
+
+static void link_closed(void *arg, struct link *k, const struct err *err)
+{
+	struct master *m = arg;
+	struct peer *p = link_data(k);
+
+	if (!p)
+		return;
+	if (err && err->code)
+		log_debug("link of %s: %s", p->node[0] ? p->node : "a joiner", err->msg);
+	link_set_data(k, NULL);
+	int was = p->side;
+	p->side = 0;
+	if (!m->stopping && m->core) {
+		core_client_gone(m->core, p->serial);
+		if (was)
+			tell_core(m, p);
+	}
+	peer_free(p);
+}
+
+int master_listen(struct master *m, struct err *err)
+{
+	static const struct link_cb cb = { .open = link_open, .frame = link_frame, .closed = link_closed };
+
+	/* All addresses: nodes dial over the primary and over the replication network. In tests of several nodes on one machine each has
+	 * an address of its own. */
+	return link_server_new(m->loop, m->conf.listen_all ? "" : m->conf.address, (int)m->conf.link_port, m->tls, true, &cb, m, &m->server, err);
+}
+
+void master_nodes_reset(struct master *m)
+{
+	list_for_each_safe(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		if (!p->side)
+			continue;
+		if (!m->core) {
+			not_master(m, p);
+			continue;
+		}
+		welcome(m, p);
+		tell_core(m, p);
+	}
+}
+
+void master_forget_links(struct master *m)
+{
+	list_for_each_safe(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		link_set_data(p->k, NULL);
+		peer_free(p);
+	}
+}
