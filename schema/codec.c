@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Structs to JSON and back, by their rows. Decoding is strict: what is not declared is an error that names the field. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/units.h"
+#include "common/xmem.h"
+#include "schema/field.h"
+
+#define DEPTH_MAX 8
+
+static void *at(const struct field *f, const void *obj)
+{
+	return (char *)(uintptr_t)obj + f->offset;
+}
+
+static int *count(const struct field *f, const void *obj)
+{
+	return (int *)(void *)((char *)(uintptr_t)obj + f->n_offset);
+}
+
+/* ---- decode -------------------------------------------------------------------------------------- */
+
+static int decode(const struct schema *s, void *obj, const json_t *j, int depth, const char *path, struct err *err);
+
+static int fail(struct err *err, enum err_code code, const char *path, const char *what)
+{
+	int rc = err_set(err, code, "field '%s' %s", path, what);
+
+	if (err)
+		(void)str_copy(err->field, sizeof(err->field), path);
+	return rc;
+}
+
+static int decode_string(const struct field *f, void *p, const json_t *j, const char *path, struct err *err)
+{
+	const char *text = json_string_value(j);
+	char why[80];
+
+	if (!text)
+		return fail(err, ERR_BAD_VALUE, path, "is not a string");
+	if (strlen(text) != json_string_length(j))
+		return fail(err, ERR_BAD_VALUE, path, "contains a NUL byte");
+	if ((int64_t)json_string_length(j) > f->max) {
+		(void)snprintf(why, sizeof(why), "is longer than %lld bytes", (long long)f->max);
+		return fail(err, ERR_TOO_BIG, path, why);
+	}
+	if (f->type == FIELD_STR) {
+		(void)str_copy(p, (size_t)f->max + 1, text);
+	} else {
+		free(*(char **)p);
+		*(char **)p = xstrdup(text);
+	}
+	return 0;
+}
+
+static int decode_number(const struct field *f, void *p, const json_t *j, const char *path, struct err *err)
+{
+	int64_t v = json_integer_value(j);
+	char why[96];
+
+	if (f->type == FIELD_SIZE && json_is_string(j)) {
+		int rc = units_parse_mib(json_string_value(j), &v, err);
+
+		if (rc < 0) {
+			(void)str_copy(err->field, sizeof(err->field), path);
+			return rc;
+		}
+	} else if (!json_is_integer(j)) {
+		return fail(err, ERR_BAD_VALUE, path, "is not a whole number");
+	}
+	if (v < f->min || v > f->max) {
+		(void)snprintf(why, sizeof(why), "is out of range: allowed is %lld to %lld", (long long)f->min, (long long)f->max);
+		return fail(err, ERR_BAD_VALUE, path, why);
+	}
+	*(int64_t *)p = v;
+	return 0;
+}
+
+static int decode_enum(const struct field *f, void *p, const json_t *j, const char *path, struct err *err)
+{
+	const char *text = json_string_value(j);
+	char why[200] = "is none of";
+
+	for (int i = 0; text && f->names[i]; i++)
+		if (strcmp(f->names[i], text) == 0) {
+			*(int *)p = i;
+			return 0;
+		}
+	for (int i = 0; f->names[i]; i++) {
+		size_t n = strlen(why);
+
+		(void)snprintf(why + n, sizeof(why) - n, "%s%s", i ? ", " : " ", f->names[i]);
+	}
+	return fail(err, ERR_BAD_VALUE, path, why);
+}
+
+static int decode_list(const struct field *f, void *obj, const json_t *j, int depth, const char *path, struct err *err)
+{
+	char sub[96], why[64];
+	size_t i;
+	json_t *e;
+
+	if (!json_is_array(j))
+		return fail(err, ERR_BAD_VALUE, path, "is not a list");
+	if ((int64_t)json_array_size(j) > f->max) {
+		(void)snprintf(why, sizeof(why), "has more than %lld entries", (long long)f->max);
+		return fail(err, ERR_TOO_BIG, path, why);
+	}
+	json_array_foreach(j, i, e) {
+		(void)snprintf(sub, sizeof(sub), "%.80s[%zu]", path, i);
+		if (f->type == FIELD_STRS) {
+			if (!json_is_string(e) || json_string_length(e) > TEXT_MAX || strlen(json_string_value(e)) != json_string_length(e))
+				return fail(err, ERR_BAD_VALUE, sub, "is not a short string");
+			strs_add(at(f, obj), count(f, obj), json_string_value(e));
+			continue;
+		}
+		int rc = decode(f->sub, schema_list_add(f, obj), e, depth + 1, sub, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int decode_field(const struct field *f, void *obj, const json_t *j, int depth, const char *path, struct err *err)
+{
+	void *p = at(f, obj);
+
+	switch (f->type) {
+	case FIELD_STR:
+	case FIELD_TEXT: return decode_string(f, p, j, path, err);
+	case FIELD_INT:
+	case FIELD_SIZE: return decode_number(f, p, j, path, err);
+	case FIELD_BOOL:
+		if (!json_is_boolean(j))
+			return fail(err, ERR_BAD_VALUE, path, "is neither true nor false");
+		*(int *)p = json_is_true(j);
+		return 0;
+	case FIELD_ENUM: return decode_enum(f, p, j, path, err);
+	case FIELD_OBJ: return decode(f->sub, p, j, depth + 1, path, err);
+	case FIELD_LIST:
+	case FIELD_STRS: return decode_list(f, obj, j, depth, path, err);
+	case FIELD_JSON:
+		json_decref(*(json_t **)p);
+		*(json_t **)p = json_incref((json_t *)(uintptr_t)j);
+		return 0;
+	default: assert(!"field type"); return -ERR_INTERNAL;
+	}
+}
+
+static int unknown(const struct schema *s, const char *path, struct err *err)
+{
+	const char *dot = strrchr(path, '.');
+	const char *near = schema_nearest(s, dot ? dot + 1 : path);
+	int rc = err_set(err, ERR_UNKNOWN_KEY, "unknown field '%s'", path);
+
+	if (err)
+		(void)str_copy(err->field, sizeof(err->field), path);
+	if (near)
+		(void)err_hint(err, "did you mean '%s'?", near);
+	return rc;
+}
+
+static int decode(const struct schema *s, void *obj, const json_t *j, int depth, const char *path, struct err *err)
+{
+	char sub[160];
+	const char *key;
+	json_t *value;
+
+	if (depth > DEPTH_MAX)
+		return fail(err, ERR_BAD_REQUEST, path, "is nested too deep");
+	if (!json_is_object(j))
+		return fail(err, ERR_BAD_VALUE, path[0] ? path : s->name, "is not an object");
+	json_object_foreach((json_t *)(uintptr_t)j, key, value) {
+		const struct field *f = schema_find(s, key);
+
+		(void)snprintf(sub, sizeof(sub), "%.80s%s%.60s", path, path[0] ? "." : "", key);
+		if (!f)
+			return unknown(s, sub, err);
+		/* A default of a list or text is replaced, not added to. */
+		if (f->type == FIELD_STRS)
+			strs_clear(at(f, obj), count(f, obj));
+		int rc = decode_field(f, obj, value, depth, sub, err);
+		if (rc < 0)
+			return rc;
+	}
+	for (int i = 0; i < s->n_fields; i++) {
+		if (!(s->fields[i].flags & FIELD_REQUIRED) || json_object_get(j, s->fields[i].name))
+			continue;
+		(void)snprintf(sub, sizeof(sub), "%.80s%s%s", path, path[0] ? "." : "", s->fields[i].name);
+		return fail(err, ERR_BAD_REQUEST, sub, "is missing");
+	}
+	return 0;
+}
+
+int schema_decode(const struct schema *s, void *obj, const json_t *j, struct err *err)
+{
+	struct err local = ERR_INIT;
+
+	schema_init(s, obj);
+	int rc = decode(s, obj, j, 0, "", err ? err : &local);
+	if (rc < 0)
+		schema_done(s, obj);
+	return rc;
+}
+
+int schema_decode_text(const struct schema *s, void *obj, const char *text, struct err *err)
+{
+	AUTO_JSON json_t *j = NULL;
+	int rc = json_parse(text, strlen(text), FRAME_MAX, &j, err);
+
+	if (rc < 0) {
+		schema_init(s, obj);
+		return rc;
+	}
+	return schema_decode(s, obj, j, err);
+}
+
+/* ---- encode --------------------------------------------------------------------------------------- */
+
+static json_t *encode(const struct schema *s, const void *obj, bool secrets);
+
+static json_t *encode_field(const struct field *f, const void *obj, bool secrets)
+{
+	const void *p = at(f, obj);
+	json_t *a;
+
+	switch (f->type) {
+	case FIELD_STR: return json_stringn_nocheck(p, strlen(p));
+	case FIELD_TEXT: return json_stringn_nocheck(*(char *const *)p, strlen(*(char *const *)p));
+	case FIELD_INT:
+	case FIELD_SIZE: return json_integer(*(const int64_t *)p);
+	case FIELD_BOOL: return json_boolean(*(const int *)p);
+	case FIELD_ENUM: return json_string(f->names[*(const int *)p]);
+	case FIELD_OBJ: return encode(f->sub, p, secrets);
+	case FIELD_LIST:
+		a = json_array();
+		for (int i = 0; i < *count(f, obj); i++)
+			json_array_append_new(a, encode(f->sub, *(char *const *)p + (size_t)i * f->sub->size, secrets));
+		return a;
+	case FIELD_STRS:
+		a = json_array();
+		for (int i = 0; i < *count(f, obj); i++)
+			json_array_append_new(a, json_stringn_nocheck((*(char **const *)p)[i], strlen((*(char **const *)p)[i])));
+		return a;
+	case FIELD_JSON: return json_deep_copy(*(json_t *const *)p);
+	default: assert(!"field type"); return NULL;
+	}
+}
+
+/* Text from outside (a command's stderr, say) may not be UTF-8: what JSON cannot carry becomes '?'. */
+static json_t *clean(json_t *j)
+{
+	const char *text = json_string_value(j);
+
+	if (!text)
+		return j;
+	json_t *checked = json_stringn(text, json_string_length(j));
+	if (checked) {
+		json_decref(j);
+		return checked;
+	}
+	AUTO_FREE char *copy = xstrdup(text);
+	for (char *c = copy; *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	json_decref(j);
+	return json_string(copy);
+}
+
+static json_t *encode(const struct schema *s, const void *obj, bool secrets)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < s->n_fields; i++) {
+		const struct field *f = &s->fields[i];
+
+		if (field_is_set(f, obj) && (secrets || !(f->flags & FIELD_SECRET)))
+			json_object_set_new(o, f->name, clean(encode_field(f, obj, secrets)));
+	}
+	return o;
+}
+
+json_t *schema_encode(const struct schema *s, const void *obj)
+{
+	return encode(s, obj, true);
+}
+
+json_t *schema_encode_public(const struct schema *s, const void *obj)
+{
+	return encode(s, obj, false);
+}
+
+char *schema_encode_text(const struct schema *s, const void *obj)
+{
+	AUTO_JSON json_t *j = encode(s, obj, true);
+
+	return json_text(j);
+}
