@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions of worker threads to the master, with an answer that is awaited: pulled permissions (H10) and new certificates.
+ * An answer that comes after the node's own deadline is dropped: permission is for now, not for later.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/xmem.h"
+#include "node/node.h"
+
+#define ANSWER_WITHIN_MS 5000
+
+struct wait {
+	struct list link;      /* on the loop's thread */
+	struct node *node;
+	char id[64];
+	bool sign;
+	char instance[UUID_LEN + 1];
+	enum authority what;
+	const char *csr;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	int refs;              /* worker and loop: the last one frees */
+	bool answered;
+	int rc;
+	struct err err;
+	char *cert, *ca;
+};
+
+static void wait_unref(struct wait *w)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	int left = --w->refs;
+	(void)pthread_mutex_unlock(&w->lock);
+	if (left)
+		return;
+	(void)pthread_mutex_destroy(&w->lock);
+	(void)pthread_cond_destroy(&w->cond);
+	free(w->cert);
+	free(w->ca);
+	free(w);
+}
+
+/* On the loop's thread: gives the answer and lets the worker go. */
+static void answer(struct wait *w, int rc, const struct err *err)
+{
+	list_del(&w->link);
+	(void)pthread_mutex_lock(&w->lock);
+	w->answered = true;
+	w->rc = rc;
+	if (err)
+		w->err = *err;
+	(void)pthread_cond_signal(&w->cond);
+	(void)pthread_mutex_unlock(&w->lock);
+	wait_unref(w);
+}
+
+static void ask(void *arg)
+{
+	struct wait *w = arg;
+	struct node *n = w->node;
+	static int64_t number; /* of questions, on the loop's thread only */
+	struct err err = ERR_INIT;
+
+	list_add_tail(&n->waits, &w->link);
+	(void)snprintf(w->id, sizeof(w->id), "%.8s.%lld", n->boot, (long long)++number);
+	if (!uplink_ready(n)) {
+		answer(w, err_set(&err, ERR_NO_MASTER, "no master answers, so nothing is permitted"), &err);
+		return;
+	}
+	if (w->sign) {
+		struct msg_sign m = { .csr = (char *)(uintptr_t)w->csr };
+
+		(void)str_copy(m.id, sizeof(m.id), w->id);
+		uplink_send(n, "sign", &msg_sign_schema, &m);
+		return;
+	}
+	struct msg_authorise m;
+	schema_init(&msg_authorise_schema, &m);
+	(void)str_copy(m.id, sizeof(m.id), w->id);
+	(void)str_copy(m.instance, sizeof(m.instance), w->instance);
+	(void)str_copy(m.boot_id, sizeof(m.boot_id), n->boot);
+	m.what = (int)w->what;
+	uplink_send(n, "authorise", &msg_authorise_schema, &m);
+}
+
+static struct wait *wait_new(struct node *n)
+{
+	struct wait *w = xcalloc(1, sizeof(*w));
+	pthread_condattr_t attr;
+
+	w->node = n;
+	w->refs = 2;
+	(void)pthread_mutex_init(&w->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&w->cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	return w;
+}
+
+/* On a worker: posts the question and waits. Consumes the worker's reference only through wait_unref by the caller. */
+static int await(struct wait *w, struct err *err)
+{
+	struct timespec end;
+
+	loop_post(w->node->loop, ask, w);
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += (time_t)(ANSWER_WITHIN_MS * (w->node->env.time_factor > 1 ? w->node->env.time_factor : 1) / 1000);
+	(void)pthread_mutex_lock(&w->lock);
+	int rc = 0;
+	while (!w->answered && rc == 0)
+		rc = pthread_cond_timedwait(&w->cond, &w->lock, &end);
+	bool answered = w->answered;
+	if (answered && w->rc < 0 && err)
+		*err = w->err;
+	rc = answered ? w->rc : 0;
+	(void)pthread_mutex_unlock(&w->lock);
+	if (!answered)
+		return err_set(err, ERR_TIMEOUT, "the master has not answered in time, so nothing is permitted");
+	return rc;
+}
+
+int authorise_call(struct exec_env *env, const char *instance, enum authority what, struct err *err)
+{
+	struct wait *w = wait_new(env->arg);
+
+	(void)str_copy(w->instance, sizeof(w->instance), instance);
+	w->what = what;
+	int rc = await(w, err);
+	wait_unref(w);
+	return rc;
+}
+
+int authorise_sign(struct node *n, const char *csr, char **ret_cert, char **ret_ca, struct err *err)
+{
+	struct wait *w = wait_new(n);
+
+	w->sign = true;
+	w->csr = csr;
+	int rc = await(w, err);
+	if (rc == 0) {
+		*ret_cert = TAKE(w->cert);
+		*ret_ca = TAKE(w->ca);
+	}
+	wait_unref(w);
+	return rc;
+}
+
+static struct wait *find(struct node *n, const char *id)
+{
+	list_for_each(l, &n->waits) {
+		struct wait *w = list_entry(l, struct wait, link);
+
+		if (strcmp(w->id, id) == 0)
+			return w;
+	}
+	return NULL;
+}
+
+void authorise_answer(struct node *n, const struct msg_authority *a)
+{
+	struct wait *w = find(n, a->id);
+	struct err err = ERR_INIT;
+
+	if (!w || a->epoch < agent_highest_epoch(n->agent))
+		return;
+	if (a->granted == 1)
+		answer(w, 0, NULL);
+	else
+		answer(w, err_set(&err, ERR_NOT_OWNER, "not permitted: %s", a->reason ? a->reason : "no reason given"), &err);
+}
+
+void authorise_signed(struct node *n, const struct msg_signed *s)
+{
+	struct wait *w = find(n, s->id);
+	struct err err = ERR_INIT;
+
+	if (!w)
+		return;
+	if (!s->cert || !s->ca) {
+		answer(w, err_set(&err, ERR_TLS, "the master has not signed: %s", s->msg ? s->msg : "no reason given"), &err);
+		return;
+	}
+	w->cert = xstrdup(s->cert);
+	w->ca = xstrdup(s->ca);
+	answer(w, 0, NULL);
+}
+
+void authorise_abort(struct node *n)
+{
+	struct err err = ERR_INIT;
+
+	(void)err_set(&err, ERR_NO_MASTER, "the link to the master is gone, so nothing is permitted");
+	list_for_each_safe(l, &n->waits)
+		answer(list_entry(l, struct wait, link), -ERR_NO_MASTER, &err);
+}

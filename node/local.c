@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Local clients: gnt, and DRBD's handlers. What this node can answer is answered here, the rest goes to the master. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "io/files.h"
+#include "node/node.h"
+
+#define CALL_DEADLINE_MS 90000 /* a client waits no longer: see cli/ */
+
+/* ---- answers ---------------------------------------------------------------------------------------- */
+
+static void send_reply(struct nano_server *s, const struct nano_from *to, const struct msg_reply *r)
+{
+	AUTO_FREE char *text = schema_encode_text(&msg_reply_schema, r);
+
+	if (strlen(text) > MESSAGE_MAX) {
+		struct err err = ERR_INIT;
+
+		(void)err_set(&err, ERR_TOO_BIG, "the answer of %zu bytes is larger than a message may be", strlen(text));
+		(void)err_hint(&err, "name what you want to see");
+		local_answer(s, to, r->id, NULL, &err);
+		return;
+	}
+	nano_server_reply(s, to, text, strlen(text));
+}
+
+void local_answer(struct nano_server *s, const struct nano_from *to, const char *id, json_t *result, const struct err *err)
+{
+	struct msg_reply r;
+
+	schema_init(&msg_reply_schema, &r);
+	(void)str_copy(r.id, sizeof(r.id), id);
+	r.result = result;
+	if (err && err->code) {
+		(void)str_copy(r.error, sizeof(r.error), err_name(err->code));
+		r.msg = xstrdup(err->msg);
+		r.hint = xstrdup(err_hint_text(err));
+		(void)str_copy(r.field, sizeof(r.field), err->field);
+	}
+	send_reply(s, to, &r);
+	schema_done(&msg_reply_schema, &r);
+}
+
+static void call_free(struct local_call *c)
+{
+	list_del(&c->link);
+	free(c->text);
+	free(c);
+}
+
+void local_reply(struct node *n, const struct msg_reply *r)
+{
+	list_for_each_safe(l, &n->calls) {
+		struct local_call *c = list_entry(l, struct local_call, link);
+
+		if (strcmp(c->id, r->id) != 0)
+			continue;
+		send_reply(c->server, &c->from, r);
+		call_free(c);
+		return;
+	}
+}
+
+void local_resend(struct node *n)
+{
+	/* The same request ids: the master answers a repeated change from its record. */
+	list_for_each(l, &n->calls)
+		uplink_send_text(n, list_entry(l, struct local_call, link)->text);
+}
+
+static void no_master(struct node *n, struct err *err)
+{
+	if (!n->member)
+		(void)err_set(err, ERR_NO_CLUSTER, "this machine is in no cluster");
+	else
+		(void)err_set(err, ERR_NO_MASTER, "no master answers on this node");
+	if (n->member)
+		(void)err_hint(err, "look whether a majority of the master candidates is up; this node's own view: 'gnt cluster status'");
+}
+
+void local_tick(struct node *n)
+{
+	int64_t now = loop_now_ms(n->loop);
+
+	list_for_each_safe(l, &n->calls) {
+		struct local_call *c = list_entry(l, struct local_call, link);
+		struct err err = ERR_INIT;
+
+		if (now < c->deadline_ms)
+			continue;
+		no_master(n, &err);
+		local_answer(c->server, &c->from, c->id, NULL, &err);
+		call_free(c);
+	}
+}
+
+/* ---- requests done here ----------------------------------------------------------------------------------- */
+
+static const struct {
+	enum op_index op;
+	local_fn *fn;
+	bool joins; /* the node is a member afterwards */
+	bool leaves;
+} here[] = {
+	{ OP_cluster_init, bootstrap_init, true, false },      { OP_cluster_restore, bootstrap_restore, true, false },
+	{ OP_cluster_destroy, bootstrap_destroy, false, true }, { OP_node_prepare, prepare_machine, false, false },
+	{ OP_node_join, join_cluster, true, false },
+};
+
+struct local_job {
+	struct node *node;
+	struct nano_server *server;
+	struct nano_from from;
+	char id[64];
+	int row;
+	void *args;
+	json_t *result;
+};
+
+static int local_work(void *arg, struct err *err)
+{
+	struct local_job *j = arg;
+
+	return here[j->row].fn(j->node, j->args, &j->result, err);
+}
+
+static void local_done(void *arg, int rc, const struct err *err)
+{
+	struct local_job *j = arg;
+	struct node *n = j->node;
+	struct err why = *err;
+
+	if (rc == 0 && here[j->row].joins && !n->stopping)
+		rc = node_become_member(n, &why);
+	if (rc == 0 && here[j->row].leaves && !n->stopping)
+		node_left(n);
+	if (!n->stopping)
+		local_answer(j->server, &j->from, j->id, rc == 0 ? TAKE(j->result) : NULL, rc < 0 ? &why : NULL);
+	json_decref(j->result);
+	schema_done(op_infos[here[j->row].op].args, j->args);
+	free(j->args);
+	free(j);
+}
+
+static json_t *status(const struct node *n)
+{
+	json_t *guests = json_array();
+
+	for (int i = 0; i < n->seen.n_guests; i++)
+		json_array_append_new(guests, json_string(n->seen.guests[i].name));
+	return json_pack("{s:s, s:b, s:s, s:s, s:b, s:b, s:I, s:o, s:s}", "node", n->conf.node_name, "member", n->member, "cluster",
+			 n->settings.cluster, "master", n->master, "link_primary", n->up[0].welcome, "link_replication", n->up[1].welcome,
+			 "epoch", (json_int_t)n->epoch, "guests", guests, "version", PACKAGE_VERSION);
+}
+
+static void run_here(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int row)
+{
+	struct err err = ERR_INIT;
+	AUTO_JSON json_t *none = json_object();
+	struct local_job *j = xcalloc(1, sizeof(*j));
+
+	j->node = n;
+	j->server = s;
+	j->from = *from;
+	j->row = row;
+	(void)str_copy(j->id, sizeof(j->id), r->id);
+	j->args = xcalloc(1, op_infos[here[row].op].args->size);
+	if (schema_decode(op_infos[here[row].op].args, j->args, r->args ? r->args : none, &err) < 0) {
+		local_answer(s, from, r->id, NULL, &err);
+		free(j->args);
+		free(j);
+		return;
+	}
+	struct worker_job job = { .work = local_work, .done = local_done, .arg = j };
+	workers_submit(n->workers, "bootstrap", &job); /* one lane: never two at once */
+}
+
+/* "make me the master": this node's masterd takes over when the present one gives up; it is asked to by its epoch's end. */
+static void route_local(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int op)
+{
+	struct err err = ERR_INIT;
+
+	if (op == OP_cluster_status) {
+		local_answer(s, from, r->id, status(n), NULL);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(here); i++)
+		if ((int)here[i].op == op) {
+			run_here(n, s, from, r, (int)i);
+			return;
+		}
+	(void)err_set(&err, ERR_NOT_SUPPORTED, "'%s' cannot be done here", op_infos[op].name);
+	local_answer(s, from, r->id, NULL, &err);
+}
+
+static void forward(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r)
+{
+	struct err err = ERR_INIT;
+
+	if (!n->member) {
+		no_master(n, &err);
+		local_answer(s, from, r->id, NULL, &err);
+		return;
+	}
+	struct local_call *c = xcalloc(1, sizeof(*c));
+	c->server = s;
+	c->from = *from;
+	(void)str_copy(c->id, sizeof(c->id), r->id);
+	c->deadline_ms = loop_now_ms(n->loop) + (uplink_ready(n) ? CALL_DEADLINE_MS : 2 * n->conf.lease_ms);
+	AUTO_JSON json_t *j = schema_encode(&msg_request_schema, r);
+	json_object_set_new(j, "type", json_string("request"));
+	c->text = json_text(j);
+	list_add_tail(&n->calls, &c->link);
+	uplink_send_text(n, c->text);
+}
+
+static void serve(struct node *n, struct nano_server *s, bool admin, const struct nano_from *from, const char *text, size_t len)
+{
+	AUTO_JSON json_t *j = NULL;
+	struct msg_request r;
+	struct nano_who who;
+	struct err err = ERR_INIT;
+
+	if (json_parse(text, len, MESSAGE_MAX, &j, &err) < 0 || schema_decode(&msg_request_schema, &r, j, &err) < 0) {
+		local_answer(s, from, json_str(j, "id", "?"), NULL, &err);
+		return;
+	}
+	nano_server_redeem(s, r.ticket, &who);
+	r.ticket[0] = '\0';
+	r.admin = admin;
+	if (who.uid >= 0)
+		(void)snprintf(r.user, sizeof(r.user), "%s@%s", who.user, n->conf.node_name);
+	else
+		(void)snprintf(r.user, sizeof(r.user), "?@%s", n->conf.node_name);
+	(void)str_copy(r.node, sizeof(r.node), n->conf.node_uuid);
+	int op = op_by_name(r.op);
+	if (strcmp(r.op, "drbd.handler") == 0 && admin) {
+		arbitrate_handler(n, s, from, &r);
+	} else if (op < 0) {
+		(void)err_set(&err, ERR_BAD_REQUEST, "request '%s' does not exist", r.op);
+		local_answer(s, from, r.id, NULL, &err);
+	} else if (op_infos[op].acl == OP_ADMIN && !admin) {
+		(void)err_set(&err, ERR_PERMISSION, "'gnt %s %s' changes things: this is the socket for readers", op_infos[op].group, op_infos[op].verb);
+		local_answer(s, from, r.id, NULL, &err);
+	} else if (op_infos[op].kind == OP_LOCAL) {
+		route_local(n, s, from, &r, op);
+	} else {
+		forward(n, s, from, &r);
+	}
+	schema_done(&msg_request_schema, &r);
+}
+
+static void on_admin(void *arg, const struct nano_from *from, const char *text, size_t len)
+{
+	struct node *n = arg;
+
+	serve(n, n->admin, true, from, text, len);
+}
+
+static void on_read(void *arg, const struct nano_from *from, const char *text, size_t len)
+{
+	struct node *n = arg;
+
+	serve(n, n->read, false, from, text, len);
+}
+
+/* ---- sockets: who may connect is decided by the directory --------------------------------------------------- */
+
+static int listen_in(struct node *n, const char *role, unsigned dir_mode, nano_on_request *fn, struct nano_server **ret, struct err *err)
+{
+	AUTO_FREE char *dir = conf_run_path(&n->conf, role);
+	AUTO_FREE char *path = xasprintf("%s/sock", dir);
+	int rc = dir_make(dir, dir_mode, err);
+
+	return rc < 0 ? rc : nano_server_new(n->loop, path, 0660, fn, n, ret, err);
+}
+
+int local_new(struct node *n, struct err *err)
+{
+	list_init(&n->calls);
+	list_init(&n->handlers);
+	int rc = listen_in(n, "admin", 0750, on_admin, &n->admin, err);
+
+	return rc < 0 ? rc : listen_in(n, "read", 0750, on_read, &n->read, err);
+}
+
+void local_free(struct node *n)
+{
+	list_for_each_safe(l, &n->calls)
+		call_free(list_entry(l, struct local_call, link));
+	list_for_each_safe(l, &n->handlers) {
+		list_del(l);
+		free(list_entry(l, struct handler_call, link));
+	}
+	if (n->admin)
+		nano_server_free(n->admin);
+	if (n->read)
+		nano_server_free(n->read);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gantry-noded: the bridge between the master (or a local client) and this machine. It decides nothing. One thread owns all
+ * of this; blocking work runs on workers.
+ */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "common/list.h"
+#include "core/agent.h"
+#include "io/conf.h"
+#include "io/link.h"
+#include "io/loop.h"
+#include "io/nano.h"
+#include "io/worker.h"
+#include "node/exec.h"
+#include "schema/ops.h"
+
+struct node;
+
+/* One of the two ways to the master: over the primary or over the replication network. */
+struct uplink {
+	struct node *node;
+	int side;             /* 1 primary, 2 replication */
+	struct link *k;       /* NULL = not dialled */
+	bool open;            /* handshake done, hello sent */
+	bool welcome;         /* it is the master */
+	int next;             /* candidate to dial next */
+	int64_t dial_at_ms;
+};
+
+struct gen_entry { /* what the master last said of an instance with a replica here */
+	char instance[UUID_LEN + 1];
+	int64_t gen;
+	bool arbitrated, current, owner;
+	/* connection losses, counted here (H3) */
+	int64_t losses;
+	bool connected;
+	/* a question under way */
+	bool frozen;
+	int64_t asked_ms;
+	int handlers;         /* DRBD handlers that wait for the same answer */
+};
+
+struct local_call { /* a client's request on its way */
+	struct list link;
+	struct nano_server *server;
+	struct nano_from from;
+	char id[64];
+	char *text;           /* as it goes to the master; sent again when another master takes over */
+	int64_t deadline_ms;
+};
+
+struct handler_call { /* DRBD's fence-peer handler waits for a verdict */
+	struct list link;
+	struct nano_server *server;
+	struct nano_from from;
+	char id[64];
+	char instance[UUID_LEN + 1];
+	int64_t number;
+};
+
+struct node {
+	struct loop *loop;
+	struct conf conf;
+	char boot[UUID_LEN + 1];
+	bool member;            /* in a cluster */
+	struct link_tls *tls;
+	struct uplink up[2];
+	char master[UUID_LEN + 1];
+	int64_t epoch;
+	int64_t beat_seq, beat_next_ms;
+	int64_t beat_acked_sent_ms; /* send time of the newest answered beat: the lease counts from here */
+	int64_t beat_sent_ms[16];   /* by seq % 16 */
+	struct agent *agent;
+	struct workers *workers;
+	struct exec_env env;
+	struct step_settings settings; /* the cluster's, as the master last said */
+	struct list steps;      /* running: steps.c */
+	struct list waits;      /* authorise calls on workers: authorise.c */
+	struct gen_entry *gens;
+	int n_gens;
+	struct list handlers;
+	/* observation */
+	struct observed seen;
+	bool observing, observe_again;
+	int64_t observe_next_ms;
+	char *last_report;
+	int64_t observe_seq;
+	struct loop_child *drbd_events;
+	/* local clients */
+	struct nano_server *admin, *read;
+	struct list calls;
+	struct loop_timer *timer;
+	bool stopping;
+};
+
+/* ---- main.c, bridge.c ---- */
+int node_new(struct loop *l, const struct conf *conf, struct node **ret, struct err *err) WARN_UNUSED;
+void node_free(struct node *n);
+int node_become_member(struct node *n, struct err *err) WARN_UNUSED; /* after init or join: load identity, dial */
+void node_left(struct node *n);
+
+/* ---- uplink.c ---- */
+void uplink_tick(struct node *n);
+bool uplink_ready(const struct node *n);
+void uplink_send(struct node *n, const char *type, const struct schema *s, const void *msg);
+void uplink_send_text(struct node *n, const char *text);
+void uplink_close_all(struct node *n);
+
+/* ---- steps.c: orders ---- */
+int steps_new(struct node *n, struct err *err) WARN_UNUSED;
+void steps_free(struct node *n);
+void steps_order(struct node *n, const struct msg_step *m);
+
+/* ---- authorise.c: pulled permissions, on worker threads; verdicts for DRBD ---- */
+int authorise_call(struct exec_env *env, const char *instance, enum authority what, struct err *err);
+void authorise_answer(struct node *n, const struct msg_authority *a);
+void authorise_signed(struct node *n, const struct msg_signed *s);
+int authorise_sign(struct node *n, const char *csr, char **ret_cert, char **ret_ca, struct err *err) WARN_UNUSED; /* worker thread */
+void authorise_abort(struct node *n); /* the link is gone: nobody is permitted anything */
+
+/* ---- arbitrate.c ---- */
+void arbitrate_gens(struct node *n, const struct msg_gens *m);
+struct gen_entry *arbitrate_entry(struct node *n, const char *instance);
+void arbitrate_observed(struct node *n); /* looks at what was seen: losses, frozen resources */
+void arbitrate_verdict(struct node *n, const struct msg_verdict *v);
+void arbitrate_handler(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r);
+void arbitrate_tick(struct node *n);
+
+/* ---- observe.c ---- */
+void observe_now(struct node *n);
+void observe_tick(struct node *n);
+void observe_send(struct node *n); /* the master is new: tell it all */
+
+/* ---- local.c ---- */
+int local_new(struct node *n, struct err *err) WARN_UNUSED;
+void local_free(struct node *n);
+void local_reply(struct node *n, const struct msg_reply *r);
+void local_resend(struct node *n);
+void local_tick(struct node *n);
+void local_answer(struct nano_server *s, const struct nano_from *to, const char *id, json_t *result /* takes */, const struct err *err);
+
+/* ---- requests done here, on a worker: bootstrap.c join.c prepare.c ---- */
+typedef int local_fn(struct node *n, const void *args, json_t **ret, struct err *err);
+local_fn bootstrap_init, bootstrap_destroy, bootstrap_restore, join_cluster, prepare_machine;
+
+/* ---- system.c, service.c ---- */
+struct exec_system *system_new(const struct conf *conf, struct node *n);
+void system_free(struct exec_system *s);
+int service_start(const struct conf *conf, struct runner *r, const char *name, const char *const argv[], struct err *err) WARN_UNUSED;
+int service_stop(const struct conf *conf, struct runner *r, const char *name, struct err *err) WARN_UNUSED;
+bool service_running(const struct conf *conf, struct runner *r, const char *name);
+/* Backends by the local settings: real, or the fake world of tests/vcluster. */
+int backends_new(const struct conf *conf, struct exec_env *env, struct err *err) WARN_UNUSED;
+void backends_free(struct exec_env *env);
+
+#endif

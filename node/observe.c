@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this machine is like now: looked at on a worker, reported when it changed. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "hypervisor/hypervisor.h"
+#include "node/node.h"
+#include "storage/storage.h"
+
+#define LOOK_EVERY_MS 2000
+#define TELL_EVERY 15 /* looks: also when nothing changed, so that the master's picture is never older */
+
+struct look {
+	struct node *node;
+	struct gen_entry *gens; /* as known before the look (H1) */
+	int n_gens;
+	struct observed o;
+};
+
+/* ---- the look, on a worker -------------------------------------------------------------------------- */
+
+static void look_guests(struct look *l)
+{
+	struct hypervisor *h = l->node->env.hv;
+	struct hv_node_info info;
+	struct err err = ERR_INIT;
+	AUTO_FREE struct hv_info *list = NULL;
+	int n = 0;
+
+	if (h->ops->node_info(h, &info, &err) < 0 || h->ops->list(h, &list, &n, &err) < 0) {
+		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
+		return;
+	}
+	(void)str_copy(l->o.hypervisor, sizeof(l->o.hypervisor), info.version);
+	l->o.memory_total_mib = info.memory_total_mib;
+	l->o.memory_free_mib = info.memory_free_mib;
+	l->o.cpus = info.cpus;
+	l->o.host_cpu_xml = info.host_cpu_xml;
+	for (int i = 0; i < n && i < INSTANCES_MAX; i++) {
+		if (list[i].state == HV_NONE)
+			continue;
+		struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &l->o);
+
+		(void)str_copy(g->uuid, sizeof(g->uuid), list[i].uuid);
+		(void)str_copy(g->name, sizeof(g->name), list[i].name);
+		(void)str_copy(g->state, sizeof(g->state), hv_state_name(list[i].state));
+		g->ours = list[i].ours;
+		g->memory_mib = list[i].memory_mib;
+	}
+}
+
+static void fill_drbd(struct look *l, const struct drbd_status *s, const char *uuid)
+{
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &l->o);
+	enum drbd_dstate disk = DRBD_DISK_UPTODATE, peer = DRBD_DISK_UPTODATE;
+
+	(void)str_copy(d->resource, sizeof(d->resource), s->resource);
+	(void)str_copy(d->uuid, sizeof(d->uuid), uuid);
+	d->up = s->up;
+	if (!s->up)
+		return;
+	(void)str_copy(d->role, sizeof(d->role), drbd_role_name(s->role));
+	(void)str_copy(d->peer_role, sizeof(d->peer_role), drbd_role_name(s->peer_role));
+	(void)str_copy(d->conn, sizeof(d->conn), drbd_cstate_name(s->conn));
+	d->done_permille = 1000;
+	for (int i = 0; i < s->n_volumes; i++) {
+		disk = s->volumes[i].disk < disk ? s->volumes[i].disk : disk;
+		peer = s->volumes[i].peer_disk < peer ? s->volumes[i].peer_disk : peer;
+		d->out_of_sync_kib += s->volumes[i].out_of_sync_kib;
+		if (s->volumes[i].done_permille < d->done_permille)
+			d->done_permille = s->volumes[i].done_permille;
+	}
+	if (s->n_volumes == 0)
+		disk = peer = DRBD_DISK_DISKLESS;
+	(void)str_copy(d->disk, sizeof(d->disk), drbd_dstate_name(disk));
+	(void)str_copy(d->peer_disk, sizeof(d->peer_disk), drbd_dstate_name(peer));
+	d->in_sync = drbd_status_in_sync(s);
+	d->suspended = s->suspended_fencing;
+	d->marked = uuid[0] && l->node->env.system->stale_marked(l->node->env.system, uuid);
+	for (int i = 0; i < l->n_gens; i++)
+		if (strcmp(l->gens[i].instance, uuid) == 0)
+			d->gen = l->gens[i].gen;
+}
+
+static void look_drbd(struct look *l)
+{
+	struct drbdm *d = l->node->env.drbd;
+	AUTO_FREE struct drbd_conf *confs = NULL;
+	AUTO_FREE struct drbd_status *list = NULL;
+	struct err err = ERR_INIT;
+	int n_confs = 0, n = 0;
+
+	if (!d)
+		return;
+	if (d->ops->list_conf(d, &confs, &n_confs, &err) < 0 || d->ops->status_all(d, &list, &n, &err) < 0) {
+		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
+		return;
+	}
+	for (int i = 0; i < n_confs; i++) {
+		struct drbd_status down = { .up = false };
+		const struct drbd_status *s = &down;
+
+		(void)str_copy(down.resource, sizeof(down.resource), confs[i].resource);
+		for (int k = 0; k < n; k++)
+			if (strcmp(list[k].resource, confs[i].resource) == 0)
+				s = &list[k];
+		fill_drbd(l, s, confs[i].instance_uuid);
+	}
+}
+
+static void look_volumes(struct look *l, struct volumes *v)
+{
+	AUTO_FREE struct pool_info *pools = NULL;
+	AUTO_FREE struct volume_info *vols = NULL;
+	struct err err = ERR_INIT;
+	int n_pools = 0, n = 0;
+
+	if (!v)
+		return;
+	if (v->ops->pools(v, &pools, &n_pools, &err) < 0 || v->ops->list(v, &vols, &n, &err) < 0) {
+		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
+		return;
+	}
+	for (int i = 0; i < n_pools && l->o.n_pools < 64; i++) {
+		struct obs_pool *p = schema_list_add(schema_find(&observed_schema, "pools"), &l->o);
+
+		(void)str_copy(p->name, sizeof(p->name), pools[i].name);
+		p->size_mib = pools[i].size_mib;
+		p->free_mib = pools[i].free_mib;
+	}
+	for (int i = 0; i < n && l->o.n_volumes < 4096; i++)
+		if (vols[i].owner[0] && !strs_has(l->o.volumes, l->o.n_volumes, vols[i].owner))
+			strs_add(&l->o.volumes, &l->o.n_volumes, vols[i].owner);
+}
+
+static void look_bridges(struct look *l)
+{
+	DIR *d = opendir("/sys/class/net");
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", e->d_name);
+
+		if (e->d_name[0] != '.' && access(path, F_OK) == 0 && l->o.n_bridges < 64)
+			strs_add(&l->o.bridges, &l->o.n_bridges, e->d_name);
+	}
+	if (d)
+		(void)closedir(d);
+}
+
+static int look_work(void *arg, struct err *err)
+{
+	struct look *l = arg;
+
+	(void)err;
+	look_guests(l);
+	look_drbd(l);
+	look_volumes(l, l->node->env.lvm);
+	look_volumes(l, l->node->env.file);
+	look_bridges(l);
+	return 0;
+}
+
+/* ---- on the loop's thread ------------------------------------------------------------------------------ */
+
+static void report(struct node *n, bool always)
+{
+	struct msg_observe m;
+
+	schema_init(&msg_observe_schema, &m);
+	m.observed = n->seen; /* borrowed for the call */
+	/* The clock is no news. */
+	m.observed.wall_ms = 0;
+	int64_t free_mib = m.observed.memory_free_mib;
+	m.observed.memory_free_mib &= ~INT64_C(31);
+	AUTO_FREE char *text = schema_encode_text(&observed_schema, &m.observed);
+	if (!always && n->last_report && strcmp(text, n->last_report) == 0)
+		return;
+	m.observed.wall_ms = loop_wall_ms(n->loop);
+	m.observed.memory_free_mib = free_mib;
+	m.seq = ++n->observe_seq;
+	uplink_send(n, "observe", &msg_observe_schema, &m);
+	free(n->last_report);
+	n->last_report = uplink_ready(n) ? TAKE(text) : NULL;
+}
+
+static void look_done(void *arg, int rc, const struct err *err)
+{
+	struct look *l = arg;
+	struct node *n = l->node;
+
+	n->observing = false;
+	if (rc == -ERR_TIMEOUT) { /* written off; the stuck thread keeps l */
+		log_err_record(LOG_LEVEL_WARNING, "looking at this machine", err);
+		return;
+	}
+	if (!n->stopping) {
+		schema_done(&observed_schema, &n->seen);
+		n->seen = l->o;
+		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);
+		(void)str_copy(n->seen.version, sizeof(n->seen.version), PACKAGE_VERSION);
+		arbitrate_observed(n);
+		report(n, n->observe_seq % TELL_EVERY == 0);
+		if (n->observe_again)
+			observe_now(n);
+	} else {
+		schema_done(&observed_schema, &l->o);
+	}
+	free(l->gens);
+	free(l);
+}
+
+void observe_now(struct node *n)
+{
+	struct look *l;
+
+	if (!n->member || n->stopping)
+		return;
+	n->observe_again = n->observing;
+	if (n->observing)
+		return;
+	l = xcalloc(1, sizeof(*l));
+	l->node = n;
+	l->n_gens = n->n_gens;
+	l->gens = xcalloc((size_t)n->n_gens + 1, sizeof(*l->gens));
+	memcpy(l->gens, n->gens, (size_t)n->n_gens * sizeof(*l->gens));
+	schema_init(&observed_schema, &l->o);
+	n->observing = true;
+	n->observe_next_ms = loop_now_ms(n->loop) + LOOK_EVERY_MS;
+	struct worker_job job = { .work = look_work, .done = look_done, .arg = l, .deadline_ms = 60000 };
+	workers_submit(n->workers, "observe", &job);
+}
+
+void observe_tick(struct node *n)
+{
+	if (loop_now_ms(n->loop) >= n->observe_next_ms)
+		observe_now(n);
+}
+
+void observe_send(struct node *n)
+{
+	if (n->seen.version[0])
+		report(n, true);
+	observe_now(n);
+}

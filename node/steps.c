@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's actions on real disks and workers: records in files, steps on worker threads. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "io/files.h"
+#include "node/node.h"
+
+#define RECORD_MAX (256 * 1024)
+
+struct running { /* one PROBE or EXEC on a worker */
+	struct list link;
+	struct node *node;
+	uint64_t token;
+	bool probe;
+	struct exec_call call;
+	void *args;
+	bool canceled; /* read by the worker: a plain flag, set once */
+	int64_t job;
+	int index;
+	/* results */
+	bool done;
+	json_t *result;
+};
+
+struct progress_note {
+	struct node *node;
+	struct msg_step_progress msg;
+};
+
+/* ---- records: one file each, written before the agent goes on ----------------------------------------- */
+
+static char *record_path(const struct node *n, const char *key)
+{
+	AUTO_FREE char *dir = conf_state_path(&n->conf, "agent");
+
+	return xasprintf("%s/%s", dir, key);
+}
+
+struct persist {
+	struct node *node;
+	uint64_t token;
+	char *path, *text;
+};
+
+static int persist_work(void *arg, struct err *err)
+{
+	struct persist *p = arg;
+
+	return p->text ? file_write_durable(p->path, p->text, 0600, err) : file_remove(p->path, err);
+}
+
+static void persist_done(void *arg, int rc, const struct err *err)
+{
+	struct persist *p = arg;
+
+	if (rc < 0)
+		log_err_record(LOG_LEVEL_ERR, "agent record", err);
+	if (!p->node->stopping)
+		agent_persisted(p->node->agent, p->token, rc == 0);
+	free(p->path);
+	free(p->text);
+	free(p);
+}
+
+static void persist(struct node *n, const struct agent_action *a)
+{
+	struct persist *p = xcalloc(1, sizeof(*p));
+	struct worker_job job = { .work = persist_work, .done = persist_done, .arg = p };
+
+	p->node = n;
+	p->token = a->token;
+	p->path = record_path(n, a->record_key);
+	p->text = a->record_text ? xstrdup(a->record_text) : NULL;
+	workers_submit(n->workers, "agent", &job); /* one lane: records reach the disk in order */
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------ */
+
+static void send_progress(void *arg)
+{
+	struct progress_note *p = arg;
+
+	if (!p->node->stopping)
+		uplink_send(p->node, "step_progress", &msg_step_progress_schema, &p->msg);
+	free(p);
+}
+
+static void on_progress(void *arg, int permille, const char *text)
+{
+	struct running *r = arg;
+	struct progress_note *p = xcalloc(1, sizeof(*p));
+
+	p->node = r->node;
+	schema_init(&msg_step_progress_schema, &p->msg);
+	p->msg.job = r->job;
+	p->msg.index = r->index;
+	p->msg.permille = permille < 0 ? 0 : permille > 1000 ? 1000 : permille;
+	(void)str_copy(p->msg.text, sizeof(p->msg.text), text ? text : "");
+	loop_post(r->node->loop, send_progress, p);
+}
+
+static int step_work(void *arg, struct err *err)
+{
+	struct running *r = arg;
+
+	if (r->probe)
+		return exec_probe(&r->node->env, &r->call, &r->done, err);
+	return exec_run(&r->node->env, &r->call, &r->result, err);
+}
+
+static void step_done(void *arg, int rc, const struct err *err)
+{
+	struct running *r = arg;
+	struct node *n = r->node;
+
+	if (rc < 0 && !r->probe)
+		log_err_record(LOG_LEVEL_WARNING, step_infos[r->call.kind].name, err);
+	list_del(&r->link);
+	if (!n->stopping) {
+		if (r->probe)
+			agent_probed(n->agent, r->token, rc, r->done, err);
+		else
+			agent_executed(n->agent, r->token, rc, r->result, err);
+		observe_now(n);
+	}
+	if (rc == -ERR_TIMEOUT && err->code == ERR_TIMEOUT && strcmp(err->step, "deadline") == 0)
+		return; /* written off: the stuck thread still uses r */
+	schema_done(step_infos[r->call.kind].args, r->args);
+	free(r->args);
+	json_decref(r->result);
+	free(r);
+}
+
+static void run_step(struct node *n, const struct agent_action *a)
+{
+	const struct step_info *info = &step_infos[a->step];
+	struct running *r = xcalloc(1, sizeof(*r));
+	struct err err = ERR_INIT;
+	AUTO_JSON json_t *none = json_object();
+
+	r->node = n;
+	r->token = a->token;
+	r->probe = a->kind == AGENT_PROBE;
+	r->args = xcalloc(1, info->args->size);
+	list_add_tail(&n->steps, &r->link);
+	if (schema_decode(info->args, r->args, a->args ? a->args : none, &err) < 0) {
+		schema_init(info->args, r->args);
+		step_done(r, -err.code, &err);
+		return;
+	}
+	r->job = a->result.job;
+	r->index = (int)a->result.index;
+	r->call = (struct exec_call){ .kind = a->step, .dir = a->dir, .args = r->args, .canceled = &r->canceled,
+				      .progress = on_progress, .progress_arg = r };
+	log_info("%s %s %s job=%lld step=%d", r->probe ? "probe" : a->dir == STEP_DO ? "do" : "undo", info->name, exec_lane(&r->call),
+		 (long long)r->job, r->index);
+	struct worker_job job = { .work = step_work, .done = step_done, .arg = r, .deadline_ms = exec_deadline_ms(&n->env, a->step) };
+	workers_submit(n->workers, exec_lane(&r->call), &job);
+}
+
+struct cancel_job {
+	struct node *node;
+	enum step_kind kind;
+	void *args;
+};
+
+static int cancel_work(void *arg, struct err *err)
+{
+	struct cancel_job *c = arg;
+
+	return exec_cancel(&c->node->env, c->kind, c->args, err);
+}
+
+static void cancel_done(void *arg, int rc, const struct err *err)
+{
+	struct cancel_job *c = arg;
+
+	if (rc < 0)
+		log_err_record(LOG_LEVEL_WARNING, "cancel", err);
+	schema_done(step_infos[c->kind].args, c->args);
+	free(c->args);
+	free(c);
+}
+
+static void cancel_step(struct node *n, uint64_t token)
+{
+	list_for_each(l, &n->steps) {
+		struct running *r = list_entry(l, struct running, link);
+
+		if (r->token != token || r->canceled)
+			continue;
+		__atomic_store_n(&r->canceled, true, __ATOMIC_RELEASE);
+		struct cancel_job *c = xcalloc(1, sizeof(*c));
+		c->node = n;
+		c->kind = r->call.kind;
+		c->args = xcalloc(1, step_infos[c->kind].args->size);
+		schema_copy(step_infos[c->kind].args, c->args, r->args);
+		struct worker_job job = { .work = cancel_work, .done = cancel_done, .arg = c, .deadline_ms = 30000 };
+		workers_submit(n->workers, "cancel", &job);
+	}
+}
+
+static void emit(void *arg, const struct agent_action *a)
+{
+	struct node *n = arg;
+
+	switch (a->kind) {
+	case AGENT_PERSIST: persist(n, a); return;
+	case AGENT_PROBE:
+	case AGENT_EXEC: run_step(n, a); return;
+	case AGENT_CANCEL: cancel_step(n, a->token); return;
+	case AGENT_REPLY: uplink_send(n, "step_result", &msg_step_result_schema, &a->result); return;
+	default: return;
+	}
+}
+
+void steps_order(struct node *n, const struct msg_step *m)
+{
+	agent_step(n->agent, m);
+}
+
+/* ---- start: the durable records ------------------------------------------------------------------------------- */
+
+int steps_new(struct node *n, struct err *err)
+{
+	AUTO_FREE char *dir = conf_state_path(&n->conf, "agent");
+	int rc = dir_make(dir, 0700, err);
+
+	if (rc < 0)
+		return rc;
+	list_init(&n->steps);
+	n->agent = agent_new(emit, n);
+	DIR *d = opendir(dir);
+	if (!d)
+		return err_errno(err, ERR_IO, "cannot read '%s'", dir);
+	for (struct dirent *e; (e = readdir(d));) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, e->d_name);
+		AUTO_FREE char *text = NULL;
+		struct err why = ERR_INIT;
+
+		if (e->d_name[0] == '.' || strstr(e->d_name, ".tmp"))
+			continue;
+		if (file_read_text(path, RECORD_MAX, &text, &why) < 0 || agent_load(n->agent, e->d_name, text, &why) < 0)
+			log_err_record(LOG_LEVEL_WARNING, path, &why);
+	}
+	(void)closedir(d);
+	agent_ready(n->agent);
+	return 0;
+}
+
+void steps_free(struct node *n)
+{
+	agent_free(n->agent);
+	n->agent = NULL;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The links to the master: two of them, over the primary and over the replication network, so that no single cable isolates the node. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "node/node.h"
+
+static int64_t beat_ms(const struct node *n)
+{
+	return n->conf.lease_ms / 12;
+}
+
+bool uplink_ready(const struct node *n)
+{
+	return n->up[0].welcome || n->up[1].welcome;
+}
+
+void uplink_send_text(struct node *n, const char *text)
+{
+	for (int i = 0; i < 2; i++)
+		if (n->up[i].welcome) {
+			(void)link_send(n->up[i].k, text, strlen(text));
+			return;
+		}
+}
+
+static char *message(const char *type, const struct schema *s, const void *msg)
+{
+	AUTO_JSON json_t *j = schema_encode(s, msg);
+
+	json_object_set_new(j, "type", json_string(type));
+	return json_text(j);
+}
+
+void uplink_send(struct node *n, const char *type, const struct schema *s, const void *msg)
+{
+	AUTO_FREE char *text = message(type, s, msg);
+
+	uplink_send_text(n, text);
+}
+
+/* ---- what the master says -------------------------------------------------------------------------- */
+
+static int on_welcome(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	const struct msg_welcome *w = msg;
+	bool was = uplink_ready(n);
+	int rc = agent_epoch(n->agent, w->epoch, err);
+
+	if (rc < 0)
+		return rc; /* a master that has been succeeded */
+	bool other = w->epoch != n->epoch;
+	n->epoch = w->epoch;
+	(void)str_copy(n->master, sizeof(n->master), w->master);
+	if (w->lease_ms != n->conf.lease_ms)
+		n->conf.lease_ms = w->lease_ms;
+	u->welcome = true;
+	n->beat_next_ms = 0;
+	if (!was || other) {
+		log_notice("node '%s' is master, epoch %lld", w->master, (long long)w->epoch);
+		observe_send(n);
+		local_resend(n);
+	}
+	return 0;
+}
+
+static int on_not_master(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	const struct msg_not_master *m = msg;
+
+	(void)err;
+	u->welcome = false;
+	/* Where it points to is asked first; else the next candidate. */
+	for (int i = 0; i < n->settings.n_nodes; i++)
+		if (m->master[0] && strcmp(n->settings.nodes[i].uuid, m->master) == 0)
+			u->next = i;
+	link_close(u->k);
+	return 0;
+}
+
+static int on_beat_ack(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	const struct msg_beat_ack *a = msg;
+
+	(void)u;
+	if (a->epoch != n->epoch)
+		return err_set(err, ERR_STALE_EPOCH, "beat answered by epoch %lld, the master's is %lld", (long long)a->epoch, (long long)n->epoch);
+	if (a->seq <= n->beat_seq && n->beat_seq - a->seq < 16) {
+		int64_t sent = n->beat_sent_ms[a->seq % 16];
+
+		if (sent > n->beat_acked_sent_ms)
+			n->beat_acked_sent_ms = sent; /* the lease counts from when it was sent */
+	}
+	return 0;
+}
+
+static int on_step(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	(void)err;
+	steps_order(n, msg);
+	return 0;
+}
+
+static int on_gens(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	(void)err;
+	arbitrate_gens(n, msg);
+	return 0;
+}
+
+static int on_verdict(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	(void)err;
+	arbitrate_verdict(n, msg);
+	return 0;
+}
+
+static int on_authority(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	(void)err;
+	authorise_answer(n, msg);
+	return 0;
+}
+
+static int on_signed(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	(void)err;
+	authorise_signed(n, msg);
+	return 0;
+}
+
+static int on_reply(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	(void)err;
+	local_reply(n, msg);
+	return 0;
+}
+
+static int on_forget(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	(void)err;
+	agent_forget_job(n->agent, ((const struct msg_forget *)msg)->job);
+	return 0;
+}
+
+static int on_settings(struct node *n, struct uplink *u, const void *msg, struct err *err)
+{
+	(void)u;
+	return n->env.system->settings_install(n->env.system, msg, err);
+}
+
+static const struct {
+	const char *type;
+	const struct schema *schema;
+	int (*fn)(struct node *n, struct uplink *u, const void *msg, struct err *err);
+} handlers[] = {
+	{ "welcome", &msg_welcome_schema, on_welcome },       { "not_master", &msg_not_master_schema, on_not_master },
+	{ "beat_ack", &msg_beat_ack_schema, on_beat_ack },    { "step", &msg_step_schema, on_step },
+	{ "gens", &msg_gens_schema, on_gens },                { "verdict", &msg_verdict_schema, on_verdict },
+	{ "authority", &msg_authority_schema, on_authority }, { "signed", &msg_signed_schema, on_signed },
+	{ "reply", &msg_reply_schema, on_reply },             { "forget", &msg_forget_schema, on_forget },
+	{ "settings", &step_settings_schema, on_settings },
+};
+
+static int dispatch(struct uplink *u, const char *text, size_t len, struct err *err)
+{
+	AUTO_JSON json_t *j = NULL;
+	int rc = json_parse(text, len, FRAME_MAX, &j, err);
+
+	if (rc < 0)
+		return rc;
+	AUTO_FREE char *type = xstrdup(json_str(j, "type", ""));
+	(void)json_object_del(j, "type");
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
+		if (strcmp(handlers[i].type, type) != 0)
+			continue;
+		if (!u->welcome && handlers[i].fn != on_welcome && handlers[i].fn != on_not_master)
+			return 0; /* from a master that has not said so: not heard */
+		void *msg = xcalloc(1, handlers[i].schema->size);
+		rc = schema_decode(handlers[i].schema, msg, j, err);
+		if (rc == 0) {
+			rc = handlers[i].fn(u->node, u, msg, err);
+			schema_done(handlers[i].schema, msg);
+		}
+		free(msg);
+		return rc;
+	}
+	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", type);
+}
+
+/* ---- life of a link ---------------------------------------------------------------------------------- */
+
+static void up_open(void *arg, struct link *k, const char *peer)
+{
+	struct uplink *u = arg;
+	struct node *n = u->node;
+	struct msg_hello h;
+
+	(void)peer;
+	u->open = true;
+	schema_init(&msg_hello_schema, &h);
+	(void)str_copy(h.node, sizeof(h.node), n->conf.node_uuid);
+	(void)str_copy(h.boot_id, sizeof(h.boot_id), n->boot);
+	(void)str_copy(h.version, sizeof(h.version), PACKAGE_VERSION);
+	h.epoch = agent_highest_epoch(n->agent);
+	h.wall_ms = loop_wall_ms(n->loop);
+	(void)str_copy(h.side, sizeof(h.side), u->side == 1 ? "primary" : "replication");
+	AUTO_FREE char *text = message("hello", &msg_hello_schema, &h);
+	(void)link_send(k, text, strlen(text));
+}
+
+static void up_frame(void *arg, struct link *k, const char *text, size_t len)
+{
+	struct uplink *u = arg;
+	struct err err = ERR_INIT;
+
+	if (u->k != k || u->node->stopping)
+		return;
+	if (dispatch(u, text, len, &err) < 0) {
+		log_err_record(LOG_LEVEL_WARNING, "message of the master", &err);
+		link_close(k);
+	}
+}
+
+static void up_closed(void *arg, struct link *k, const struct err *err)
+{
+	struct uplink *u = arg;
+
+	if (u->k != k)
+		return;
+	if (u->welcome)
+		log_notice("link to the master over the %s network is gone: %s", u->side == 1 ? "primary" : "replication", err ? err->msg : "closed");
+	u->k = NULL;
+	u->open = u->welcome = false;
+	u->dial_at_ms = loop_now_ms(u->node->loop) + 200;
+	if (!u->node->stopping && !uplink_ready(u->node))
+		authorise_abort(u->node);
+}
+
+void uplink_close_all(struct node *n)
+{
+	for (int i = 0; i < 2; i++)
+		if (n->up[i].k)
+			link_close(n->up[i].k);
+}
+
+static const struct settings_node *by_uuid(const struct node *n, const char *uuid)
+{
+	for (int i = 0; i < n->settings.n_nodes; i++)
+		if (strcmp(n->settings.nodes[i].uuid, uuid) == 0)
+			return &n->settings.nodes[i];
+	return NULL;
+}
+
+/* The master that the other link found is dialled first; else the candidates in turn. */
+static const struct settings_node *whom(struct node *n, struct uplink *u)
+{
+	struct uplink *other = &n->up[u->side == 1 ? 1 : 0];
+
+	if (other->welcome)
+		return by_uuid(n, n->master);
+	for (int i = 0; i < n->settings.n_nodes; i++) {
+		int at = (u->next + i) % n->settings.n_nodes;
+
+		if (n->settings.nodes[at].candidate == 1) {
+			u->next = at + 1;
+			return &n->settings.nodes[at];
+		}
+	}
+	return NULL;
+}
+
+static void dial(struct node *n, struct uplink *u, int64_t now)
+{
+	static const struct link_cb cb = { .open = up_open, .frame = up_frame, .closed = up_closed };
+	const struct settings_node *to = whom(n, u);
+
+	u->dial_at_ms = now + beat_ms(n);
+	if (!to)
+		return;
+	bool repl = u->side == 2;
+	if (repl && strcmp(n->conf.address, n->conf.replication_address) == 0)
+		return; /* one network only */
+	u->k = link_dial(n->loop, repl ? to->replication_address : to->address, (int)n->conf.link_port,
+			 repl ? n->conf.replication_address : n->conf.address, n->tls, "", &cb, u);
+}
+
+static void beat(struct node *n, int64_t now)
+{
+	struct msg_beat b;
+
+	schema_init(&msg_beat_schema, &b);
+	b.seq = ++n->beat_seq;
+	(void)str_copy(b.boot_id, sizeof(b.boot_id), n->boot);
+	n->beat_sent_ms[b.seq % 16] = now;
+	n->beat_next_ms = now + beat_ms(n);
+	AUTO_FREE char *text = message("beat", &msg_beat_schema, &b);
+	for (int i = 0; i < 2; i++) /* both ways: one cable may be cut at any time */
+		if (n->up[i].welcome)
+			(void)link_send(n->up[i].k, text, strlen(text));
+}
+
+/* A link on which nothing was answered for a lease's quarter is as good as cut, whatever TCP still hopes. */
+static void check_silent(struct node *n, int64_t now)
+{
+	if (!uplink_ready(n) || n->beat_seq < 4)
+		return;
+	int64_t limit = n->conf.lease_ms / 2;
+	if (n->beat_acked_sent_ms && now - n->beat_acked_sent_ms > limit) {
+		log_warning("the master has not answered for %lld ms", (long long)(now - n->beat_acked_sent_ms));
+		n->beat_acked_sent_ms = now; /* not again at once */
+		uplink_close_all(n);
+	}
+}
+
+void uplink_tick(struct node *n)
+{
+	int64_t now = loop_now_ms(n->loop);
+
+	if (!n->member || n->stopping)
+		return;
+	for (int i = 0; i < 2; i++)
+		if (!n->up[i].k && now >= n->up[i].dial_at_ms)
+			dial(n, &n->up[i], now);
+	if (uplink_ready(n) && now >= n->beat_next_ms)
+		beat(n, now);
+	check_silent(n, now);
+}
