@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gnt: words to a typed request, its answer to a table, a job to progress. Everything about a request comes from its schema row. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "common/err.h"
+#include "common/json.h"
+#include "schema/ops.h"
+
+struct options { /* those that every command takes */
+	bool json, submit, dry_run, yes, help, quiet, no_headers;
+	const char *reason;
+	const char *socket; /* --socket: another daemon's directory */
+	const char *output; /* -o: columns */
+};
+
+struct command {
+	enum op_index op;
+	void *args;       /* the request's struct */
+	json_t *given;    /* what was said, as JSON: only that is sent */
+	struct options opt;
+};
+
+/* ---- argv.c ---- */
+int argv_parse(int argc, char **argv, struct command *ret, struct err *err) WARN_UNUSED;
+void command_done(struct command *c);
+/* One alias table for old habits: "start" is "startup", "show" is "info". */
+const char *argv_alias(const char *group, const char *verb);
+
+/* ---- help.c ---- */
+void help_all(void);
+void help_group(const char *group);
+void help_op(enum op_index op);
+int help_is_group(const char *word);
+void help_dump_bash(void);  /* completion */
+void help_dump_scdoc(const char *group); /* option tables for the manual */
+void help_dump_json(void);
+
+/* ---- call.c ---- */
+struct cli_link;
+int call_open(const struct command *c, struct cli_link **ret, struct err *err) WARN_UNUSED;
+void call_close(struct cli_link *l);
+DEFINE_CLEANUP(struct cli_link *, call_close);
+/* Gives *ret_result (may be NULL json). *ret_stale_ms: age of the answer, 0 = fresh. */
+int call_request(struct cli_link *l, const char *op, json_t *args, const struct options *o, int timeout_ms, json_t **ret_result,
+		 int64_t *ret_stale_ms, struct err *err) WARN_UNUSED;
+
+/* ---- follow.c ---- */
+/* Follows a job to its end; prints its news. 0 or the job's error. */
+int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t **ret_last, struct err *err) WARN_UNUSED;
+
+/* ---- render.c ---- */
+void render_result(const struct command *c, const json_t *result);
+void render_plan(const json_t *plan);
+
+/* ---- special.c: commands that gnt does with other requests ---- */
+int special_run(struct command *c, struct cli_link *l, struct err *err) WARN_UNUSED;
+
+#endif

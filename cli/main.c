@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "common/xmem.h"
+
+#define ANSWER_MS 95000
+#define LOCAL_MS 600000 /* cluster init installs and waits */
+
+static int print_error(const struct err *err, bool json)
+{
+	if (json) {
+		AUTO_JSON json_t *j = json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "name", err_name(err->code), "msg", err->msg, "hint",
+						err_hint_text(err), "field", err->field);
+		AUTO_FREE char *text = json_dumps(j, JSON_INDENT(2));
+
+		(void)puts(text);
+	} else {
+		(void)fprintf(stderr, "error: %s\n", err->msg);
+		if (err_hint_text(err)[0])
+			(void)fprintf(stderr, "hint: %s\n", err_hint_text(err));
+	}
+	return err_exit_status(err->code);
+}
+
+static int confirm(const struct command *c, struct err *err)
+{
+	const struct op_info *o = &op_infos[c->op];
+	char answer[16];
+
+	if (o->danger != OP_ASK || c->opt.yes || c->opt.dry_run)
+		return 0;
+	if (!isatty(STDIN_FILENO))
+		return err_set(err, ERR_REFUSED, "'gnt %s %s' asks first, and there is nobody to ask", o->group, o->verb);
+	(void)fprintf(stderr, "%s. Are you sure? (y/N) ", o->summary);
+	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+		return err_set(err, ERR_REFUSED, "not confirmed");
+	return 0;
+}
+
+static int follow_all(struct command *c, struct cli_link *l, const json_t *jobs, struct err *err)
+{
+	size_t i;
+	json_t *id;
+	int worst = 0;
+
+	json_array_foreach(jobs, i, id) {
+		AUTO_JSON json_t *last = NULL;
+		struct err one = ERR_INIT;
+
+		(void)fprintf(stderr, "job %lld\n", (long long)json_integer_value(id));
+		int rc = follow_job(l, json_integer_value(id), &c->opt, &last, &one);
+		if (rc < 0 && worst == 0) {
+			worst = rc;
+			*err = one;
+		}
+	}
+	return worst;
+}
+
+static int finish(struct command *c, struct cli_link *l, json_t *result, struct err *err)
+{
+	const json_t *jobs = json_object_get(result, "jobs");
+	int64_t job = json_int(result, "job", 0);
+
+	if (c->opt.dry_run && (op_infos[c->op].kind == OP_JOB)) {
+		if (c->opt.json)
+			render_result(c, result);
+		else
+			render_plan(result);
+		return 0;
+	}
+	if (jobs && !c->opt.submit)
+		return follow_all(c, l, jobs, err);
+	if (!job || op_infos[c->op].kind != OP_JOB || c->opt.submit) {
+		if (job && !c->opt.json)
+			(void)printf("%lld\n", (long long)job);
+		else
+			render_result(c, result);
+		return 0;
+	}
+	AUTO_JSON json_t *last = NULL;
+	int rc = follow_job(l, job, &c->opt, &last, err);
+	if (rc == 0 && c->opt.json)
+		render_result(c, last);
+	return rc;
+}
+
+static int run(struct command *c, struct err *err)
+{
+	AUTO(call_close) struct cli_link *l = NULL;
+	AUTO_JSON json_t *result = NULL;
+	int64_t stale = 0;
+	int rc = confirm(c, err);
+
+	if (rc == 0)
+		rc = call_open(c, &l, err);
+	if (rc < 0)
+		return rc;
+	if (op_infos[c->op].kind == OP_CLIENT)
+		return special_run(c, l, err);
+	rc = call_request(l, op_infos[c->op].name, c->given, &c->opt, op_infos[c->op].kind == OP_LOCAL ? LOCAL_MS : ANSWER_MS, &result, &stale, err);
+	if (rc < 0)
+		return rc;
+	if (stale)
+		(void)fprintf(stderr, "warning: no majority of voters answers; this is %lld s old\n", (long long)(stale / 1000));
+	rc = finish(c, l, result, err);
+	if (rc == 0 && c->op == OP_cluster_verify && json_int(result, "errors", 0) > 0)
+		exit(1);
+	return rc;
+}
+
+/* gnt-instance is gnt instance. */
+static void split_name(int *argc, char ***argv, char **storage)
+{
+	const char *base = strrchr((*argv)[0], '/');
+
+	base = base ? base + 1 : (*argv)[0];
+	if (strncmp(base, "gnt-", 4) != 0)
+		return;
+	storage[0] = (*argv)[0];
+	storage[1] = (char *)(uintptr_t)(base + 4);
+	for (int i = 1; i < *argc; i++)
+		storage[i + 1] = (*argv)[i];
+	storage[*argc + 1] = NULL;
+	*argv = storage;
+	(*argc)++;
+}
+
+static int dump(const char *what, const char *group)
+{
+	if (strcmp(what, "bash") == 0)
+		help_dump_bash();
+	else if (strcmp(what, "json") == 0)
+		help_dump_json();
+	else if (strcmp(what, "scdoc") == 0 && group)
+		help_dump_scdoc(group);
+	else
+		return 2;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	char **storage = xcalloc((size_t)argc + 2, sizeof(char *));
+	struct command c = { .args = NULL };
+	struct err err = ERR_INIT;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	split_name(&argc, &argv, storage);
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		(void)puts("gnt (Gantry) " PACKAGE_VERSION);
+	} else if (argc > 1 && strncmp(argv[1], "--dump-schema=", 14) == 0) {
+		return dump(argv[1] + 14, argc > 2 ? argv[2] : NULL);
+	} else if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		help_all();
+		return argc < 2 ? 2 : 0;
+	} else if (!help_is_group(argv[1])) {
+		(void)err_set(&err, ERR_BAD_REQUEST, "'%s' is no group of commands", argv[1]);
+		(void)err_hint(&err, "'gnt --help' lists them");
+		return print_error(&err, false);
+	} else if (argc < 3 || strcmp(argv[2], "--help") == 0) {
+		help_group(argv[1]);
+		return argc < 3 ? 2 : 0;
+	} else {
+		int status = 0;
+
+		if (argv_parse(argc - 1, argv + 1, &c, &err) < 0)
+			return print_error(&err, false);
+		if (c.opt.help)
+			help_op(c.op);
+		else if (run(&c, &err) < 0)
+			status = print_error(&err, c.opt.json);
+		command_done(&c);
+		free(storage);
+		return status;
+	}
+	free(storage);
+	return 0;
+}

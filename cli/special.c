@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that gnt carries out with other requests and programs: node add (over ssh), console, job watch. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "common/xmem.h"
+
+/* The child has our terminal: ssh may ask for a password. The secret goes through its standard input, not its arguments. */
+static int run_ssh(const char *host, const char *remote, const char *input, struct err *err)
+{
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		return err_errno(err, ERR_IO, "cannot make a pipe");
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_errno(err, ERR_IO, "cannot start ssh");
+	if (pid == 0) {
+		(void)dup2(fds[0], STDIN_FILENO);
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+		(void)execlp("ssh", "ssh", "-o", "BatchMode=no", "-l", "root", "--", host, remote, (char *)NULL);
+		_exit(127);
+	}
+	(void)close(fds[0]);
+	ssize_t written = write(fds[1], input, strlen(input));
+	(void)close(fds[1]);
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0)
+		;
+	if (written < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+		(void)err_set(err, ERR_COMMAND_FAILED, "joining '%s' over ssh failed", host);
+		return err_hint(err, "its own words stand above; without ssh: 'gnt node token %s' here, 'gantry-noded join TOKEN' there", host);
+	}
+	return 0;
+}
+
+static int node_add(struct command *c, struct cli_link *l, struct err *err)
+{
+	const struct op_node_add *a = c->args;
+	AUTO_JSON json_t *args = json_pack("{s:s, s:b}", "name", a->name, "witness", a->witness == 1);
+	AUTO_JSON json_t *token = NULL;
+	int64_t stale = 0;
+	int rc = call_request(l, "node.token", args, &c->opt, 30000, &token, &stale, err);
+
+	if (rc < 0)
+		return rc;
+	(void)fprintf(stderr, "* a join token for '%s' is made, good once\n* joining over ssh\n", a->name);
+	AUTO_FREE char *input = xasprintf("%s\n", json_str(token, "token", ""));
+	AUTO_FREE char *remote = xasprintf("gantry-noded join%s%s -", a->secondary_ip[0] ? " -s " : "", a->secondary_ip);
+	rc = run_ssh(a->name, remote, input, err);
+	if (rc == 0)
+		(void)fprintf(stderr, "* node '%s' is in the cluster\n", a->name);
+	return rc;
+}
+
+static int console(struct command *c, struct cli_link *l, struct err *err)
+{
+	const struct op_instance_console *a = c->args;
+	AUTO_JSON json_t *args = json_pack("{s:s}", "name", a->name);
+	AUTO_JSON json_t *where = NULL;
+	char host[256];
+	int64_t stale = 0;
+	int rc = call_request(l, "instance.console_info", args, &c->opt, 30000, &where, &stale, err);
+
+	if (rc < 0)
+		return rc;
+	const char *node = json_str(where, "node", ""), *domain = json_str(where, "domain", "");
+	if (gethostname(host, sizeof(host)) < 0)
+		host[0] = '\0';
+	bool here = strcmp(host, node) == 0;
+	if (a->show_cmd == 1) {
+		(void)printf(here ? "virsh -c qemu:///system console %s\n" : "ssh -t root@%2$s virsh -c qemu:///system console %1$s\n", domain, node);
+		return 0;
+	}
+	(void)fprintf(stderr, "console of '%s' on node '%s'; leave with Ctrl-]\n", domain, node);
+	if (here) {
+		(void)execlp("virsh", "virsh", "-c", "qemu:///system", "console", domain, (char *)NULL);
+	} else {
+		AUTO_FREE char *to = xasprintf("root@%s", node);
+
+		(void)execlp("ssh", "ssh", "-t", to, "virsh", "-c", "qemu:///system", "console", domain, (char *)NULL);
+	}
+	return err_errno(err, ERR_COMMAND_FAILED, "cannot start %s", here ? "virsh" : "ssh");
+}
+
+static int watch(struct command *c, struct cli_link *l, struct err *err)
+{
+	AUTO_JSON json_t *last = NULL;
+
+	return follow_job(l, ((const struct op_job_id *)c->args)->id, &c->opt, &last, err);
+}
+
+int special_run(struct command *c, struct cli_link *l, struct err *err)
+{
+	switch (c->op) {
+	case OP_node_add: return node_add(c, l, err);
+	case OP_instance_console: return console(c, l, err);
+	case OP_job_watch: return watch(c, l, err);
+	default: return err_set(err, ERR_NOT_SUPPORTED, "'gnt %s %s' is not here yet", op_infos[c->op].group, op_infos[c->op].verb);
+	}
+}
