@@ -29,6 +29,7 @@ struct exec_system {
 	int (*masterd_stop)(struct exec_system *s, struct err *err);
 	int (*masterd_running)(struct exec_system *s, bool *ret, struct err *err);
 	int (*certs_install)(struct exec_system *s, const struct step_certs *a, struct err *err);
+	int (*certs_renew)(struct exec_system *s, struct err *err); /* asks the master to sign; blocks */
 	int (*settings_install)(struct exec_system *s, const struct step_settings *a, struct err *err);
 	int (*leave)(struct exec_system *s, struct err *err);
 	/* Durable marks "this replica lost its disk" (H6); generations known per instance. */
@@ -74,6 +75,8 @@ struct exec_call {
 int exec_run(struct exec_env *env, const struct exec_call *call, json_t **ret_result, struct err *err) WARN_UNUSED;
 /* Is the state that "do" wants there already? Kinds without a state to look at answer false. */
 int exec_probe(struct exec_env *env, const struct exec_call *call, bool *ret_done, struct err *err) WARN_UNUSED;
+/* Another thread wants a running step to stop, beyond setting *canceled: ends what the handler is blocked in (a migration). */
+int exec_cancel(struct exec_env *env, enum step_kind kind, const void *args, struct err *err) WARN_UNUSED;
 /* Deadline of the kind's class in ms (0 = none), times env->time_factor. */
 int64_t exec_deadline_ms(const struct exec_env *env, enum step_kind kind);
 /* Lane for the worker pool: steps of one instance run in order; text valid as long as args. */

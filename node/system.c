@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a node does to itself for a step: its etcd member, its masterd, certificates, settings; marks and pins of replicas. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/xmem.h"
+#include "hypervisor/libvirt/tlsconf.h"
+#include "io/etcd_conf.h"
+#include "io/files.h"
+#include "io/pki.h"
+#include "io/spawn.h"
+#include "node/node.h"
+#include "node/system.h"
+
+struct system {
+	struct exec_system ops;
+	const struct conf *conf;
+	struct node *node;
+};
+
+static struct system *self(struct exec_system *s)
+{
+	return (struct system *)(void *)s;
+}
+
+/* ---- etcd ------------------------------------------------------------------------------------------ */
+
+int system_etcd_start(const struct conf *conf, const struct step_etcd *a, bool fresh_cluster, struct err *err)
+{
+	AUTO_FREE char *ca = conf_path(conf, "ca.pem"), *cert = conf_path(conf, "node.pem"), *key = conf_path(conf, "node.key");
+	AUTO_FREE char *data = conf_state_path(conf, "etcd"), *file = conf_path(conf, "etcd.yaml");
+	struct etcd_member_conf m = {
+		.name = a->name,
+		.data_dir = data,
+		.address = a->address,
+		.client_port = (int)conf->etcd_client_port,
+		.peer_port = (int)conf->etcd_peer_port,
+		.ca_file = ca,
+		.cert_file = cert,
+		.key_file = key,
+		.initial_cluster = a->initial_cluster,
+		.new_cluster = fresh_cluster,
+		.lease_ms = a->lease_ms,
+	};
+	AUTO_FREE char *yaml = etcd_conf_text(&m);
+	const char *const argv[] = { "etcd", "--config-file", file, NULL };
+	int rc = dir_make(data, 0700, err);
+
+	if (rc == 0)
+		rc = file_write_durable(file, yaml, 0600, err);
+	return rc < 0 ? rc : service_start(conf, spawn_runner(), "gantry-etcd", argv, err);
+}
+
+int system_etcd_stop(const struct conf *conf, struct err *err)
+{
+	AUTO_FREE char *data = conf_state_path(conf, "etcd"), *file = conf_path(conf, "etcd.yaml");
+	const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", data, NULL };
+	AUTO_RESULT struct runner_result res;
+	int rc = service_stop(conf, spawn_runner(), "gantry-etcd", err);
+
+	if (rc == 0)
+		rc = runner_must(spawn_runner(), argv, NULL, 60000, &res, err);
+	return rc < 0 ? rc : file_remove(file, err);
+}
+
+static int etcd_start(struct exec_system *s, const struct step_etcd *a, struct err *err)
+{
+	return system_etcd_start(self(s)->conf, a, false, err);
+}
+
+static int etcd_stop(struct exec_system *s, struct err *err)
+{
+	return system_etcd_stop(self(s)->conf, err);
+}
+
+static int etcd_running(struct exec_system *s, bool *ret, struct err *err)
+{
+	(void)err;
+	*ret = service_running(self(s)->conf, spawn_runner(), "gantry-etcd");
+	return 0;
+}
+
+/* ---- masterd ------------------------------------------------------------------------------------------ */
+
+int system_masterd_start(const struct conf *conf, struct err *err)
+{
+	AUTO_FREE char *program = xasprintf("%s/gantry-masterd", conf->program_dir);
+	const char *const argv[] = { program, "--root", conf->root, NULL };
+
+	return service_start(conf, spawn_runner(), "gantry-masterd", argv, err);
+}
+
+static int masterd_start(struct exec_system *s, const struct step_masterd *a, struct err *err)
+{
+	struct system *x = self(s);
+	struct conf conf;
+
+	/* masterd reads where the voters are from the local settings; afterwards it follows the store. */
+	conf_copy(&conf, x->conf);
+	strs_clear(&conf.etcd_endpoints, &conf.n_etcd_endpoints);
+	for (int i = 0; i < a->n_endpoints; i++)
+		strs_add(&conf.etcd_endpoints, &conf.n_etcd_endpoints, a->endpoints[i]);
+	conf.lease_ms = a->lease_ms;
+	int rc = conf_save(&conf, err);
+	conf_done(&conf);
+	return rc < 0 ? rc : system_masterd_start(x->conf, err);
+}
+
+static int masterd_stop(struct exec_system *s, struct err *err)
+{
+	return service_stop(self(s)->conf, spawn_runner(), "gantry-masterd", err);
+}
+
+static int masterd_running(struct exec_system *s, bool *ret, struct err *err)
+{
+	(void)err;
+	*ret = service_running(self(s)->conf, spawn_runner(), "gantry-masterd");
+	return 0;
+}
+
+/* ---- certificates --------------------------------------------------------------------------------------- */
+
+/* libvirt and QEMU have places of their own for the same certificate (hypervisor/libvirt/tlsconf.c). */
+static int install_for_libvirt(const struct conf *conf, const char *ca, const char *cert, const char *key, struct err *err)
+{
+	if (strcmp(conf->hypervisor, "libvirt") != 0)
+		return 0;
+	for (int i = 0; tls_files[i].path; i++) {
+		const struct tls_file *f = &tls_files[i];
+		const char *text = f->what == TLS_FILE_CA ? ca : f->what == TLS_FILE_CERT ? cert : key;
+		AUTO_FREE char *path = xasprintf("%s%s", conf->root, f->path);
+		AUTO_FREE char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+		int rc = dir_make(dir, 0755, err);
+
+		if (rc == 0)
+			rc = file_write_durable(path, text, f->mode, err);
+		if (rc < 0)
+			return rc;
+	}
+	/* A running libvirtd keeps what it has read: it is told to read again, which touches no guest. */
+	const char *const argv[] = { "systemctl", "try-reload-or-restart", "libvirtd.service", NULL };
+	AUTO_RESULT struct runner_result res;
+	return spawn_runner()->run(spawn_runner(), argv, NULL, 60000, &res, err);
+}
+
+int system_certs(const struct conf *conf, const char *ca, const char *cert, const char *key, struct err *err)
+{
+	AUTO_FREE char *ca_path = conf_path(conf, "ca.pem"), *cert_path = conf_path(conf, "node.pem"), *key_path = conf_path(conf, "node.key");
+	int rc = file_write_durable(key_path, key, 0600, err);
+
+	if (rc == 0)
+		rc = file_write_durable(cert_path, cert, 0644, err);
+	if (rc == 0)
+		rc = file_write_durable(ca_path, ca, 0644, err);
+	return rc < 0 ? rc : install_for_libvirt(conf, ca, cert, key, err);
+}
+
+static int certs_install(struct exec_system *s, const struct step_certs *a, struct err *err)
+{
+	AUTO_FREE char *key_path = conf_path(self(s)->conf, "node.key");
+	AUTO_FREE char *key = NULL;
+	int rc = file_read_text(key_path, 16384, &key, err);
+
+	return rc < 0 ? rc : system_certs(self(s)->conf, a->ca, a->cert, key, err);
+}
+
+static int certs_renew(struct exec_system *s, struct err *err)
+{
+	struct system *x = self(s);
+	AUTO_FREE char *csr = NULL, *key = NULL, *cert = NULL, *ca = NULL;
+	int rc = pki_make_csr(x->conf->node_name, &csr, &key, err);
+
+	if (rc == 0)
+		rc = authorise_sign(x->node, csr, &cert, &ca, err);
+	return rc < 0 ? rc : system_certs(x->conf, ca, cert, key, err);
+}
+
+/* ---- settings --------------------------------------------------------------------------------------------- */
+
+int system_settings(const struct conf *conf, const struct step_settings *a, struct err *err)
+{
+	AUTO_FREE char *path = conf_state_path(conf, "settings.json");
+	AUTO_FREE char *text = schema_encode_text(&step_settings_schema, a);
+
+	return file_write_durable(path, text, 0600, err);
+}
+
+/* On the loop's thread (a message) or on a worker (a step): the node's own copy is only replaced by the loop. */
+struct new_settings {
+	struct node *node;
+	struct step_settings s;
+};
+
+static void take_settings(void *arg)
+{
+	struct new_settings *x = arg;
+
+	if (!x->node->stopping && x->s.version >= x->node->settings.version) {
+		schema_done(&step_settings_schema, &x->node->settings);
+		schema_copy(&step_settings_schema, &x->node->settings, &x->s);
+	}
+	schema_done(&step_settings_schema, &x->s);
+	free(x);
+}
+
+static int settings_install(struct exec_system *s, const struct step_settings *a, struct err *err)
+{
+	struct system *x = self(s);
+	struct new_settings *n = xcalloc(1, sizeof(*n));
+
+	n->node = x->node;
+	schema_copy(&step_settings_schema, &n->s, a);
+	loop_post(x->node->loop, take_settings, n);
+	return system_settings(x->conf, a, err);
+}
+
+static void leave_later(void *arg)
+{
+	node_left(arg);
+}
+
+int system_forget(const struct conf *conf, struct err *err)
+{
+	static const char *const files[] = { "node.key", "node.pem", "ca.pem", "etcd.yaml" };
+	AUTO_FREE char *settings = conf_state_path(conf, "settings.json");
+	struct conf blank;
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files) && rc == 0; i++) {
+		AUTO_FREE char *path = conf_path(conf, files[i]);
+
+		rc = file_remove(path, err);
+	}
+	if (rc == 0)
+		rc = file_remove(settings, err);
+	conf_copy(&blank, conf);
+	blank.node_uuid[0] = '\0';
+	strs_clear(&blank.etcd_endpoints, &blank.n_etcd_endpoints);
+	if (rc == 0)
+		rc = conf_save(&blank, err);
+	conf_done(&blank);
+	return rc;
+}
+
+static int leave(struct exec_system *s, struct err *err)
+{
+	struct system *x = self(s);
+	int rc = system_forget(x->conf, err);
+
+	if (rc == 0)
+		loop_post(x->node->loop, leave_later, x->node);
+	return rc;
+}
+
+/* ---- marks and pins: one empty file each, durable ------------------------------------------------------------ */
+
+static char *mark_path(struct exec_system *s, const char *kind, const char *uuid)
+{
+	AUTO_FREE char *dir = conf_state_path(self(s)->conf, kind);
+
+	return xasprintf("%s/%s", dir, uuid);
+}
+
+static int mark(struct exec_system *s, const char *kind, const char *uuid, bool set, struct err *err)
+{
+	AUTO_FREE char *path = mark_path(s, kind, uuid);
+	AUTO_FREE char *dir = conf_state_path(self(s)->conf, kind);
+	int rc = dir_make(dir, 0700, err);
+
+	if (rc < 0)
+		return rc;
+	return set ? file_write_durable(path, "1\n", 0600, err) : file_remove(path, err);
+}
+
+static int stale_mark(struct exec_system *s, const char *uuid, bool set, struct err *err)
+{
+	return mark(s, "stale", uuid, set, err);
+}
+
+static bool stale_marked(struct exec_system *s, const char *uuid)
+{
+	AUTO_FREE char *path = mark_path(s, "stale", uuid);
+
+	return access(path, F_OK) == 0;
+}
+
+static int pin(struct exec_system *s, const char *uuid, bool set, struct err *err)
+{
+	return mark(s, "pinned", uuid, set, err);
+}
+
+static bool pinned(struct exec_system *s, const char *uuid)
+{
+	AUTO_FREE char *path = mark_path(s, "pinned", uuid);
+
+	return access(path, F_OK) == 0;
+}
+
+struct exec_system *system_new(const struct conf *conf, struct node *n)
+{
+	struct system *s = xcalloc(1, sizeof(*s));
+
+	s->conf = conf;
+	s->node = n;
+	s->ops = (struct exec_system){
+		.etcd_start = etcd_start,
+		.etcd_stop = etcd_stop,
+		.etcd_running = etcd_running,
+		.masterd_start = masterd_start,
+		.masterd_stop = masterd_stop,
+		.masterd_running = masterd_running,
+		.certs_install = certs_install,
+		.certs_renew = certs_renew,
+		.settings_install = settings_install,
+		.leave = leave,
+		.stale_mark = stale_mark,
+		.stale_marked = stale_marked,
+		.pin = pin,
+		.pinned = pinned,
+	};
+	return &s->ops;
+}
+
+void system_free(struct exec_system *s)
+{
+	free(s);
+}
