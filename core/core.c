@@ -584,7 +584,7 @@ void core_node_links(struct core *c, const char *node, int links, const char *bo
 
 	if (!n)
 		return;
-	bool was = n->connected;
+	bool was = n->connected, other = links != n->links;
 	n->links = links;
 	n->connected = links != 0;
 	if (!n->connected) {
@@ -608,8 +608,9 @@ void core_node_links(struct core *c, const char *node, int links, const char *bo
 		core_event(c, "node '%s' is connected", n->n.name);
 		core_send_settings(c, node);
 		core_send_node_gens(c, node);
-		job_node_back(c, node);
 	}
+	if (!was || other) /* whatever was under way on the link that went may be lost */
+		job_node_back(c, node);
 	done(c);
 }
 

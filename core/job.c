@@ -385,12 +385,14 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 	case SAGA_PARK:
 		if (j->j.state == JOB_RUNNING) {
 			sm_move(&job_sm, &j->j.state, JOB_STUCK);
-			set_error(j, err);
 			put_job(c, j);
 			core_event(c, "job %lld is stuck at '%s' on %s: %s", (long long)j->j.id, s->text, step_node_name(c, s), err->msg);
 		}
 		retry_later(c, j);
 		return;
+	case SAGA_GIVE_UP:
+		set_error(j, err); /* the job will end as failed, but what follows must still be done: cleaning up above all */
+		__attribute__((fallthrough));
 	case SAGA_SKIP:
 		j->step[j->cur] = STEP_SKIPPED;
 		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
@@ -399,11 +401,6 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 		j->attempt = 0;
 		j->waiting = false;
 		advance(c, j);
-		return;
-	case SAGA_GIVE_UP:
-		set_error(j, err);
-		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
-		end_job(c, j, JOB_ERROR);
 		return;
 	case SAGA_UNDO:
 	default:
@@ -505,7 +502,7 @@ static bool advance_do(struct core *c, struct cjob *j)
 		return true;
 	}
 	if (j->cur == j->j.n_steps) {
-		end_job(c, j, JOB_SUCCESS);
+		end_job(c, j, j->j.error[0] ? JOB_ERROR : JOB_SUCCESS);
 		return false;
 	}
 	struct err err = ERR_INIT;

@@ -250,11 +250,12 @@ static int64_t close_unit(struct outbox *o)
 
 static void let_out(struct outbox *o)
 {
-	list_for_each_safe(l, &o->items) {
-		struct item *i = list_entry(l, struct item, link);
+	while (!list_empty(&o->items)) {
+		struct item *i = list_entry(o->items.next, struct item, link);
 
 		if (i->after > o->committed)
 			break;
+		list_del(&i->link);
 		struct core_action a = {
 			.kind = i->kind,
 			.client = i->client,

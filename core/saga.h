@@ -11,7 +11,7 @@ enum saga_verdict {
 	SAGA_UNDO,    /* before the pivot: undo everything, this step included (it may have been done) */
 	SAGA_SKIP,    /* note it and go on */
 	SAGA_PARK,    /* after the pivot, on durable things: keep trying, tell the operator */
-	SAGA_GIVE_UP, /* after the pivot, on things that the reconciler looks after anyway: end the job */
+	SAGA_GIVE_UP, /* after the pivot, on things that the reconciler looks after anyway: go on, but the job has failed */
 };
 
 #define SAGA_FORWARD_TRIES 8
