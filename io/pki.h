@@ -23,6 +23,10 @@ int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const
 		 char **ret_cert, struct err *err) WARN_UNUSED;
 int pki_fingerprint(const char *cert_pem, char out[65], struct err *err) WARN_UNUSED; /* sha256 of the DER, hex */
 int pki_expires(const char *cert_pem, int64_t *ret_wall_s, struct err *err) WARN_UNUSED;
+int pki_serial(const char *cert_pem, char out[41], struct err *err) WARN_UNUSED; /* hex: what a revocation list names */
+/* A signed list of revoked serials (NULL-terminated; as pki_serial() gives them), good until the CA ends. Gives PEM text. */
+int pki_make_crl(const char *ca_cert, const char *ca_key, const char *const *serials, char **ret_crl,
+		 struct err *err) WARN_UNUSED;
 /* n random hex digits from libsodium into out[n + 1]; and its Argon2id hash of a secret / check of one. */
 void pki_random_hex(char *out, int n);
 int pki_hash_secret(const char *secret, char out[128], struct err *err) WARN_UNUSED;
