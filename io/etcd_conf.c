@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/etcd_conf.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/xmem.h"
+
+#define ELECTION_MS_MIN 1000  /* below it a slow fsync or a busy host looks like a dead leader */
+#define ELECTION_MS_MAX 50000 /* etcd refuses more */
+
+/*
+ * A follower calls an election between one and two election time-outs after the leader's last heartbeat. With a lease of
+ * 12 s that is 1.5 to 3 s. The master's key must survive it (master_ttl and the margin behind it are a quarter of the
+ * lease each), so the gap without a leader has to end well inside half the lease; an eighth leaves as much again.
+ */
+int etcd_conf_election_ms(int64_t lease_ms)
+{
+	int64_t ms = lease_ms / 8;
+
+	if (ms < ELECTION_MS_MIN)
+		ms = ELECTION_MS_MIN;
+	return (int)(ms > ELECTION_MS_MAX ? ELECTION_MS_MAX : ms);
+}
+
+char *etcd_conf_url(bool tls, const char *address, int port)
+{
+	const char *scheme = tls ? "https" : "http";
+
+	return strchr(address, ':') ? xasprintf("%s://[%s]:%d", scheme, address, port)
+				    : xasprintf("%s://%s:%d", scheme, address, port);
+}
+
+/* A double-quoted YAML scalar: a space, a '#' or a ": " in a path must not change what the line means. */
+static void add_text(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, "%s: \"", key);
+	for (const char *p = value; *p; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c == '"' || c == '\\')
+			buf_printf(out, "\\%c", *p);
+		else if (c < ' ' || c == 127)
+			buf_printf(out, "\\x%02x", c);
+		else
+			buf_putc(out, *p);
+	}
+	buf_puts(out, "\"\n");
+}
+
+static void add_security(struct buf *out, const char *section, const struct etcd_member_conf *c)
+{
+	buf_printf(out, "%s:\n", section);
+	add_text(out, "  cert-file", c->cert_file);
+	add_text(out, "  key-file", c->key_file);
+	add_text(out, "  trusted-ca-file", c->ca_file);
+	buf_puts(out, "  client-cert-auth: true\n");
+}
+
+static void add_urls(struct buf *out, const struct etcd_member_conf *c)
+{
+	AUTO_FREE char *client = etcd_conf_url(c->ca_file, c->address, c->client_port);
+	AUTO_FREE char *peer = etcd_conf_url(c->ca_file, c->address, c->peer_port);
+
+	add_text(out, "listen-client-urls", client);
+	add_text(out, "advertise-client-urls", client);
+	add_text(out, "listen-peer-urls", peer);
+	add_text(out, "initial-advertise-peer-urls", peer);
+}
+
+char *etcd_conf_text(const struct etcd_member_conf *c)
+{
+	AUTO_BUF struct buf out = BUF_INIT;
+	int election_ms = etcd_conf_election_ms(c->lease_ms);
+
+	assert(!c->ca_file || (c->cert_file && c->key_file));
+	buf_puts(&out, "# Written by Gantry; changes made here are lost.\n");
+	add_text(&out, "name", c->name);
+	add_text(&out, "data-dir", c->data_dir);
+	add_urls(&out, c);
+	add_text(&out, "initial-cluster", c->initial_cluster);
+	add_text(&out, "initial-cluster-state", c->new_cluster ? "new" : "existing");
+	add_text(&out, "initial-cluster-token", "gantry");
+	buf_printf(&out, "heartbeat-interval: %d\nelection-timeout: %d\n", election_ms / 10, election_ms);
+	/* A member that was cut off must not depose a working leader when it returns. */
+	buf_puts(&out, "pre-vote: true\n");
+	/* By revision: it never compacts the newest one, which this version of etcd does not survive a crash with. */
+	buf_puts(&out, "auto-compaction-mode: revision\nauto-compaction-retention: \"10000\"\n");
+	/* Entries are held in memory until the next snapshot: a tenth of the default, for a small member. */
+	buf_puts(&out, "snapshot-count: 10000\n");
+	buf_printf(&out, "quota-backend-bytes: %" PRId64 "\n", c->quota_bytes ? c->quota_bytes : ETCD_QUOTA_BYTES);
+	/* Compares its data with the other members' before it serves. */
+	buf_puts(&out, "experimental-initial-corrupt-check: true\n");
+	buf_puts(&out, "logger: zap\nlog-outputs: [stderr]\n");
+	if (c->ca_file) {
+		add_security(&out, "client-transport-security", c);
+		add_security(&out, "peer-transport-security", c);
+	}
+	return buf_steal(&out);
+}
