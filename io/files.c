@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/files.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/xmem.h"
+
+static enum err_code code_of_errno(void)
+{
+	switch (errno) {
+	case ENOENT:
+		return ERR_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return ERR_PERMISSION;
+	case ENOSPC:
+	case EDQUOT:
+		return ERR_NO_SPACE;
+	default:
+		return ERR_IO;
+	}
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+static int read_all(int fd, const char *path, struct buf *b, struct err *err)
+{
+	char chunk[8192];
+
+	for (;;) {
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(err, code_of_errno(), "cannot read '%s'", path);
+		if (n == 0)
+			return 0;
+		if (memchr(chunk, '\0', (size_t)n))
+			return err_set(err, ERR_BAD_VALUE, "'%s' is not a text: it has a NUL byte", path);
+		if (b->len + (size_t)n > b->max_bytes || buf_add(b, chunk, (size_t)n) < 0)
+			return err_set(err, ERR_TOO_BIG, "'%s' is larger than %zu bytes", path, b->max_bytes);
+	}
+}
+
+int file_read_text(const char *path, size_t max_bytes, char **ret_text, struct err *err)
+{
+	AUTO_BUF struct buf b = { .max_bytes = max_bytes };
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	assert(max_bytes > 0);
+	if (fd < 0)
+		return err_errno(err, code_of_errno(), "cannot open '%s'", path);
+	int rc = read_all(fd, path, &b, err);
+	if (rc < 0)
+		return rc;
+	*ret_text = buf_steal(&b);
+	return 0;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+/* "/a/b" -> "/a", "/b" -> "/", "b" -> "." */
+static char *dir_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return xstrdup(".");
+	return xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static int sync_dir_of(const char *path, struct err *err)
+{
+	AUTO_FREE char *dir = dir_of(path);
+	AUTO_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return err_errno(err, code_of_errno(), "cannot make '%s' durable in its directory", path);
+	return 0;
+}
+
+static int write_all(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
+{
+	AUTO_FREE char *dir = dir_of(path);
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *temp = xasprintf("%s/.%s.XXXXXX", dir, slash ? slash + 1 : path);
+	AUTO_FD int fd = mkostemp(temp, O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, code_of_errno(), "cannot make a file in '%s'", dir);
+	if (write_all(fd, text) < 0 || fchmod(fd, (mode_t)mode) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
+		int rc = err_errno(err, code_of_errno(), "cannot write '%s'", path);
+
+		(void)unlink(temp);
+		return rc;
+	}
+	return sync_dir_of(path, err);
+}
+
+int file_remove(const char *path, struct err *err)
+{
+	if (unlink(path) < 0)
+		return errno == ENOENT ? 0 : err_errno(err, code_of_errno(), "cannot remove '%s'", path);
+	return sync_dir_of(path, err);
+}
+
+/* ---- directories --------------------------------------------------------------------------------------------- */
+
+static int make_one(const char *path, unsigned mode, struct err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) == 0) {
+		if (chmod(path, (mode_t)mode) < 0) /* past the umask */
+			return err_errno(err, code_of_errno(), "cannot set the mode of '%s'", path);
+		return sync_dir_of(path, err);
+	}
+	if (errno != EEXIST)
+		return err_errno(err, code_of_errno(), "cannot make directory '%s'", path);
+	if (stat(path, &st) < 0)
+		return err_errno(err, code_of_errno(), "cannot look at '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_WRONG_STATE, "'%s' is not a directory", path);
+	return 0;
+}
+
+int dir_make(const char *path, unsigned mode, struct err *err)
+{
+	AUTO_FREE char *p = xstrdup(path);
+	size_t len = strlen(p);
+
+	while (len > 1 && p[len - 1] == '/')
+		p[--len] = '\0';
+	for (size_t i = 1; i < len; i++) {
+		if (p[i] != '/' || p[i - 1] == '/')
+			continue;
+		p[i] = '\0';
+		int rc = make_one(p, 0755, err);
+		p[i] = '/';
+		if (rc < 0)
+			return rc;
+	}
+	return make_one(p, mode, err);
+}
