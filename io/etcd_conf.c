@@ -83,6 +83,8 @@ char *etcd_conf_text(const struct etcd_member_conf *c)
 	add_text(&out, "initial-cluster", c->initial_cluster);
 	add_text(&out, "initial-cluster-state", c->new_cluster ? "new" : "existing");
 	add_text(&out, "initial-cluster-token", "gantry");
+	/* The JSON gateway that we speak to: on by default as a flag, off by default in a file. */
+	buf_puts(&out, "enable-grpc-gateway: true\n");
 	buf_printf(&out, "heartbeat-interval: %d\nelection-timeout: %d\n", election_ms / 10, election_ms);
 	/* A member that was cut off must not depose a working leader when it returns. */
 	buf_puts(&out, "pre-vote: true\n");
