@@ -14,7 +14,7 @@
 
 #define ASK_AGAIN_MS 1000
 
-struct gen_entry *arbitrate_entry(struct node *n, const char *instance)
+struct gen_entry *arbitrate_entry(struct noded *n, const char *instance)
 {
 	for (int i = 0; i < n->n_gens; i++)
 		if (strcmp(n->gens[i].instance, instance) == 0)
@@ -22,7 +22,7 @@ struct gen_entry *arbitrate_entry(struct node *n, const char *instance)
 	return NULL;
 }
 
-void arbitrate_gens(struct node *n, const struct msg_gens *m)
+void arbitrate_gens(struct noded *n, const struct msg_gens *m)
 {
 	if (m->epoch < agent_highest_epoch(n->agent))
 		return;
@@ -46,7 +46,7 @@ void arbitrate_gens(struct node *n, const struct msg_gens *m)
 	observe_now(n); /* reports carry the generation that was known before the look (H1) */
 }
 
-static const struct obs_drbd *seen(const struct node *n, const char *instance)
+static const struct obs_drbd *seen(const struct noded *n, const char *instance)
 {
 	for (int i = 0; i < n->seen.n_drbd; i++)
 		if (strcmp(n->seen.drbd[i].uuid, instance) == 0)
@@ -54,7 +54,7 @@ static const struct obs_drbd *seen(const struct node *n, const char *instance)
 	return NULL;
 }
 
-static void ask(struct node *n, struct gen_entry *e, const struct obs_drbd *d, bool shrink)
+static void ask(struct noded *n, struct gen_entry *e, const struct obs_drbd *d, bool shrink)
 {
 	struct msg_ask a;
 
@@ -72,7 +72,7 @@ static void ask(struct node *n, struct gen_entry *e, const struct obs_drbd *d, b
 /* ---- what DRBD is told, on a worker --------------------------------------------------------------- */
 
 struct carry {
-	struct node *node;
+	struct noded *node;
 	char resource[NAME_LEN + 1];
 	char instance[UUID_LEN + 1];
 	bool yes;
@@ -95,7 +95,7 @@ static int carry_yes(struct drbdm *d, const char *res, struct err *err)
 }
 
 /* Another owner was committed: the guest ends here. The order is H13's; drbd_down with force keeps it. */
-static int carry_no(struct node *n, struct carry *c, struct err *err)
+static int carry_no(struct noded *n, struct carry *c, struct err *err)
 {
 	struct step_guest_ref g;
 	struct step_resource r;
@@ -137,7 +137,7 @@ static void carry_done(void *arg, int rc, const struct err *err)
 	free(c);
 }
 
-static void carry(struct node *n, const struct gen_entry *e, bool yes)
+static void carry(struct noded *n, const struct gen_entry *e, bool yes)
 {
 	const struct obs_drbd *d = seen(n, e->instance);
 	struct carry *c;
@@ -156,7 +156,7 @@ static void carry(struct node *n, const struct gen_entry *e, bool yes)
 
 /* ---- handlers: DRBD's own question ------------------------------------------------------------------- */
 
-static int answer_handlers(struct node *n, const char *instance, int64_t number, const char *verdict)
+static int answer_handlers(struct noded *n, const char *instance, int64_t number, const char *verdict)
 {
 	int answered = 0;
 
@@ -174,7 +174,7 @@ static int answer_handlers(struct node *n, const char *instance, int64_t number,
 	return answered;
 }
 
-void arbitrate_handler(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r)
+void arbitrate_handler(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r)
 {
 	const char *event = json_str(r->args, "event", ""), *instance = "";
 	const char *resource = json_str(r->args, "resource", "");
@@ -207,7 +207,7 @@ void arbitrate_handler(struct node *n, struct nano_server *s, const struct nano_
 
 /* ---- verdicts --------------------------------------------------------------------------------------------- */
 
-void arbitrate_verdict(struct node *n, const struct msg_verdict *v)
+void arbitrate_verdict(struct noded *n, const struct msg_verdict *v)
 {
 	struct gen_entry *e = arbitrate_entry(n, v->instance);
 
@@ -241,7 +241,7 @@ void arbitrate_verdict(struct node *n, const struct msg_verdict *v)
 
 /* ---- what was seen ------------------------------------------------------------------------------------------- */
 
-void arbitrate_observed(struct node *n)
+void arbitrate_observed(struct noded *n)
 {
 	for (int i = 0; i < n->n_gens; i++) {
 		struct gen_entry *e = &n->gens[i];
@@ -262,7 +262,7 @@ void arbitrate_observed(struct node *n)
 	}
 }
 
-void arbitrate_tick(struct node *n)
+void arbitrate_tick(struct noded *n)
 {
 	int64_t now = loop_now_ms(n->loop);
 

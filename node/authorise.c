@@ -16,7 +16,7 @@
 
 struct wait {
 	struct list link;      /* on the loop's thread */
-	struct node *node;
+	struct noded *node;
 	char id[64];
 	bool sign;
 	char instance[UUID_LEN + 1];
@@ -62,7 +62,7 @@ static void answer(struct wait *w, int rc, const struct err *err)
 static void ask(void *arg)
 {
 	struct wait *w = arg;
-	struct node *n = w->node;
+	struct noded *n = w->node;
 	static int64_t number; /* of questions, on the loop's thread only */
 	struct err err = ERR_INIT;
 
@@ -88,7 +88,7 @@ static void ask(void *arg)
 	uplink_send(n, "authorise", &msg_authorise_schema, &m);
 }
 
-static struct wait *wait_new(struct node *n)
+static struct wait *wait_new(struct noded *n)
 {
 	struct wait *w = xcalloc(1, sizeof(*w));
 	pthread_condattr_t attr;
@@ -136,7 +136,7 @@ int authorise_call(struct exec_env *env, const char *instance, enum authority wh
 	return rc;
 }
 
-int authorise_sign(struct node *n, const char *csr, char **ret_cert, char **ret_ca, struct err *err)
+int authorise_sign(struct noded *n, const char *csr, char **ret_cert, char **ret_ca, struct err *err)
 {
 	struct wait *w = wait_new(n);
 
@@ -151,7 +151,7 @@ int authorise_sign(struct node *n, const char *csr, char **ret_cert, char **ret_
 	return rc;
 }
 
-static struct wait *find(struct node *n, const char *id)
+static struct wait *find(struct noded *n, const char *id)
 {
 	list_for_each(l, &n->waits) {
 		struct wait *w = list_entry(l, struct wait, link);
@@ -162,7 +162,7 @@ static struct wait *find(struct node *n, const char *id)
 	return NULL;
 }
 
-void authorise_answer(struct node *n, const struct msg_authority *a)
+void authorise_answer(struct noded *n, const struct msg_authority *a)
 {
 	struct wait *w = find(n, a->id);
 	struct err err = ERR_INIT;
@@ -175,7 +175,7 @@ void authorise_answer(struct node *n, const struct msg_authority *a)
 		answer(w, err_set(&err, ERR_NOT_OWNER, "not permitted: %s", a->reason ? a->reason : "no reason given"), &err);
 }
 
-void authorise_signed(struct node *n, const struct msg_signed *s)
+void authorise_signed(struct noded *n, const struct msg_signed *s)
 {
 	struct wait *w = find(n, s->id);
 	struct err err = ERR_INIT;
@@ -191,7 +191,7 @@ void authorise_signed(struct node *n, const struct msg_signed *s)
 	answer(w, 0, NULL);
 }
 
-void authorise_abort(struct node *n)
+void authorise_abort(struct noded *n)
 {
 	struct err err = ERR_INIT;
 

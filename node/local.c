@@ -52,7 +52,7 @@ static void call_free(struct local_call *c)
 	free(c);
 }
 
-void local_reply(struct node *n, const struct msg_reply *r)
+void local_reply(struct noded *n, const struct msg_reply *r)
 {
 	list_for_each_safe(l, &n->calls) {
 		struct local_call *c = list_entry(l, struct local_call, link);
@@ -65,14 +65,14 @@ void local_reply(struct node *n, const struct msg_reply *r)
 	}
 }
 
-void local_resend(struct node *n)
+void local_resend(struct noded *n)
 {
 	/* The same request ids: the master answers a repeated change from its record. */
 	list_for_each(l, &n->calls)
 		uplink_send_text(n, list_entry(l, struct local_call, link)->text);
 }
 
-static void no_master(struct node *n, struct err *err)
+static void no_master(struct noded *n, struct err *err)
 {
 	if (!n->member)
 		(void)err_set(err, ERR_NO_CLUSTER, "this machine is in no cluster");
@@ -82,7 +82,7 @@ static void no_master(struct node *n, struct err *err)
 		(void)err_hint(err, "look whether a majority of the master candidates is up; this node's own view: 'gnt cluster status'");
 }
 
-void local_tick(struct node *n)
+void local_tick(struct noded *n)
 {
 	int64_t now = loop_now_ms(n->loop);
 
@@ -112,7 +112,7 @@ static const struct {
 };
 
 struct local_job {
-	struct node *node;
+	struct noded *node;
 	struct nano_server *server;
 	struct nano_from from;
 	char id[64];
@@ -131,7 +131,7 @@ static int local_work(void *arg, struct err *err)
 static void local_done(void *arg, int rc, const struct err *err)
 {
 	struct local_job *j = arg;
-	struct node *n = j->node;
+	struct noded *n = j->node;
 	struct err why = *err;
 
 	if (rc == 0 && here[j->row].joins && !n->stopping)
@@ -146,7 +146,7 @@ static void local_done(void *arg, int rc, const struct err *err)
 	free(j);
 }
 
-static json_t *status(const struct node *n)
+static json_t *status(const struct noded *n)
 {
 	json_t *guests = json_array();
 
@@ -157,7 +157,7 @@ static json_t *status(const struct node *n)
 			 "epoch", (json_int_t)n->epoch, "guests", guests, "version", PACKAGE_VERSION);
 }
 
-static void run_here(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int row)
+static void run_here(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int row)
 {
 	struct err err = ERR_INIT;
 	AUTO_JSON json_t *none = json_object();
@@ -180,7 +180,7 @@ static void run_here(struct node *n, struct nano_server *s, const struct nano_fr
 }
 
 /* "make me the master": this node's masterd takes over when the present one gives up; it is asked to by its epoch's end. */
-static void route_local(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int op)
+static void route_local(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int op)
 {
 	struct err err = ERR_INIT;
 
@@ -197,7 +197,7 @@ static void route_local(struct node *n, struct nano_server *s, const struct nano
 	local_answer(s, from, r->id, NULL, &err);
 }
 
-static void forward(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r)
+static void forward(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r)
 {
 	struct err err = ERR_INIT;
 
@@ -218,7 +218,7 @@ static void forward(struct node *n, struct nano_server *s, const struct nano_fro
 	uplink_send_text(n, c->text);
 }
 
-static void serve(struct node *n, struct nano_server *s, bool admin, const struct nano_from *from, const char *text, size_t len)
+static void serve(struct noded *n, struct nano_server *s, bool admin, const struct nano_from *from, const char *text, size_t len)
 {
 	AUTO_JSON json_t *j = NULL;
 	struct msg_request r;
@@ -256,21 +256,21 @@ static void serve(struct node *n, struct nano_server *s, bool admin, const struc
 
 static void on_admin(void *arg, const struct nano_from *from, const char *text, size_t len)
 {
-	struct node *n = arg;
+	struct noded *n = arg;
 
 	serve(n, n->admin, true, from, text, len);
 }
 
 static void on_read(void *arg, const struct nano_from *from, const char *text, size_t len)
 {
-	struct node *n = arg;
+	struct noded *n = arg;
 
 	serve(n, n->read, false, from, text, len);
 }
 
 /* ---- sockets: who may connect is decided by the directory --------------------------------------------------- */
 
-static int listen_in(struct node *n, const char *role, unsigned dir_mode, nano_on_request *fn, struct nano_server **ret, struct err *err)
+static int listen_in(struct noded *n, const char *role, unsigned dir_mode, nano_on_request *fn, struct nano_server **ret, struct err *err)
 {
 	AUTO_FREE char *dir = conf_run_path(&n->conf, role);
 	AUTO_FREE char *path = xasprintf("%s/sock", dir);
@@ -279,7 +279,7 @@ static int listen_in(struct node *n, const char *role, unsigned dir_mode, nano_o
 	return rc < 0 ? rc : nano_server_new(n->loop, path, 0660, fn, n, ret, err);
 }
 
-int local_new(struct node *n, struct err *err)
+int local_new(struct noded *n, struct err *err)
 {
 	list_init(&n->calls);
 	list_init(&n->handlers);
@@ -288,7 +288,7 @@ int local_new(struct node *n, struct err *err)
 	return rc < 0 ? rc : listen_in(n, "read", 0750, on_read, &n->read, err);
 }
 
-void local_free(struct node *n)
+void local_free(struct noded *n)
 {
 	list_for_each_safe(l, &n->calls)
 		call_free(list_entry(l, struct local_call, link));

@@ -16,11 +16,11 @@
 #include "node/exec.h"
 #include "schema/ops.h"
 
-struct node;
+struct noded;
 
 /* One of the two ways to the master: over the primary or over the replication network. */
 struct uplink {
-	struct node *node;
+	struct noded *node;
 	int side;             /* 1 primary, 2 replication */
 	struct link *k;       /* NULL = not dialled */
 	bool open;            /* handshake done, hello sent */
@@ -60,7 +60,7 @@ struct handler_call { /* DRBD's fence-peer handler waits for a verdict */
 	int64_t number;
 };
 
-struct node {
+struct noded {
 	struct loop *loop;
 	struct conf conf;
 	char boot[UUID_LEN + 1];
@@ -96,57 +96,57 @@ struct node {
 };
 
 /* ---- main.c, bridge.c ---- */
-int node_new(struct loop *l, const struct conf *conf, struct node **ret, struct err *err) WARN_UNUSED;
-void node_free(struct node *n);
-int node_become_member(struct node *n, struct err *err) WARN_UNUSED; /* after init or join: load identity, dial */
-void node_left(struct node *n);
+int node_new(struct loop *l, const struct conf *conf, struct noded **ret, struct err *err) WARN_UNUSED;
+void node_free(struct noded *n);
+int node_become_member(struct noded *n, struct err *err) WARN_UNUSED; /* after init or join: load identity, dial */
+void node_left(struct noded *n);
 
 /* ---- uplink.c ---- */
-void uplink_tick(struct node *n);
-bool uplink_ready(const struct node *n);
-void uplink_send(struct node *n, const char *type, const struct schema *s, const void *msg);
-void uplink_send_text(struct node *n, const char *text);
-void uplink_close_all(struct node *n);
+void uplink_tick(struct noded *n);
+bool uplink_ready(const struct noded *n);
+void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg);
+void uplink_send_text(struct noded *n, const char *text);
+void uplink_close_all(struct noded *n);
 
 /* ---- steps.c: orders ---- */
-int steps_new(struct node *n, struct err *err) WARN_UNUSED;
-void steps_free(struct node *n);
-void steps_order(struct node *n, const struct msg_step *m);
+int steps_new(struct noded *n, struct err *err) WARN_UNUSED;
+void steps_free(struct noded *n);
+void steps_order(struct noded *n, const struct msg_step *m);
 
 /* ---- authorise.c: pulled permissions, on worker threads; verdicts for DRBD ---- */
 int authorise_call(struct exec_env *env, const char *instance, enum authority what, struct err *err);
-void authorise_answer(struct node *n, const struct msg_authority *a);
-void authorise_signed(struct node *n, const struct msg_signed *s);
-int authorise_sign(struct node *n, const char *csr, char **ret_cert, char **ret_ca, struct err *err) WARN_UNUSED; /* worker thread */
-void authorise_abort(struct node *n); /* the link is gone: nobody is permitted anything */
+void authorise_answer(struct noded *n, const struct msg_authority *a);
+void authorise_signed(struct noded *n, const struct msg_signed *s);
+int authorise_sign(struct noded *n, const char *csr, char **ret_cert, char **ret_ca, struct err *err) WARN_UNUSED; /* worker thread */
+void authorise_abort(struct noded *n); /* the link is gone: nobody is permitted anything */
 
 /* ---- arbitrate.c ---- */
-void arbitrate_gens(struct node *n, const struct msg_gens *m);
-struct gen_entry *arbitrate_entry(struct node *n, const char *instance);
-void arbitrate_observed(struct node *n); /* looks at what was seen: losses, frozen resources */
-void arbitrate_verdict(struct node *n, const struct msg_verdict *v);
-void arbitrate_handler(struct node *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r);
-void arbitrate_tick(struct node *n);
+void arbitrate_gens(struct noded *n, const struct msg_gens *m);
+struct gen_entry *arbitrate_entry(struct noded *n, const char *instance);
+void arbitrate_observed(struct noded *n); /* looks at what was seen: losses, frozen resources */
+void arbitrate_verdict(struct noded *n, const struct msg_verdict *v);
+void arbitrate_handler(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r);
+void arbitrate_tick(struct noded *n);
 
 /* ---- observe.c ---- */
-void observe_now(struct node *n);
-void observe_tick(struct node *n);
-void observe_send(struct node *n); /* the master is new: tell it all */
+void observe_now(struct noded *n);
+void observe_tick(struct noded *n);
+void observe_send(struct noded *n); /* the master is new: tell it all */
 
 /* ---- local.c ---- */
-int local_new(struct node *n, struct err *err) WARN_UNUSED;
-void local_free(struct node *n);
-void local_reply(struct node *n, const struct msg_reply *r);
-void local_resend(struct node *n);
-void local_tick(struct node *n);
+int local_new(struct noded *n, struct err *err) WARN_UNUSED;
+void local_free(struct noded *n);
+void local_reply(struct noded *n, const struct msg_reply *r);
+void local_resend(struct noded *n);
+void local_tick(struct noded *n);
 void local_answer(struct nano_server *s, const struct nano_from *to, const char *id, json_t *result /* takes */, const struct err *err);
 
 /* ---- requests done here, on a worker: bootstrap.c join.c prepare.c ---- */
-typedef int local_fn(struct node *n, const void *args, json_t **ret, struct err *err);
+typedef int local_fn(struct noded *n, const void *args, json_t **ret, struct err *err);
 local_fn bootstrap_init, bootstrap_destroy, bootstrap_restore, join_cluster, prepare_machine;
 
 /* ---- system.c, service.c ---- */
-struct exec_system *system_new(const struct conf *conf, struct node *n);
+struct exec_system *system_new(const struct conf *conf, struct noded *n);
 void system_free(struct exec_system *s);
 int service_start(const struct conf *conf, struct runner *r, const char *name, const char *const argv[], struct err *err) WARN_UNUSED;
 int service_stop(const struct conf *conf, struct runner *r, const char *name, struct err *err) WARN_UNUSED;

@@ -15,7 +15,7 @@
 #define TELL_EVERY 15 /* looks: also when nothing changed, so that the master's picture is never older */
 
 struct look {
-	struct node *node;
+	struct noded *node;
 	struct gen_entry *gens; /* as known before the look (H1) */
 	int n_gens;
 	struct observed o;
@@ -166,7 +166,7 @@ static int look_work(void *arg, struct err *err)
 
 /* ---- on the loop's thread ------------------------------------------------------------------------------ */
 
-static void report(struct node *n, bool always)
+static void report(struct noded *n, bool always)
 {
 	struct msg_observe m;
 
@@ -190,7 +190,7 @@ static void report(struct node *n, bool always)
 static void look_done(void *arg, int rc, const struct err *err)
 {
 	struct look *l = arg;
-	struct node *n = l->node;
+	struct noded *n = l->node;
 
 	n->observing = false;
 	if (rc == -ERR_TIMEOUT) { /* written off; the stuck thread keeps l */
@@ -213,7 +213,7 @@ static void look_done(void *arg, int rc, const struct err *err)
 	free(l);
 }
 
-void observe_now(struct node *n)
+void observe_now(struct noded *n)
 {
 	struct look *l;
 
@@ -234,13 +234,13 @@ void observe_now(struct node *n)
 	workers_submit(n->workers, "observe", &job);
 }
 
-void observe_tick(struct node *n)
+void observe_tick(struct noded *n)
 {
 	if (loop_now_ms(n->loop) >= n->observe_next_ms)
 		observe_now(n);
 }
 
-void observe_send(struct node *n)
+void observe_send(struct noded *n)
 {
 	if (n->seen.version[0])
 		report(n, true);

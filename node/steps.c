@@ -14,7 +14,7 @@
 
 struct running { /* one PROBE or EXEC on a worker */
 	struct list link;
-	struct node *node;
+	struct noded *node;
 	uint64_t token;
 	bool probe;
 	struct exec_call call;
@@ -28,13 +28,13 @@ struct running { /* one PROBE or EXEC on a worker */
 };
 
 struct progress_note {
-	struct node *node;
+	struct noded *node;
 	struct msg_step_progress msg;
 };
 
 /* ---- records: one file each, written before the agent goes on ----------------------------------------- */
 
-static char *record_path(const struct node *n, const char *key)
+static char *record_path(const struct noded *n, const char *key)
 {
 	AUTO_FREE char *dir = conf_state_path(&n->conf, "agent");
 
@@ -42,7 +42,7 @@ static char *record_path(const struct node *n, const char *key)
 }
 
 struct persist {
-	struct node *node;
+	struct noded *node;
 	uint64_t token;
 	char *path, *text;
 };
@@ -67,7 +67,7 @@ static void persist_done(void *arg, int rc, const struct err *err)
 	free(p);
 }
 
-static void persist(struct node *n, const struct agent_action *a)
+static void persist(struct noded *n, const struct agent_action *a)
 {
 	struct persist *p = xcalloc(1, sizeof(*p));
 	struct worker_job job = { .work = persist_work, .done = persist_done, .arg = p };
@@ -116,7 +116,7 @@ static int step_work(void *arg, struct err *err)
 static void step_done(void *arg, int rc, const struct err *err)
 {
 	struct running *r = arg;
-	struct node *n = r->node;
+	struct noded *n = r->node;
 
 	if (rc < 0 && !r->probe)
 		log_err_record(LOG_LEVEL_WARNING, step_infos[r->call.kind].name, err);
@@ -136,7 +136,7 @@ static void step_done(void *arg, int rc, const struct err *err)
 	free(r);
 }
 
-static void run_step(struct node *n, const struct agent_action *a)
+static void run_step(struct noded *n, const struct agent_action *a)
 {
 	const struct step_info *info = &step_infos[a->step];
 	struct running *r = xcalloc(1, sizeof(*r));
@@ -164,7 +164,7 @@ static void run_step(struct node *n, const struct agent_action *a)
 }
 
 struct cancel_job {
-	struct node *node;
+	struct noded *node;
 	enum step_kind kind;
 	void *args;
 };
@@ -187,7 +187,7 @@ static void cancel_done(void *arg, int rc, const struct err *err)
 	free(c);
 }
 
-static void cancel_step(struct node *n, uint64_t token)
+static void cancel_step(struct noded *n, uint64_t token)
 {
 	list_for_each(l, &n->steps) {
 		struct running *r = list_entry(l, struct running, link);
@@ -207,7 +207,7 @@ static void cancel_step(struct node *n, uint64_t token)
 
 static void emit(void *arg, const struct agent_action *a)
 {
-	struct node *n = arg;
+	struct noded *n = arg;
 
 	switch (a->kind) {
 	case AGENT_PERSIST: persist(n, a); return;
@@ -219,14 +219,14 @@ static void emit(void *arg, const struct agent_action *a)
 	}
 }
 
-void steps_order(struct node *n, const struct msg_step *m)
+void steps_order(struct noded *n, const struct msg_step *m)
 {
 	agent_step(n->agent, m);
 }
 
 /* ---- start: the durable records ------------------------------------------------------------------------------- */
 
-int steps_new(struct node *n, struct err *err)
+int steps_new(struct noded *n, struct err *err)
 {
 	AUTO_FREE char *dir = conf_state_path(&n->conf, "agent");
 	int rc = dir_make(dir, 0700, err);
@@ -253,7 +253,7 @@ int steps_new(struct node *n, struct err *err)
 	return 0;
 }
 
-void steps_free(struct node *n)
+void steps_free(struct noded *n)
 {
 	agent_free(n->agent);
 	n->agent = NULL;

@@ -17,7 +17,7 @@
 struct system {
 	struct exec_system ops;
 	const struct conf *conf;
-	struct node *node;
+	struct noded *node;
 };
 
 static struct system *self(struct exec_system *s)
@@ -189,7 +189,7 @@ int system_settings(const struct conf *conf, const struct step_settings *a, stru
 
 /* On the loop's thread (a message) or on a worker (a step): the node's own copy is only replaced by the loop. */
 struct new_settings {
-	struct node *node;
+	struct noded *node;
 	struct step_settings s;
 };
 
@@ -298,7 +298,7 @@ static bool pinned(struct exec_system *s, const char *uuid)
 	return access(path, F_OK) == 0;
 }
 
-struct exec_system *system_new(const struct conf *conf, struct node *n)
+struct exec_system *system_new(const struct conf *conf, struct noded *n)
 {
 	struct system *s = xcalloc(1, sizeof(*s));
 

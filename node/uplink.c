@@ -7,17 +7,17 @@
 #include "common/xmem.h"
 #include "node/node.h"
 
-static int64_t beat_ms(const struct node *n)
+static int64_t beat_ms(const struct noded *n)
 {
 	return n->conf.lease_ms / 12;
 }
 
-bool uplink_ready(const struct node *n)
+bool uplink_ready(const struct noded *n)
 {
 	return n->up[0].welcome || n->up[1].welcome;
 }
 
-void uplink_send_text(struct node *n, const char *text)
+void uplink_send_text(struct noded *n, const char *text)
 {
 	for (int i = 0; i < 2; i++)
 		if (n->up[i].welcome) {
@@ -34,7 +34,7 @@ static char *message(const char *type, const struct schema *s, const void *msg)
 	return json_text(j);
 }
 
-void uplink_send(struct node *n, const char *type, const struct schema *s, const void *msg)
+void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg)
 {
 	AUTO_FREE char *text = message(type, s, msg);
 
@@ -43,7 +43,7 @@ void uplink_send(struct node *n, const char *type, const struct schema *s, const
 
 /* ---- what the master says -------------------------------------------------------------------------- */
 
-static int on_welcome(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	const struct msg_welcome *w = msg;
 	bool was = uplink_ready(n);
@@ -66,7 +66,7 @@ static int on_welcome(struct node *n, struct uplink *u, const void *msg, struct 
 	return 0;
 }
 
-static int on_not_master(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_not_master(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	const struct msg_not_master *m = msg;
 
@@ -80,7 +80,7 @@ static int on_not_master(struct node *n, struct uplink *u, const void *msg, stru
 	return 0;
 }
 
-static int on_beat_ack(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_beat_ack(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	const struct msg_beat_ack *a = msg;
 
@@ -96,7 +96,7 @@ static int on_beat_ack(struct node *n, struct uplink *u, const void *msg, struct
 	return 0;
 }
 
-static int on_step(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_step(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	(void)err;
@@ -104,7 +104,7 @@ static int on_step(struct node *n, struct uplink *u, const void *msg, struct err
 	return 0;
 }
 
-static int on_gens(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_gens(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	(void)err;
@@ -112,7 +112,7 @@ static int on_gens(struct node *n, struct uplink *u, const void *msg, struct err
 	return 0;
 }
 
-static int on_verdict(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_verdict(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	(void)err;
@@ -120,7 +120,7 @@ static int on_verdict(struct node *n, struct uplink *u, const void *msg, struct 
 	return 0;
 }
 
-static int on_authority(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_authority(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	(void)err;
@@ -128,7 +128,7 @@ static int on_authority(struct node *n, struct uplink *u, const void *msg, struc
 	return 0;
 }
 
-static int on_signed(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_signed(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	(void)err;
@@ -136,7 +136,7 @@ static int on_signed(struct node *n, struct uplink *u, const void *msg, struct e
 	return 0;
 }
 
-static int on_reply(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_reply(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	(void)err;
@@ -144,7 +144,7 @@ static int on_reply(struct node *n, struct uplink *u, const void *msg, struct er
 	return 0;
 }
 
-static int on_forget(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_forget(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	(void)err;
@@ -152,7 +152,7 @@ static int on_forget(struct node *n, struct uplink *u, const void *msg, struct e
 	return 0;
 }
 
-static int on_settings(struct node *n, struct uplink *u, const void *msg, struct err *err)
+static int on_settings(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	(void)u;
 	return n->env.system->settings_install(n->env.system, msg, err);
@@ -161,7 +161,7 @@ static int on_settings(struct node *n, struct uplink *u, const void *msg, struct
 static const struct {
 	const char *type;
 	const struct schema *schema;
-	int (*fn)(struct node *n, struct uplink *u, const void *msg, struct err *err);
+	int (*fn)(struct noded *n, struct uplink *u, const void *msg, struct err *err);
 } handlers[] = {
 	{ "welcome", &msg_welcome_schema, on_welcome },       { "not_master", &msg_not_master_schema, on_not_master },
 	{ "beat_ack", &msg_beat_ack_schema, on_beat_ack },    { "step", &msg_step_schema, on_step },
@@ -202,7 +202,7 @@ static int dispatch(struct uplink *u, const char *text, size_t len, struct err *
 static void up_open(void *arg, struct link *k, const char *peer)
 {
 	struct uplink *u = arg;
-	struct node *n = u->node;
+	struct noded *n = u->node;
 	struct msg_hello h;
 
 	(void)peer;
@@ -246,14 +246,14 @@ static void up_closed(void *arg, struct link *k, const struct err *err)
 		authorise_abort(u->node);
 }
 
-void uplink_close_all(struct node *n)
+void uplink_close_all(struct noded *n)
 {
 	for (int i = 0; i < 2; i++)
 		if (n->up[i].k)
 			link_close(n->up[i].k);
 }
 
-static const struct settings_node *by_uuid(const struct node *n, const char *uuid)
+static const struct settings_node *by_uuid(const struct noded *n, const char *uuid)
 {
 	for (int i = 0; i < n->settings.n_nodes; i++)
 		if (strcmp(n->settings.nodes[i].uuid, uuid) == 0)
@@ -262,7 +262,7 @@ static const struct settings_node *by_uuid(const struct node *n, const char *uui
 }
 
 /* The master that the other link found is dialled first; else the candidates in turn. */
-static const struct settings_node *whom(struct node *n, struct uplink *u)
+static const struct settings_node *whom(struct noded *n, struct uplink *u)
 {
 	struct uplink *other = &n->up[u->side == 1 ? 1 : 0];
 
@@ -279,7 +279,7 @@ static const struct settings_node *whom(struct node *n, struct uplink *u)
 	return NULL;
 }
 
-static void dial(struct node *n, struct uplink *u, int64_t now)
+static void dial(struct noded *n, struct uplink *u, int64_t now)
 {
 	static const struct link_cb cb = { .open = up_open, .frame = up_frame, .closed = up_closed };
 	const struct settings_node *to = whom(n, u);
@@ -294,7 +294,7 @@ static void dial(struct node *n, struct uplink *u, int64_t now)
 			 repl ? n->conf.replication_address : n->conf.address, n->tls, "", &cb, u);
 }
 
-static void beat(struct node *n, int64_t now)
+static void beat(struct noded *n, int64_t now)
 {
 	struct msg_beat b;
 
@@ -310,7 +310,7 @@ static void beat(struct node *n, int64_t now)
 }
 
 /* A link on which nothing was answered for a lease's quarter is as good as cut, whatever TCP still hopes. */
-static void check_silent(struct node *n, int64_t now)
+static void check_silent(struct noded *n, int64_t now)
 {
 	if (!uplink_ready(n) || n->beat_seq < 4)
 		return;
@@ -322,7 +322,7 @@ static void check_silent(struct node *n, int64_t now)
 	}
 }
 
-void uplink_tick(struct node *n)
+void uplink_tick(struct noded *n)
 {
 	int64_t now = loop_now_ms(n->loop);
 

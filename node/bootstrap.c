@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a cluster, and ending one. Not a job: there is no master yet. Everything is checked before anything is touched, all that is
+ * missing is listed at once, and what was done is undone in reverse when a later part fails (doc/design/006-bootstrap.adoc).
+ */
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/rng.h"
+#include "common/xmem.h"
+#include "core/core.h"
+#include "core/term.h"
+#include "hypervisor/hypervisor.h"
+#include "io/files.h"
+#include "io/pki.h"
+#include "io/store.h"
+#include "node/bootstrap.h"
+#include "node/node.h"
+#include "node/system.h"
+#include "storage/storage.h"
+
+#define CA_DAYS 3650
+#define CERT_DAYS 730
+#define STORE_WAIT_MS 60000
+
+/* ---- what is missing -------------------------------------------------------------------------------- */
+
+void missing_add(struct missing *m, const char *fix, const char *fmt, ...)
+{
+	char line[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	buf_printf(&m->text, "%s%s (%s)", m->n ? "; " : "", line, fix);
+	m->n++;
+}
+
+static void check_storage(struct noded *n, const char *vg, struct missing *m)
+{
+	AUTO_FREE struct pool_info *pools = NULL;
+	struct err err = ERR_INIT;
+	int k = 0;
+
+	if (!vg[0])
+		return;
+	if (!n->env.lvm || n->env.lvm->ops->pools(n->env.lvm, &pools, &k, &err) < 0) {
+		missing_add(m, "apt-get install lvm2", "volume groups cannot be listed: %s", err.msg);
+		return;
+	}
+	for (int i = 0; i < k; i++)
+		if (strcmp(pools[i].name, vg) == 0) {
+			if (pools[i].size_mib < 512)
+				missing_add(m, "give it a larger disk", "volume group '%s' has only %lld MiB", vg, (long long)pools[i].size_mib);
+			return;
+		}
+	missing_add(m, "gnt node prepare --disk /dev/DISK --yes", "there is no volume group '%s'", vg);
+}
+
+static void check_machine(struct noded *n, const char *bridge, struct missing *m)
+{
+	struct hv_node_info info = { .memory_total_mib = 0 };
+	struct err err = ERR_INIT;
+	AUTO_FREE struct drbd_status *list = NULL;
+	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", bridge);
+	bool real = strcmp(n->conf.hypervisor, "libvirt") == 0;
+	int k = 0;
+
+	if (n->env.hv->ops->node_info(n->env.hv, &info, &err) < 0)
+		missing_add(m, "systemctl start libvirtd", "libvirt does not answer: %s", err.msg);
+	free(info.host_cpu_xml);
+	if (n->env.drbd && n->env.drbd->ops->status_all(n->env.drbd, &list, &k, &err) < 0)
+		missing_add(m, "modprobe drbd; apt-get install drbd-utils", "DRBD does not answer: %s", err.msg);
+	if (real && bridge[0] && access(path, F_OK) < 0)
+		missing_add(m, "gnt node prepare --bridge BRIDGE=INTERFACE --yes", "there is no bridge '%s'", bridge);
+	if (real && access("/usr/bin/etcd", X_OK) < 0)
+		missing_add(m, "apt-get install etcd-server", "etcd is not installed");
+	if (real) {
+		AUTO_FREE char *helper = NULL;
+
+		if (file_read_text("/sys/module/drbd/parameters/usermode_helper", 256, &helper, &err) == 0) {
+			helper[strcspn(helper, "\n")] = '\0';
+			if (strcmp(helper, "/sbin/drbdadm") != 0)
+				missing_add(m, "gnt node prepare --yes", "DRBD's helper is '%s', it must be /sbin/drbdadm", helper);
+		}
+	}
+}
+
+/* ---- addresses ---------------------------------------------------------------------------------------- */
+
+int resolve_name(const char *name, char out[ADDR_LEN + 1])
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
+	int rc = -1;
+
+	if (getaddrinfo(name, NULL, &hints, &list) != 0)
+		return -1;
+	for (struct addrinfo *a = list; a && rc < 0; a = a->ai_next) {
+		char text[ADDR_LEN + 1];
+
+		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) != 0)
+			continue;
+		if (strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0)
+			continue; /* Debian writes the host's name beside 127.0.1.1: of no use to others */
+		(void)str_copy(out, ADDR_LEN + 1, text);
+		rc = 0;
+	}
+	freeaddrinfo(list);
+	return rc;
+}
+
+static int own_addresses(struct noded *n, const struct op_cluster_init *a, struct conf *c, struct missing *m)
+{
+	if (a->address[0])
+		(void)str_copy(c->address, sizeof(c->address), a->address);
+	else if (!c->address[0] && resolve_name(c->node_name, c->address) < 0)
+		missing_add(m, "write it into /etc/hosts, or give --address", "this machine's name '%s' does not resolve", c->node_name);
+	if (a->secondary_ip[0])
+		(void)str_copy(c->replication_address, sizeof(c->replication_address), a->secondary_ip);
+	else if (!c->replication_address[0])
+		(void)str_copy(c->replication_address, sizeof(c->replication_address), c->address);
+	(void)n;
+	return 0;
+}
+
+/* ---- the store's first transaction ------------------------------------------------------------------------ */
+
+/* A loop of its own: this runs on a worker thread. */
+struct first {
+	struct loop *loop;
+	struct store *store;
+	const struct core_put *puts;
+	int n_puts;
+	const char *uuid;     /* the cluster's: stands in /gantry/genesis */
+	struct loop_timer *timer;
+	int64_t give_up_ms;
+	int rc;
+	struct err err;
+};
+
+static void first_try(void *arg);
+
+/* Refused: by an earlier try of ours whose answer was lost, or by somebody else's cluster. */
+static void genesis_read(void *arg, const struct store_result *r)
+{
+	struct first *f = arg;
+
+	if (r->outcome != STORE_OK) {
+		loop_timer_start(f->timer, 200, 0);
+		return;
+	}
+	if (r->n_kvs == 1 && strcmp(r->kvs[0].value, f->uuid) == 0)
+		f->rc = 0;
+	else
+		f->rc = err_set(&f->err, ERR_CLUSTER_EXISTS, "the store holds a cluster already");
+	loop_stop(f->loop);
+}
+
+static void first_done(void *arg, const struct store_result *r)
+{
+	struct first *f = arg;
+
+	if (r->outcome == STORE_OK) {
+		f->rc = 0;
+		loop_stop(f->loop);
+	} else if (r->outcome == STORE_REFUSED) {
+		f->store->ops->read(f->store, "/gantry/genesis", true, 2000, genesis_read, f);
+	} else if (loop_now_ms(f->loop) > f->give_up_ms) {
+		f->rc = err_set(&f->err, ERR_STORE, "etcd does not come up: %s", r->err ? r->err->msg : "no answer");
+		loop_stop(f->loop);
+	} else {
+		loop_timer_start(f->timer, 200, 0);
+	}
+}
+
+static void first_try(void *arg)
+{
+	struct first *f = arg;
+	const struct store_cmp cmp = { .kind = STORE_CMP_ABSENT, .key = "/gantry/genesis" };
+	struct store_op ops[8];
+	int n = 0;
+
+	for (int i = 0; i < f->n_puts; i++)
+		ops[n++] = (struct store_op){ STORE_PUT, f->puts[i].key, f->puts[i].value };
+	ops[n++] = (struct store_op){ STORE_PUT, "/gantry/genesis", f->uuid };
+	f->store->ops->txn(f->store, &cmp, 1, ops, n, 2000, first_done, f);
+}
+
+static int write_first(const struct conf *conf, const char *uuid, const struct core_put *puts, int n_puts, struct err *err)
+{
+	AUTO_FREE char *ca = conf_path(conf, "ca.pem"), *cert = conf_path(conf, "node.pem"), *key = conf_path(conf, "node.key");
+	AUTO_FREE char *url = xasprintf(strchr(conf->address, ':') ? "https://[%s]:%d" : "https://%s:%d", conf->address, (int)conf->etcd_client_port);
+	const char *endpoints[] = { url, NULL };
+	const struct store_etcd_conf sc = { endpoints, ca, cert, key };
+	struct first f = { .puts = puts, .n_puts = n_puts, .uuid = uuid };
+
+	f.loop = loop_new();
+	int rc = store_etcd_new(f.loop, &sc, &f.store, err);
+	if (rc == 0) {
+		f.give_up_ms = loop_now_ms(f.loop) + STORE_WAIT_MS;
+		f.timer = loop_timer_new(f.loop, first_try, &f);
+		loop_timer_start(f.timer, 0, 0);
+		loop_run(f.loop);
+		loop_timer_free(f.timer);
+		f.store->ops->free(f.store);
+		rc = f.rc;
+		if (rc < 0)
+			*err = f.err;
+	}
+	loop_free(f.loop);
+	return rc;
+}
+
+/* ---- init -------------------------------------------------------------------------------------------------- */
+
+static void random_uuid(char out[UUID_LEN + 1])
+{
+	struct rng rng;
+	char seed[17];
+
+	pki_random_hex(seed, 16);
+	rng_seed(&rng, strtoull(seed, NULL, 16));
+	rng_uuid(&rng, out);
+}
+
+struct birth { /* a cluster in the making */
+	struct conf conf;
+	struct cluster cluster;
+	struct secret secret;
+	struct node first;
+	char *cert, *key;
+};
+
+static int check_all(struct noded *n, const struct op_cluster_init *a, struct birth *b, struct err *err)
+{
+	struct missing m = { .n = 0 };
+	int rc = 0;
+
+	if (n->member)
+		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster);
+	(void)own_addresses(n, a, &b->conf, &m);
+	if (!a->ip[0] && resolve_name(a->name, b->cluster.ip) < 0)
+		missing_add(&m, "write it into /etc/hosts, or give --ip ADDRESS, or --ip none", "cluster name '%s' does not resolve", a->name);
+	else if (a->ip[0] && strcmp(a->ip, "none") != 0)
+		(void)str_copy(b->cluster.ip, sizeof(b->cluster.ip), a->ip);
+	if (b->cluster.ip[0] && strcmp(b->cluster.ip, b->conf.address) == 0)
+		missing_add(&m, "give the cluster an address of its own, or --ip none", "the cluster's address '%s' is this machine's", b->cluster.ip);
+	check_storage(n, a->vg_name, &m);
+	check_machine(n, a->bridge, &m);
+	if (m.n) {
+		rc = err_set(err, ERR_NOT_PREPARED, "%d things are missing: %s", m.n, buf_str(&m.text));
+		(void)err_hint(err, "nothing was changed; mend them and repeat the command");
+	}
+	buf_done(&m.text);
+	return rc;
+}
+
+static int make_identity(struct birth *b, struct err *err)
+{
+	AUTO_FREE char *csr = NULL;
+	AUTO_FREE char *repl = xasprintf("%s-repl", b->conf.node_name);
+	const char *dns[] = { b->conf.node_name, repl, "localhost", NULL };
+	const char *addresses[] = { b->conf.address, b->conf.replication_address, NULL };
+	struct pki_names names = { .cn = b->conf.node_name, .dns = dns, .addresses = addresses };
+
+	random_uuid(b->first.uuid);
+	(void)str_copy(names.uuid, sizeof(names.uuid), b->first.uuid);
+	int rc = pki_make_ca(b->cluster.name, CA_DAYS, &b->cluster.ca_cert, &b->secret.ca_key, err);
+	if (rc == 0)
+		rc = pki_make_csr(b->conf.node_name, &csr, &b->key, err);
+	if (rc == 0)
+		rc = pki_sign_csr(b->cluster.ca_cert, b->secret.ca_key, csr, &names, CERT_DAYS, &b->cert, err);
+	if (rc == 0)
+		rc = pki_expires(b->cert, &b->first.cert_expires_s, err);
+	return rc;
+}
+
+static void fill_objects(struct noded *n, const struct op_cluster_init *a, struct birth *b)
+{
+	struct cluster *c = &b->cluster;
+	struct hv_node_info info = { .memory_total_mib = 0 };
+	struct err err = ERR_INIT;
+
+	random_uuid(c->uuid);
+	(void)str_copy(c->name, sizeof(c->name), a->name);
+	(void)str_copy(c->vg_name, sizeof(c->vg_name), a->vg_name);
+	(void)str_copy(c->bridge, sizeof(c->bridge), a->bridge);
+	(void)str_copy(c->mac_prefix, sizeof(c->mac_prefix), a->mac_prefix);
+	(void)str_copy(c->master_netdev, sizeof(c->master_netdev), a->master_netdev[0] ? a->master_netdev : a->bridge);
+	c->lease_ms = a->lease * 1000;
+	c->created_ms = loop_wall_ms(n->loop);
+	schema_merge(&beparams_schema, &c->be, &a->be);
+	schema_merge(&hvparams_schema, &c->hv, &a->hv);
+	/* The baseline of one host is that host; later joins narrow it (core). */
+	if (n->env.hv->ops->node_info(n->env.hv, &info, &err) == 0 && info.host_cpu_xml) {
+		const char *xml[] = { info.host_cpu_xml };
+
+		if (n->env.hv->ops->baseline(n->env.hv, xml, 1, &c->cpu_xml, &err) < 0)
+			c->cpu_xml = NULL; /* guests then run with the host's model */
+	}
+	free(info.host_cpu_xml);
+	(void)str_copy(b->first.name, sizeof(b->first.name), b->conf.node_name);
+	(void)str_copy(b->first.address, sizeof(b->first.address), b->conf.address);
+	(void)str_copy(b->first.replication_address, sizeof(b->first.replication_address), b->conf.replication_address);
+	b->first.candidate = 1;
+	b->first.joined_ms = c->created_ms;
+}
+
+static void fill_settings(const struct birth *b, struct step_settings *s)
+{
+	schema_init(&step_settings_schema, s);
+	(void)str_copy(s->cluster, sizeof(s->cluster), b->cluster.name);
+	s->lease_ms = b->cluster.lease_ms;
+	(void)str_copy(s->ip, sizeof(s->ip), b->cluster.ip);
+	(void)str_copy(s->vg_name, sizeof(s->vg_name), b->cluster.vg_name);
+	struct settings_node *me = schema_list_add(schema_find(&step_settings_schema, "nodes"), s);
+	(void)str_copy(me->uuid, sizeof(me->uuid), b->first.uuid);
+	(void)str_copy(me->name, sizeof(me->name), b->first.name);
+	(void)str_copy(me->address, sizeof(me->address), b->first.address);
+	(void)str_copy(me->replication_address, sizeof(me->replication_address), b->first.replication_address);
+	me->candidate = 1;
+}
+
+static int start_store(struct birth *b, struct err *err)
+{
+	struct step_etcd e;
+
+	schema_init(&step_etcd_schema, &e);
+	(void)str_copy(e.name, sizeof(e.name), b->first.name);
+	(void)str_copy(e.address, sizeof(e.address), b->first.address);
+	e.lease_ms = b->cluster.lease_ms;
+	e.initial_cluster = xasprintf(strchr(b->first.address, ':') ? "%s=https://[%s]:%d" : "%s=https://%s:%d", b->first.name, b->first.address,
+				      (int)b->conf.etcd_peer_port);
+	int rc = system_etcd_start(&b->conf, &e, true, err);
+	schema_done(&step_etcd_schema, &e);
+	return rc;
+}
+
+/* The parts in order; a failure takes back everything that was begun. */
+static int bear(struct birth *b, struct err *err)
+{
+	struct step_settings s;
+	struct core_put *puts = NULL;
+	struct err ignored = ERR_INIT;
+	int n_puts = 0;
+
+	fill_settings(b, &s);
+	int rc = core_genesis(&b->cluster, &b->secret, &b->first, &puts, &n_puts, err);
+	if (rc == 0)
+		rc = system_certs(&b->conf, b->cluster.ca_cert, b->cert, b->key, err);
+	if (rc == 0)
+		rc = start_store(b, err);
+	if (rc == 0)
+		rc = write_first(&b->conf, b->cluster.uuid, puts, n_puts, err);
+	if (rc == 0)
+		rc = system_settings(&b->conf, &s, err);
+	(void)str_copy(b->conf.node_uuid, sizeof(b->conf.node_uuid), b->first.uuid);
+	b->conf.lease_ms = b->cluster.lease_ms;
+	if (rc == 0)
+		rc = conf_save(&b->conf, err);
+	if (rc == 0)
+		rc = system_masterd_start(&b->conf, err);
+	if (rc < 0) {
+		(void)system_etcd_stop(&b->conf, &ignored);
+		(void)system_forget(&b->conf, &ignored);
+	}
+	core_puts_free(puts, n_puts);
+	schema_done(&step_settings_schema, &s);
+	return rc;
+}
+
+int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	const struct op_cluster_init *a = args;
+	struct birth b = { .cert = NULL };
+
+	conf_copy(&b.conf, &n->conf);
+	schema_init(&cluster_schema, &b.cluster);
+	schema_init(&secret_schema, &b.secret);
+	schema_init(&node_schema, &b.first);
+	int rc = check_all(n, a, &b, err);
+	if (rc == 0) {
+		fill_objects(n, a, &b);
+		rc = make_identity(&b, err);
+	}
+	if (rc == 0)
+		rc = bear(&b, err);
+	if (rc == 0)
+		*ret = json_pack("{s:s, s:s, s:s, s:s}", "cluster", b.cluster.name, "node", b.first.name, "address", b.first.address, "cluster_ip",
+				 b.cluster.ip);
+	free(b.cert);
+	free(b.key);
+	schema_done(&cluster_schema, &b.cluster);
+	schema_done(&secret_schema, &b.secret);
+	schema_done(&node_schema, &b.first);
+	conf_done(&b.conf);
+	return rc;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------------- */
+
+int bootstrap_destroy(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	const struct op_cluster_destroy *a = args;
+
+	if (!n->member)
+		return err_set(err, ERR_NO_CLUSTER, "this machine is in no cluster");
+	if (a->yes_do_it != 1)
+		return err_set(err, ERR_REFUSED, "this ends cluster '%s' for good", n->settings.cluster), err_hint(err, "--yes-do-it if you mean it");
+	if (n->settings.n_nodes > 1)
+		return err_set(err, ERR_WRONG_STATE, "the cluster has %d nodes", n->settings.n_nodes), err_hint(err, "remove the others first: 'gnt node remove'");
+	for (int i = 0; i < n->seen.n_guests; i++)
+		if (n->seen.guests[i].ours == 1)
+			return err_set(err, ERR_WRONG_STATE, "guest '%s' runs", n->seen.guests[i].name), err_hint(err, "'gnt instance remove' all of them first");
+	if (n->seen.n_volumes)
+		return err_set(err, ERR_WRONG_STATE, "%d disks are left", n->seen.n_volumes), err_hint(err, "'gnt instance remove' all of them first");
+	int rc = n->env.system->masterd_stop(n->env.system, err);
+	if (rc == 0)
+		rc = system_etcd_stop(&n->conf, err);
+	if (rc == 0)
+		rc = system_forget(&n->conf, err);
+	if (rc == 0)
+		*ret = json_pack("{s:s}", "destroyed", n->settings.cluster);
+	return rc;
+}
+
+int bootstrap_restore(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	(void)n;
+	(void)args;
+	(void)ret;
+	return err_set(err, ERR_NOT_SUPPORTED, "restoring a configuration is not built yet"),
+	       err_hint(err, "'gnt cluster init', then add the instances again; the backup has every parameter");
+}

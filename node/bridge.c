@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "io/files.h"
+#include "node/node.h"
+
+#define WORKERS 8
+#define TICK_MS 100
+
+static int read_boot_id(char out[UUID_LEN + 1], struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+	int rc = file_read_text("/proc/sys/kernel/random/boot_id", 64, &text, err);
+
+	if (rc < 0)
+		return rc;
+	text[strcspn(text, "\n")] = '\0';
+	(void)str_copy(out, UUID_LEN + 1, text);
+	return 0;
+}
+
+static void tick(void *arg)
+{
+	struct noded *n = arg;
+
+	uplink_tick(n);
+	observe_tick(n);
+	arbitrate_tick(n);
+	local_tick(n);
+}
+
+/* ---- membership --------------------------------------------------------------------------------------- */
+
+static int load_tls(struct noded *n, struct err *err)
+{
+	AUTO_FREE char *ca_path = conf_path(&n->conf, "ca.pem"), *cert_path = conf_path(&n->conf, "node.pem"), *key_path = conf_path(&n->conf, "node.key");
+	AUTO_FREE char *ca = NULL, *cert = NULL, *key = NULL;
+	struct link_tls *tls = NULL;
+	int rc = file_read_text(ca_path, 65536, &ca, err);
+
+	if (rc == 0)
+		rc = file_read_text(cert_path, 65536, &cert, err);
+	if (rc == 0)
+		rc = file_read_text(key_path, 65536, &key, err);
+	if (rc == 0)
+		rc = link_tls_new(ca, cert, key, NULL, &tls, err);
+	if (rc < 0)
+		return rc;
+	if (n->tls)
+		link_tls_unref(n->tls);
+	n->tls = tls;
+	return 0;
+}
+
+static int load_settings(struct noded *n, struct err *err)
+{
+	AUTO_FREE char *path = conf_state_path(&n->conf, "settings.json");
+	AUTO_FREE char *text = NULL;
+	int rc = file_read_text(path, 4 * 1024 * 1024, &text, err);
+
+	if (rc < 0)
+		return rc;
+	schema_done(&step_settings_schema, &n->settings);
+	return schema_decode_text(&step_settings_schema, &n->settings, text, err);
+}
+
+int node_become_member(struct noded *n, struct err *err)
+{
+	struct conf fresh;
+	int rc = conf_load(n->conf.root, &fresh, err);
+
+	if (rc < 0)
+		return rc;
+	conf_done(&n->conf);
+	n->conf = fresh;
+	rc = load_tls(n, err);
+	if (rc == 0)
+		rc = load_settings(n, err);
+	n->env.node_uuid = n->conf.node_uuid;
+	n->member = rc == 0;
+	return rc;
+}
+
+void node_left(struct noded *n)
+{
+	log_notice("this machine is in no cluster any more");
+	n->member = false;
+	n->conf.node_uuid[0] = '\0';
+	uplink_close_all(n);
+	n->n_gens = 0;
+	schema_done(&step_settings_schema, &n->settings);
+}
+
+/* ---- waiting, for step handlers ---------------------------------------------------------------------------- */
+
+static int wait_ms(struct exec_env *env, const struct exec_call *call, int ms, struct err *err)
+{
+	(void)env;
+	for (int left = ms; left > 0; left -= 50) {
+		struct timespec t = { .tv_nsec = (left < 50 ? left : 50) * 1000000L };
+
+		if (call && call->canceled && __atomic_load_n(call->canceled, __ATOMIC_ACQUIRE))
+			return err_set(err, ERR_CANCELED, "canceled");
+		(void)nanosleep(&t, NULL);
+	}
+	return 0;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------- */
+
+static int set_up(struct noded *n, struct err *err)
+{
+	static const char *const dirs[] = { "console", "stale", "pinned" };
+	int rc = read_boot_id(n->boot, err);
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && rc == 0; i++) {
+		AUTO_FREE char *dir = conf_state_path(&n->conf, dirs[i]);
+
+		rc = dir_make(dir, 0700, err);
+	}
+	if (rc == 0)
+		rc = backends_new(&n->conf, &n->env, err);
+	if (rc < 0)
+		return rc;
+	n->env.system = system_new(&n->conf, n);
+	n->env.node_uuid = n->conf.node_uuid;
+	n->env.console_dir = conf_state_path(&n->conf, "console");
+	n->env.handler_path = xasprintf("%s/gantry-noded", n->conf.program_dir);
+	n->env.hv_scheme = "qemu+tls";
+	n->env.migrate_tls = strcmp(n->conf.hypervisor, "libvirt") == 0;
+	n->env.time_factor = (double)n->conf.slow;
+	n->env.authorise = authorise_call;
+	n->env.wait = wait_ms;
+	n->env.arg = n;
+	n->workers = workers_new(n->loop, WORKERS);
+	rc = steps_new(n, err);
+	return rc < 0 ? rc : local_new(n, err);
+}
+
+int node_new(struct loop *l, const struct conf *conf, struct noded **ret, struct err *err)
+{
+	struct noded *n = xcalloc(1, sizeof(*n));
+
+	n->loop = l;
+	conf_copy(&n->conf, conf);
+	list_init(&n->waits);
+	list_init(&n->steps);
+	list_init(&n->calls);
+	list_init(&n->handlers);
+	schema_init(&observed_schema, &n->seen);
+	schema_init(&step_settings_schema, &n->settings);
+	for (int i = 0; i < 2; i++) {
+		n->up[i].node = n;
+		n->up[i].side = i + 1;
+	}
+	int rc = set_up(n, err);
+	if (rc == 0 && conf->node_uuid[0])
+		rc = node_become_member(n, err);
+	if (rc < 0) {
+		node_free(n);
+		return rc;
+	}
+	n->timer = loop_timer_new(l, tick, n);
+	loop_timer_start(n->timer, 0, TICK_MS);
+	*ret = n;
+	return 0;
+}
+
+void node_free(struct noded *n)
+{
+	if (!n)
+		return;
+	n->stopping = true;
+	if (n->timer)
+		loop_timer_free(n->timer);
+	authorise_abort(n);
+	workers_free(n->workers);
+	uplink_close_all(n);
+	local_free(n);
+	if (n->agent)
+		steps_free(n);
+	system_free(n->env.system);
+	backends_free(&n->env);
+	free((char *)(uintptr_t)n->env.console_dir);
+	free((char *)(uintptr_t)n->env.handler_path);
+	if (n->tls)
+		link_tls_unref(n->tls);
+	schema_done(&observed_schema, &n->seen);
+	schema_done(&step_settings_schema, &n->settings);
+	free(n->gens);
+	free(n->last_report);
+	conf_done(&n->conf);
+	free(n);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Joining a cluster by a token: an anonymous link to the master, pinned to the cluster's CA; a certificate comes back. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "io/files.h"
+#include "io/pki.h"
+#include "io/token.h"
+#include "node/bootstrap.h"
+#include "node/node.h"
+#include "node/system.h"
+
+#define JOIN_MS 30000
+
+struct joining {
+	struct loop *loop;
+	struct conf conf;
+	struct join_token token;
+	struct link_tls *tls;
+	struct link *k;
+	struct loop_timer *timer;
+	int next;              /* address to try */
+	bool said;             /* the master has answered: not another one is asked */
+	char *csr, *key;
+	struct msg_joined answer;
+	bool answered;
+	int rc;
+	struct err err;
+};
+
+static void dial(struct joining *j);
+
+static void on_open(void *arg, struct link *k, const char *peer)
+{
+	struct joining *j = arg;
+	struct msg_join m;
+
+	(void)peer;
+	schema_init(&msg_join_schema, &m);
+	(void)str_copy(m.token_id, sizeof(m.token_id), j->token.id);
+	(void)str_copy(m.secret, sizeof(m.secret), j->token.secret);
+	m.csr = j->csr;
+	(void)str_copy(m.name, sizeof(m.name), j->conf.node_name);
+	(void)str_copy(m.address, sizeof(m.address), j->conf.address);
+	(void)str_copy(m.replication_address, sizeof(m.replication_address), j->conf.replication_address);
+	(void)str_copy(m.version, sizeof(m.version), PACKAGE_VERSION);
+	m.wall_ms = loop_wall_ms(j->loop);
+	AUTO_JSON json_t *o = schema_encode(&msg_join_schema, &m);
+	json_object_set_new(o, "type", json_string("join"));
+	AUTO_FREE char *text = json_text(o);
+	(void)link_send(k, text, strlen(text));
+}
+
+static void on_frame(void *arg, struct link *k, const char *text, size_t len)
+{
+	struct joining *j = arg;
+	AUTO_JSON json_t *o = NULL;
+
+	j->rc = json_parse(text, len, FRAME_MAX, &o, &j->err);
+	if (j->rc == 0) {
+		(void)json_object_del(o, "type");
+		schema_done(&msg_joined_schema, &j->answer);
+		j->rc = schema_decode(&msg_joined_schema, &j->answer, o, &j->err);
+	}
+	if (j->rc == 0 && j->answer.error[0]) {
+		j->rc = err_set(&j->err, (enum err_code)err_by_name(j->answer.error), "%s", j->answer.msg ? j->answer.msg : "refused");
+		(void)err_hint(&j->err, "%s", j->answer.hint ? j->answer.hint : "");
+	}
+	j->answered = j->rc == 0;
+	/* Another candidate may be the master; any other refusal is final. */
+	j->said = j->rc != -ERR_NO_MASTER;
+	link_close(k);
+}
+
+static void on_closed(void *arg, struct link *k, const struct err *err)
+{
+	struct joining *j = arg;
+
+	(void)k;
+	j->k = NULL;
+	if (j->said) {
+		loop_stop(j->loop);
+		return;
+	}
+	if (err && err->code && j->rc != -ERR_NO_MASTER) {
+		j->rc = -err->code;
+		j->err = *err;
+	}
+	dial(j);
+}
+
+static void dial(struct joining *j)
+{
+	static const struct link_cb cb = { .open = on_open, .frame = on_frame, .closed = on_closed };
+
+	if (j->next >= 2 * j->token.n_addresses) { /* twice round */
+		if (j->rc == 0)
+			j->rc = err_set(&j->err, ERR_NO_MASTER, "none of the cluster's addresses answers");
+		(void)err_wrap(&j->err, "joining");
+		loop_stop(j->loop);
+		return;
+	}
+	const char *address = j->token.addresses[j->next++ % j->token.n_addresses];
+	j->k = link_dial(j->loop, address, j->token.port, "", j->tls, j->token.pin, &cb, j);
+}
+
+static void too_late(void *arg)
+{
+	struct joining *j = arg;
+
+	j->said = true;
+	j->rc = err_set(&j->err, ERR_TIMEOUT, "the cluster does not answer the join in time");
+	if (j->k)
+		link_close(j->k);
+	else
+		loop_stop(j->loop);
+}
+
+static int ask(struct joining *j, struct err *err)
+{
+	int rc = link_tls_new(NULL, NULL, NULL, NULL, &j->tls, err);
+
+	if (rc < 0)
+		return rc;
+	j->loop = loop_new();
+	j->timer = loop_timer_new(j->loop, too_late, j);
+	loop_timer_start(j->timer, JOIN_MS, 0);
+	dial(j);
+	loop_run(j->loop);
+	loop_timer_free(j->timer);
+	loop_free(j->loop);
+	link_tls_unref(j->tls);
+	if (j->rc < 0)
+		*err = j->err;
+	return j->rc;
+}
+
+static int keep(struct joining *j, struct err *err)
+{
+	struct step_settings s;
+	struct err ignored = ERR_INIT;
+	int rc = schema_decode(&step_settings_schema, &s, j->answer.settings, err);
+
+	if (rc < 0)
+		return rc;
+	rc = system_certs(&j->conf, j->answer.ca, j->answer.cert, j->key, err);
+	if (rc == 0)
+		rc = system_settings(&j->conf, &s, err);
+	(void)str_copy(j->conf.node_uuid, sizeof(j->conf.node_uuid), j->answer.uuid);
+	j->conf.lease_ms = s.lease_ms;
+	if (rc == 0)
+		rc = conf_save(&j->conf, err);
+	if (rc < 0)
+		(void)system_forget(&j->conf, &ignored);
+	schema_done(&step_settings_schema, &s);
+	return rc;
+}
+
+static int prepare(struct noded *n, const struct op_node_join *a, struct joining *j, struct err *err)
+{
+	if (n->member)
+		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster);
+	int rc = join_token_parse(a->token, &j->token, err);
+	if (rc < 0)
+		return rc;
+	if (a->address[0])
+		(void)str_copy(j->conf.address, sizeof(j->conf.address), a->address);
+	else if (!j->conf.address[0] && resolve_name(j->conf.node_name, j->conf.address) < 0)
+		return err_set(err, ERR_NOT_PREPARED, "this machine's name '%s' does not resolve", j->conf.node_name),
+		       err_hint(err, "write it into /etc/hosts, or give --address");
+	if (a->secondary_ip[0])
+		(void)str_copy(j->conf.replication_address, sizeof(j->conf.replication_address), a->secondary_ip);
+	else if (!j->conf.replication_address[0])
+		(void)str_copy(j->conf.replication_address, sizeof(j->conf.replication_address), j->conf.address);
+	return pki_make_csr(j->conf.node_name, &j->csr, &j->key, err);
+}
+
+int join_cluster(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	struct joining j = { .rc = 0 };
+
+	conf_copy(&j.conf, &n->conf);
+	schema_init(&msg_joined_schema, &j.answer);
+	int rc = prepare(n, args, &j, err);
+	if (rc == 0)
+		rc = ask(&j, err);
+	if (rc == 0)
+		rc = keep(&j, err);
+	if (rc == 0)
+		*ret = json_pack("{s:s, s:s, s:I}", "node", j.conf.node_name, "uuid", j.answer.uuid, "job", (json_int_t)j.answer.job);
+	free(j.csr);
+	free(j.key);
+	schema_done(&msg_joined_schema, &j.answer);
+	conf_done(&j.conf);
+	return rc;
+}
