@@ -52,6 +52,12 @@ static inline void fd_cleanup(const int *fd)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define WARN_UNUSED __attribute__((warn_unused_result))
+/* A result that is ignored on purpose: say why beside it. (gcc does not take a cast to void for an answer.) */
+#define IGNORE(x)           \
+	do {                \
+		if (x) {    \
+		}           \
+	} while (0)
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 #endif

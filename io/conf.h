@@ -32,6 +32,7 @@ struct conf {
 	char run_dir[PATH_LEN + 1], state_dir[PATH_LEN + 1], program_dir[PATH_LEN + 1];
 	int64_t lease_ms;
 	char log_level[16];
+	int64_t slow; /* time-outs of steps are this many times longer: emulated machines */
 };
 
 /* ret need not be initialised; after success conf_done() frees what it holds. No file: all defaults. */

@@ -105,6 +105,8 @@ const struct conf_row conf_rows[] = {
 	  .help = "Directory of the daemons' programs. Not below the root given by --root." },
 	{ .name = "lease_ms", .type = CONF_INT, MEMBER(lease_ms), .def = "12000", .min = 600, .max = 600000,
 	  .help = "The cluster's lease in milliseconds as last heard from the master; change it with 'gnt cluster modify', not here." },
+	{ .name = "slow", .type = CONF_INT, MEMBER(slow), .def = "1", .min = 1, .max = 100,
+	  .help = "Time-outs of steps are this many times longer: for emulated machines." },
 	{ .name = "log_level", MEMBER(log_level), .def = "info", .choices = "err|warning|notice|info|debug",
 	  .help = "Least grave records that are written to the journal." },
 };

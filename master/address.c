@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/xmem.h"
 #include "core/state.h"
 #include "io/netif.h"
 #include "master/bridge.h"
@@ -22,6 +23,8 @@ void master_address_up(struct master *m)
 		return;
 	}
 	m->have_ip = true;
+	(void)str_copy(m->ip, sizeof(m->ip), c->ip);
+	(void)str_copy(m->ip_dev, sizeof(m->ip_dev), c->master_netdev);
 	if (net->announce(c->master_netdev, c->ip, ANNOUNCEMENTS, &err) < 0)
 		log_err_record(LOG_LEVEL_WARNING, "announcing the cluster address", &err);
 }
@@ -30,10 +33,9 @@ void master_address_down(struct master *m)
 {
 	struct err err = ERR_INIT;
 
-	if (!m->have_ip || !m->core)
+	if (!m->have_ip)
 		return;
-	const struct cluster *c = &core_state(m->core)->cluster;
-	if (netif_real()->addr_del(c->master_netdev, c->ip, strchr(c->ip, ':') ? 128 : 32, &err) < 0)
+	if (netif_real()->addr_del(m->ip_dev, m->ip, strchr(m->ip, ':') ? 128 : 32, &err) < 0)
 		log_err_record(LOG_LEVEL_WARNING, "cluster address", &err);
 	m->have_ip = false;
 }

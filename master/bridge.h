@@ -50,6 +50,7 @@ struct master {
 	char boot[UUID_LEN + 1];
 	struct list tokens;
 	bool have_ip;
+	char ip[ADDR_LEN + 1], ip_dev[NAME_LEN + 1]; /* what was set: the core may be gone when it is removed */
 	/* the commit under way */
 	struct core_put *puts;
 	int n_puts;

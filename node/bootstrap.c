@@ -365,8 +365,8 @@ static int bear(struct birth *b, struct err *err)
 	if (rc == 0)
 		rc = system_masterd_start(&b->conf, err);
 	if (rc < 0) {
-		(void)system_etcd_stop(&b->conf, &ignored);
-		(void)system_forget(&b->conf, &ignored);
+		IGNORE(system_etcd_stop(&b->conf, &ignored));
+		IGNORE(system_forget(&b->conf, &ignored));
 	}
 	core_puts_free(puts, n_puts);
 	schema_done(&step_settings_schema, &s);

@@ -59,6 +59,7 @@ struct exec_env {
 	/* Waits ms or until the call is canceled (-ERR_CANCELED): the only way a handler may wait. A simulation moves its clock. */
 	int (*wait)(struct exec_env *env, const struct exec_call *call, int ms, struct err *err);
 	void *arg; /* for the two callbacks */
+	void *backend; /* the fake world, when it is one */
 };
 
 /* One running step. */

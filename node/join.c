@@ -153,7 +153,7 @@ static int keep(struct joining *j, struct err *err)
 	if (rc == 0)
 		rc = conf_save(&j->conf, err);
 	if (rc < 0)
-		(void)system_forget(&j->conf, &ignored);
+		IGNORE(system_forget(&j->conf, &ignored));
 	schema_done(&step_settings_schema, &s);
 	return rc;
 }

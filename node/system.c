@@ -7,6 +7,7 @@
 
 #include "common/xmem.h"
 #include "hypervisor/libvirt/tlsconf.h"
+#include "io/conf_rows.h"
 #include "io/etcd_conf.h"
 #include "io/files.h"
 #include "io/pki.h"
@@ -99,9 +100,9 @@ static int masterd_start(struct exec_system *s, const struct step_masterd *a, st
 
 	/* masterd reads where the voters are from the local settings; afterwards it follows the store. */
 	conf_copy(&conf, x->conf);
-	strs_clear(&conf.etcd_endpoints, &conf.n_etcd_endpoints);
+	conf_texts_clear(&conf.etcd_endpoints, &conf.n_etcd_endpoints);
 	for (int i = 0; i < a->n_endpoints; i++)
-		strs_add(&conf.etcd_endpoints, &conf.n_etcd_endpoints, a->endpoints[i]);
+		conf_texts_add(&conf.etcd_endpoints, &conf.n_etcd_endpoints, a->endpoints[i]);
 	conf.lease_ms = a->lease_ms;
 	int rc = conf_save(&conf, err);
 	conf_done(&conf);
@@ -237,7 +238,7 @@ int system_forget(const struct conf *conf, struct err *err)
 		rc = file_remove(settings, err);
 	conf_copy(&blank, conf);
 	blank.node_uuid[0] = '\0';
-	strs_clear(&blank.etcd_endpoints, &blank.n_etcd_endpoints);
+	conf_texts_clear(&blank.etcd_endpoints, &blank.n_etcd_endpoints);
 	if (rc == 0)
 		rc = conf_save(&blank, err);
 	conf_done(&blank);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which backends this node runs on: real parts, or the fake world that tests/vcluster shares between processes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "hypervisor/hypervisor.h"
+#include "hypervisor/libvirt/libvirt.h"
+#include "io/files.h"
+#include "io/spawn.h"
+#include "node/node.h"
+#include "storage/drbd/drbdm.h"
+#include "storage/fake/fake.h"
+#include "storage/file/file.h"
+#include "storage/lvm/lvm.h"
+
+#define FILE_DIR "/srv/gantry"
+
+static int fake_backends(const struct conf *conf, struct exec_env *env, struct err *err)
+{
+	struct fake *f = NULL;
+	int rc = dir_make(conf->fake_world, 0700, err);
+
+	if (rc == 0)
+		rc = fake_open(conf->fake_world, conf->node_name, &f, err);
+	if (rc < 0)
+		return rc;
+	env->lvm = fake_volumes(f);
+	env->drbd = fake_drbd(f);
+	env->hv = fake_hypervisor(f);
+	env->backend = f;
+	return 0;
+}
+
+int backends_new(const struct conf *conf, struct exec_env *env, struct err *err)
+{
+	static const char *const dirs[] = { FILE_DIR };
+	struct err why = ERR_INIT;
+
+	env->runner = spawn_runner();
+	if (strcmp(conf->hypervisor, "fake") == 0)
+		return fake_backends(conf, env, err);
+	/* A machine that is not prepared yet starts without; 'gnt node prepare' and init say what is missing. */
+	if (lvm_new(env->runner, &env->lvm, &why) < 0)
+		log_err_record(LOG_LEVEL_WARNING, "LVM", &why);
+	if (drbdm_new(env->runner, DRBDM_CONF_DIR, &env->drbd, &why) < 0)
+		log_err_record(LOG_LEVEL_WARNING, "DRBD", &why);
+	if (access(FILE_DIR, F_OK) == 0 && file_new(dirs, 1, NULL, &env->file, &why) < 0)
+		log_err_record(LOG_LEVEL_WARNING, "file disks", &why);
+	return libvirt_new("qemu:///system", &env->hv, err);
+}
+
+void backends_free(struct exec_env *env)
+{
+	if (env->backend) {
+		fake_close(env->backend);
+		return;
+	}
+	lvm_free(env->lvm);
+	drbdm_free(env->drbd);
+	file_free(env->file);
+	libvirt_free(env->hv);
+}
