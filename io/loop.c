@@ -44,28 +44,35 @@ void loop_thing_add(struct loop *l, struct loop_thing *t, enum loop_kind kind)
 
 /* ---- posts --------------------------------------------------------------------------------------------------- */
 
+static struct post *take_post(struct loop *l)
+{
+	struct post *p = NULL;
+
+	(void)pthread_mutex_lock(&l->lock);
+	if (!list_empty(&l->posts)) {
+		p = list_entry(l->posts.next, struct post, link);
+		list_del(&p->link);
+		l->n_posts--;
+	}
+	(void)pthread_mutex_unlock(&l->lock);
+	return p;
+}
+
+/* One by one, so that a post can still be taken back by one that runs before it; only as many as there were at first,
+ * so that posts which post do not starve the rest of the loop. */
 static void run_posts(uv_async_t *wake)
 {
 	struct loop *l = wake->data;
-	struct list todo;
 
-	list_init(&todo);
 	(void)pthread_mutex_lock(&l->lock);
-	while (!list_empty(&l->posts)) {
-		struct list *first = l->posts.next;
-
-		list_del(first);
-		list_add_tail(&todo, first);
-	}
+	int n = l->n_posts;
 	(void)pthread_mutex_unlock(&l->lock);
-	while (!list_empty(&todo)) {
-		struct post *p = list_entry(todo.next, struct post, link);
-		void (*fn)(void *arg) = p->fn;
-		void *arg = p->arg;
+	while (n-- > 0) {
+		AUTO_FREE struct post *p = take_post(l);
 
-		list_del(&p->link);
-		free(p);
-		fn(arg);
+		if (!p)
+			return;
+		p->fn(p->arg);
 	}
 }
 
@@ -77,10 +84,26 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 	p->arg = arg;
 	(void)pthread_mutex_lock(&l->lock);
 	list_add_tail(&l->posts, &p->link);
+	l->n_posts++;
 	(void)pthread_mutex_unlock(&l->lock);
 	int rc = uv_async_send(&l->wake);
 	assert(rc == 0);
 	(void)rc;
+}
+
+void loop_unpost(struct loop *l, void (*fn)(void *arg), const void *arg)
+{
+	(void)pthread_mutex_lock(&l->lock);
+	list_for_each_safe(p, &l->posts) {
+		struct post *post = list_entry(p, struct post, link);
+
+		if (post->fn != fn || post->arg != arg)
+			continue;
+		list_del(&post->link);
+		l->n_posts--;
+		free(post);
+	}
+	(void)pthread_mutex_unlock(&l->lock);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------ */
@@ -141,12 +164,9 @@ void loop_free(struct loop *l)
 	int rc = uv_loop_close(&l->uv);
 	assert(rc == 0); /* else another io/ module left a handle of its own open */
 	(void)rc;
-	while (!list_empty(&l->posts)) { /* came too late; what they would have touched may be gone */
-		struct post *p = list_entry(l->posts.next, struct post, link);
-
-		list_del(&p->link);
-		free(p);
-	}
+	struct post *late;
+	while ((late = take_post(l))) /* what they would have touched may be gone */
+		free(late);
 	(void)pthread_mutex_destroy(&l->lock);
 	free(l);
 }

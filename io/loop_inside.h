@@ -14,6 +14,7 @@ struct loop {
 	uv_async_t wake;        /* loop_post() rings it */
 	pthread_mutex_t lock;   /* guards posts */
 	struct list posts;
+	int n_posts;
 	struct list things;     /* every timer, poll, signal and child that was not freed */
 	struct list dying;      /* children freed by their owners that have not ended yet */
 };
@@ -27,6 +28,8 @@ struct loop_thing {
 };
 
 void loop_thing_add(struct loop *l, struct loop_thing *t, enum loop_kind kind);
+/* Takes back posts that have not run; for owners that go away. */
+void loop_unpost(struct loop *l, void (*fn)(void *arg), const void *arg);
 void loop_child_hurry(struct loop_thing *t); /* a dying child: kill it soon */
 
 #endif

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "common/xmem.h"
-#include "hypervisor/libvirt/domain_xml.h"
+#include "hypervisor/libvirt/guest_xml.h"
 
 #define GONE_POLL_MS 100
 #define DESTROY_MS 30000
@@ -147,7 +147,7 @@ static void describe(virDomainPtr d, struct hv_info *i)
 		i->vcpus = info.nrVirtCpu;
 	}
 	i->migrating = virDomainGetJobInfo(d, &job) == 0 && job.type != VIR_DOMAIN_JOB_NONE;
-	i->ours = xml && domain_xml_is_ours(xml);
+	i->ours = xml && guest_xml_is_ours(xml);
 	free(xml);
 }
 
@@ -199,7 +199,7 @@ static void ask_capabilities(struct lv *v, virConnectPtr c)
 		char *xml = virConnectGetDomainCapabilities(c, NULL, "x86_64", NULL, "kvm", 0);
 
 		v->kvm = xml != NULL;
-		v->host_cpu = xml ? domain_xml_host_cpu(xml) : NULL;
+		v->host_cpu = xml ? guest_xml_host_cpu(xml) : NULL;
 		v->caps_asked = true;
 		free(xml);
 	}
@@ -286,7 +286,7 @@ static int lv_start(struct hypervisor *h, const struct hv_guest *g, bool paused,
 	AUTO_FREE char *xml = NULL;
 	virConnectPtr c;
 	virDomainPtr d = NULL;
-	int rc = domain_xml_write(g, &xml, err);
+	int rc = guest_xml_write(g, &xml, err);
 
 	if (rc == 0)
 		rc = domain(self(h), g->uuid, &c, &d, err);
