@@ -90,6 +90,13 @@ void job_client_gone(struct core *c, uint64_t client);
 int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err) WARN_UNUSED;
 void job_resume(struct core *c); /* after loading */
 void job_free(struct cjob *j);
+/* Shared by the files of the job machine. */
+struct cjob *job_append(struct core *c);
+void job_news(struct core *c, struct cjob *j, const char *fmt, ...) PRINTF(3, 4);
+bool job_past_pivot(const struct cjob *j);
+void job_set_busy(struct core *c, const struct cjob *j, int64_t job);
+void job_advance(struct core *c, struct cjob *j); /* walks on until it waits or ends */
+const char *job_step_node(const struct core *c, const struct plan_step *s);
 json_t *job_news_json(const struct core *c, const struct cjob *j, int64_t seen);
 json_t *plan_json(const struct core *c, const struct plan *p, char *const *locks, int n_locks);
 

@@ -62,7 +62,7 @@ bool job_ended(const struct cjob *j)
 	return (job_states[j->j.state].flags & SM_FINAL) != 0;
 }
 
-static struct cjob *job_append(struct core *c)
+struct cjob *job_append(struct core *c)
 {
 	struct cjob *j = xcalloc(1, sizeof(*j));
 
@@ -75,31 +75,6 @@ static struct cjob *job_append(struct core *c)
 }
 
 /* ---- news ------------------------------------------------------------------------------------- */
-
-json_t *job_news_json(const struct core *c, const struct cjob *j, int64_t seen)
-{
-	json_t *lines = json_array();
-
-	(void)c;
-	if (j->n_news - seen > STEP_LOG_MAX)
-		seen = j->n_news - STEP_LOG_MAX;
-	for (int64_t k = seen < 0 ? 0 : seen; k < j->n_news; k++)
-		json_array_append_new(lines, json_string(j->news[k % STEP_LOG_MAX]));
-	json_t *o = json_pack("{s:I, s:s, s:s, s:b, s:o, s:I, s:i, s:i, s:i, s:s}", "id", (json_int_t)j->j.id, "op", j->j.op,
-			      "state", job_state_names[j->j.state], "ended", job_ended(j), "news", lines, "seen",
-			      (json_int_t)j->n_news, "step", j->cur, "steps", j->j.n_steps, "permille", j->permille,
-			      "progress", j->progress);
-	if (j->j.summary[0])
-		json_object_set_new(o, "summary", json_string(j->j.summary));
-	if (j->j.error[0]) {
-		json_object_set_new(o, "error", json_string(j->j.error));
-		json_object_set_new(o, "error_msg", json_string(j->j.error_msg ? j->j.error_msg : ""));
-		json_object_set_new(o, "error_hint", json_string(j->j.error_hint ? j->j.error_hint : ""));
-	}
-	if (j->j.result)
-		json_object_set(o, "result", j->j.result);
-	return o;
-}
 
 static void answer_waiters(struct core *c, struct cjob *j)
 {
@@ -114,8 +89,7 @@ static void answer_waiters(struct core *c, struct cjob *j)
 	}
 }
 
-static void news(struct core *c, struct cjob *j, const char *fmt, ...) PRINTF(3, 4);
-static void news(struct core *c, struct cjob *j, const char *fmt, ...)
+void job_news(struct core *c, struct cjob *j, const char *fmt, ...)
 {
 	char line[400];
 	va_list ap;
@@ -185,7 +159,7 @@ static void put_record(struct core *c, struct cjob *j, int step, enum record_eve
 	schema_done(&job_record_schema, &r);
 }
 
-static void set_busy(struct core *c, const struct cjob *j, int64_t job)
+void job_set_busy(struct core *c, const struct cjob *j, int64_t job)
 {
 	for (int i = 0; i < j->j.n_locks; i++)
 		if (strncmp(j->j.locks[i], "instance:", 9) == 0) {
@@ -245,7 +219,7 @@ static void end_job(struct core *c, struct cjob *j, int state)
 	sm_move(&job_sm, &j->j.state, state);
 	j->j.ended_ms = c->st.wall_ms;
 	state_release(&c->st, j->j.id);
-	set_busy(c, j, 0);
+	job_set_busy(c, j, 0);
 	/* What was ordered is kept for 'gnt job info'; the arguments (they may hold secrets) are not. */
 	for (int i = 0; i < j->j.n_steps; i++) {
 		json_decref(j->j.steps[i].args);
@@ -256,9 +230,9 @@ static void end_job(struct core *c, struct cjob *j, int state)
 	put_job(c, j);
 	forget_on_nodes(c, j);
 	if (state == JOB_SUCCESS)
-		news(c, j, "done");
+		job_news(c, j, "done");
 	else
-		news(c, j, "%s: %s", state == JOB_CANCELED ? "canceled" : "failed", j->j.error_msg ? j->j.error_msg : "");
+		job_news(c, j, "%s: %s", state == JOB_CANCELED ? "canceled" : "failed", j->j.error_msg ? j->j.error_msg : "");
 	core_event(c, "job %lld (%s, %s) ended: %s%s%s", (long long)j->j.id, j->j.op, j->j.summary, job_state_names[state],
 		   state == JOB_SUCCESS ? "" : ": ", state == JOB_SUCCESS || !j->j.error_msg ? "" : j->j.error_msg);
 }
@@ -276,7 +250,7 @@ static void set_error(struct cjob *j, const struct err *err)
 
 /* ---- the saga --------------------------------------------------------------------------------- */
 
-static bool past_pivot(const struct cjob *j)
+bool job_past_pivot(const struct cjob *j)
 {
 	for (int i = 0; i < j->j.n_steps; i++)
 		if (j->j.steps[i].pivot == 1 && j->step[i] == STEP_DONE)
@@ -284,7 +258,7 @@ static bool past_pivot(const struct cjob *j)
 	return false;
 }
 
-static const char *step_node_name(const struct core *c, const struct plan_step *s)
+const char *job_step_node(const struct core *c, const struct plan_step *s)
 {
 	return s->node[0] ? state_node_name(&c->st, s->node) : "master";
 }
@@ -354,8 +328,6 @@ static bool order_step(struct core *c, struct cjob *j, enum step_dir dir, int *r
 	}
 }
 
-static void advance(struct core *c, struct cjob *j);
-
 static void begin_undo(struct core *c, struct cjob *j)
 {
 	sm_move(&job_sm, &j->j.state, JOB_UNDOING);
@@ -363,7 +335,7 @@ static void begin_undo(struct core *c, struct cjob *j)
 	j->attempt = 0;
 	j->waiting = false;
 	j->retry_at_ms = 0;
-	news(c, j, "undoing: %s", j->j.error_msg ? j->j.error_msg : "");
+	job_news(c, j, "undoing: %s", j->j.error_msg ? j->j.error_msg : "");
 }
 
 static void retry_later(struct core *c, struct cjob *j)
@@ -376,7 +348,7 @@ static void retry_later(struct core *c, struct cjob *j)
 static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 {
 	struct plan_step *s = &j->j.steps[j->cur];
-	enum saga_verdict v = saga_failed(kind_of(j, j->cur), past_pivot(j), s->may_fail == 1, j->j.cancel == 1, j->attempt, err);
+	enum saga_verdict v = saga_failed(kind_of(j, j->cur), job_past_pivot(j), s->may_fail == 1, j->j.cancel == 1, j->attempt, err);
 
 	switch (v) {
 	case SAGA_RETRY:
@@ -386,7 +358,7 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 		if (j->j.state == JOB_RUNNING) {
 			sm_move(&job_sm, &j->j.state, JOB_STUCK);
 			put_job(c, j);
-			core_event(c, "job %lld is stuck at '%s' on %s: %s", (long long)j->j.id, s->text, step_node_name(c, s), err->msg);
+			core_event(c, "job %lld is stuck at '%s' on %s: %s", (long long)j->j.id, s->text, job_step_node(c, s), err->msg);
 		}
 		retry_later(c, j);
 		return;
@@ -396,20 +368,20 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 	case SAGA_SKIP:
 		j->step[j->cur] = STEP_SKIPPED;
 		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
-		news(c, j, "%s on %s: passed over: %s", s->text, step_node_name(c, s), err->msg);
+		job_news(c, j, "%s on %s: passed over: %s", s->text, job_step_node(c, s), err->msg);
 		j->cur++;
 		j->attempt = 0;
 		j->waiting = false;
-		advance(c, j);
+		job_advance(c, j);
 		return;
 	case SAGA_UNDO:
 	default:
 		j->step[j->cur] = STEP_FAILED;
 		set_error(j, err);
 		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
-		news(c, j, "%s on %s: %s", s->text, step_node_name(c, s), err->msg);
+		job_news(c, j, "%s on %s: %s", s->text, job_step_node(c, s), err->msg);
 		begin_undo(c, j);
-		advance(c, j);
+		job_advance(c, j);
 		return;
 	}
 }
@@ -422,8 +394,8 @@ static void undo_failed(struct core *c, struct cjob *j, const struct err *err)
 		sm_move(&job_sm, &j->j.state, JOB_STUCK);
 		put_record(c, j, j->cur, RECORD_UNDO_FAILED, NULL, err);
 		put_job(c, j);
-		core_event(c, "job %lld is stuck undoing '%s' on %s: %s", (long long)j->j.id, s->text, step_node_name(c, s), err->msg);
-		news(c, j, "stuck undoing '%s' on %s: %s; tried again every minute", s->text, step_node_name(c, s), err->msg);
+		core_event(c, "job %lld is stuck undoing '%s' on %s: %s", (long long)j->j.id, s->text, job_step_node(c, s), err->msg);
+		job_news(c, j, "stuck undoing '%s' on %s: %s; tried again every minute", s->text, job_step_node(c, s), err->msg);
 	}
 	retry_later(c, j);
 }
@@ -456,7 +428,7 @@ static bool is_undoing(const struct cjob *j)
 {
 	if (j->j.state == JOB_UNDOING)
 		return true;
-	return j->j.state == JOB_STUCK && !past_pivot(j) && j->step[j->cur] == STEP_UNDOING;
+	return j->j.state == JOB_STUCK && !job_past_pivot(j) && j->step[j->cur] == STEP_UNDOING;
 }
 
 static bool needs_undo(const struct cjob *j, int i)
@@ -479,7 +451,7 @@ static bool advance_undo(struct core *c, struct cjob *j)
 	if (j->step[j->cur] != STEP_UNDOING) {
 		j->step[j->cur] = STEP_UNDOING;
 		put_record(c, j, j->cur, RECORD_UNDO_STARTED, NULL, NULL);
-		news(c, j, "undo: %s on %s", j->j.steps[j->cur].text, step_node_name(c, &j->j.steps[j->cur]));
+		job_news(c, j, "undo: %s on %s", j->j.steps[j->cur].text, job_step_node(c, &j->j.steps[j->cur]));
 	}
 	if (!order_step(c, j, STEP_UNDO_DIR, &rc, &err))
 		return false;
@@ -493,7 +465,7 @@ static bool advance_undo(struct core *c, struct cjob *j)
 
 static bool advance_do(struct core *c, struct cjob *j)
 {
-	if (j->j.cancel == 1 && !past_pivot(j) && j->step[j->cur] != STEP_STARTED) {
+	if (j->j.cancel == 1 && !job_past_pivot(j) && j->step[j->cur] != STEP_STARTED) {
 		struct err err = ERR_INIT;
 
 		(void)err_set(&err, ERR_CANCELED, "canceled on request");
@@ -511,8 +483,8 @@ static bool advance_do(struct core *c, struct cjob *j)
 	if (j->step[j->cur] != STEP_STARTED) {
 		j->step[j->cur] = STEP_STARTED;
 		put_record(c, j, j->cur, RECORD_STARTED, NULL, NULL);
-		news(c, j, "%s%s%s", j->j.steps[j->cur].text, j->j.steps[j->cur].node[0] ? " on " : "",
-		     j->j.steps[j->cur].node[0] ? step_node_name(c, &j->j.steps[j->cur]) : "");
+		job_news(c, j, "%s%s%s", j->j.steps[j->cur].text, j->j.steps[j->cur].node[0] ? " on " : "",
+		     j->j.steps[j->cur].node[0] ? job_step_node(c, &j->j.steps[j->cur]) : "");
 	}
 	if (!order_step(c, j, STEP_DO, &rc, &err))
 		return false;
@@ -524,7 +496,7 @@ static bool advance_do(struct core *c, struct cjob *j)
 	return true;
 }
 
-static void advance(struct core *c, struct cjob *j)
+void job_advance(struct core *c, struct cjob *j)
 {
 	while (!job_ended(j) && !j->waiting && !j->retry_at_ms)
 		if (!(is_undoing(j) ? advance_undo(c, j) : advance_do(c, j)))
@@ -549,7 +521,7 @@ void job_result(struct core *c, struct cjob *j, int index, enum step_dir dir, in
 			undo_done(c, j);
 	}
 	if (!job_ended(j))
-		advance(c, j);
+		job_advance(c, j);
 	if (job_ended(j))
 		job_schedule(c);
 }
@@ -594,22 +566,22 @@ static void check_silent(struct core *c, struct cjob *j)
 		return;
 	int64_t since = n && n->silent_since_ms > j->step_since_ms ? n->silent_since_ms : j->step_since_ms;
 	bool gone = !n || n->n.offline == 1 || n->n.liveness == NODE_FENCED;
-	if (!saga_silent_too_long(kind_of(j, j->cur), is_undoing(j) || past_pivot(j), gone, c->st.now_ms - since, c->st.cluster.lease_ms))
+	if (!saga_silent_too_long(kind_of(j, j->cur), is_undoing(j) || job_past_pivot(j), gone, c->st.now_ms - since, c->st.cluster.lease_ms))
 		return;
 	struct err err = ERR_INIT;
 	(void)err_set(&err, ERR_NODE_DOWN, "node '%s' does not answer", n ? n->n.name : s->node);
 	if (is_undoing(j)) {
-		news(c, j, "undo of '%s' passed over: %s", s->text, err.msg);
+		job_news(c, j, "undo of '%s' passed over: %s", s->text, err.msg);
 		undo_done(c, j);
-		advance(c, j);
-	} else if (past_pivot(j)) {
+		job_advance(c, j);
+	} else if (job_past_pivot(j)) {
 		j->step[j->cur] = STEP_SKIPPED;
 		put_record(c, j, j->cur, RECORD_FAILED, NULL, &err);
-		news(c, j, "%s passed over: %s", s->text, err.msg);
+		job_news(c, j, "%s passed over: %s", s->text, err.msg);
 		j->cur++;
 		j->attempt = 0;
 		j->waiting = false;
-		advance(c, j);
+		job_advance(c, j);
 	} else {
 		j->attempt = SAGA_RETRIES_SPENT;
 		do_failed(c, j, &err);
@@ -628,7 +600,7 @@ void job_tick(struct core *c)
 			continue;
 		if (j->retry_at_ms && c->st.now_ms >= j->retry_at_ms) {
 			j->retry_at_ms = 0;
-			advance(c, j);
+			job_advance(c, j);
 		} else {
 			check_silent(c, j);
 		}
@@ -648,7 +620,7 @@ int job_cancel(struct core *c, int64_t id, struct err *err)
 		return err_set(err, ERR_NOT_FOUND, "job %lld does not exist", (long long)id);
 	if (job_ended(j))
 		return err_set(err, ERR_WRONG_STATE, "job %lld has ended: %s", (long long)id, job_state_names[j->j.state]);
-	if (past_pivot(j))
+	if (job_past_pivot(j))
 		return err_set(err, ERR_WRONG_STATE, "job %lld is past the point where it can be undone", (long long)id),
 		       err_hint(err, "let it end: 'gnt job watch %lld'", (long long)id);
 	if (j->j.cancel == 1)
@@ -747,7 +719,7 @@ static void start_job(struct core *c, struct cjob *j)
 	AUTO_PLAN struct plan p;
 
 	plan_init(&p);
-	set_busy(c, j, j->j.id);
+	job_set_busy(c, j, j->j.id);
 	if (plan_job(c, j, &p, &err) < 0) {
 		set_error(j, &err);
 		end_job(c, j, JOB_ERROR);
@@ -758,7 +730,7 @@ static void start_job(struct core *c, struct cjob *j)
 	j->j.started_ms = c->st.wall_ms;
 	sm_move(&job_sm, &j->j.state, JOB_RUNNING);
 	put_job(c, j);
-	advance(c, j);
+	job_advance(c, j);
 }
 
 void job_schedule(struct core *c)
@@ -779,7 +751,7 @@ void job_schedule(struct core *c)
 				sm_move(&job_sm, &j->j.state, JOB_WAITING);
 				put_job(c, j);
 				if (b != j)
-					news(c, j, "waiting for job %lld (%s)", (long long)b->j.id, b->j.op);
+					job_news(c, j, "waiting for job %lld (%s)", (long long)b->j.id, b->j.op);
 			}
 		}
 	}
@@ -818,23 +790,6 @@ static int open_jobs(const struct core *c)
 int core_jobs_open(const struct core *c)
 {
 	return open_jobs(c);
-}
-
-json_t *plan_json(const struct core *c, const struct plan *p, char *const *locks, int n_locks)
-{
-	json_t *steps = json_array(), *lk = json_array();
-
-	for (int i = 0; i < p->n_steps; i++) {
-		const struct step_info *info = &step_infos[step_kind_by_name(p->steps[i].kind)];
-
-		json_array_append_new(steps, json_pack("{s:i, s:s, s:s, s:s, s:s, s:b}", "n", i, "kind", p->steps[i].kind, "node",
-						       step_node_name(c, &p->steps[i]), "text", p->steps[i].text, "undo",
-						       info->undo == STEP_UNDO ? "yes" : info->undo == STEP_NONE ? "none" : "forward only",
-						       "pivot", p->steps[i].pivot == 1));
-	}
-	for (int i = 0; i < n_locks; i++)
-		json_array_append_new(lk, json_string(locks[i]));
-	return json_pack("{s:s, s:o, s:o}", "summary", p->summary, "steps", steps, "locks", lk);
 }
 
 int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err)
@@ -878,120 +833,4 @@ int job_submit(struct core *c, enum op_index op, const json_t *args, const struc
 	put_job(c, j);
 	job_schedule(c);
 	return 0;
-}
-
-/* ---- after a take-over ---------------------------------------------------------------------------- */
-
-static int load_record(struct cjob *j, const char *text, struct err *err)
-{
-	static const unsigned char to[] = {
-		[RECORD_STARTED] = STEP_STARTED,      [RECORD_DONE] = STEP_DONE,     [RECORD_FAILED] = STEP_FAILED,
-		[RECORD_UNDO_STARTED] = STEP_UNDOING, [RECORD_UNDONE] = STEP_UNDONE, [RECORD_UNDO_FAILED] = STEP_UNDOING,
-	};
-	struct job_record r;
-	int rc = schema_decode_text(&job_record_schema, &r, text, err);
-
-	if (rc < 0)
-		return rc;
-	if (r.step >= j->j.n_steps) {
-		schema_done(&job_record_schema, &r);
-		return err_set(err, ERR_INTERNAL, "journal of job %lld names step %lld, which its plan does not have",
-			       (long long)j->j.id, (long long)r.step);
-	}
-	j->step[r.step] = to[r.event];
-	/* A failed step that was passed over is followed by later records; one that was not is followed by the undo. */
-	json_decref(j->results[r.step]);
-	j->results[r.step] = r.result ? json_incref(r.result) : NULL;
-	j->n_records++;
-	schema_done(&job_record_schema, &r);
-	return 0;
-}
-
-int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err)
-{
-	struct cjob *j = NULL;
-
-	/* Key order puts /gantry/job/12 right before /gantry/job/12/000000, but 12/... also before 13: ids are sorted afterwards. */
-	for (int i = 0; i < n; i++) {
-		const char *tail = kvs[i].key + strlen("/gantry/job/");
-		const char *slash = strchr(tail, '/');
-		int rc;
-
-		if (!slash) {
-			j = job_append(c);
-			rc = schema_decode_text(&job_schema, &j->j, kvs[i].value, err);
-			if (rc < 0)
-				schema_init(&job_schema, &j->j);
-		} else {
-			char id[24];
-			struct cjob *of = NULL;
-
-			(void)snprintf(id, sizeof(id), "%.*s", (int)(slash - tail), tail);
-			for (int k = 0; k < c->n_jobs && !of; k++) {
-				char mine[24];
-
-				(void)snprintf(mine, sizeof(mine), "%lld", (long long)c->jobs[k]->j.id);
-				if (strcmp(mine, id) == 0)
-					of = c->jobs[k];
-			}
-			rc = of ? load_record(of, kvs[i].value, err) :
-				  err_set(err, ERR_INTERNAL, "journal record without a job");
-		}
-		if (rc < 0)
-			return err_wrap(err, "%s", kvs[i].key);
-	}
-	return 0;
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct cjob *const *x = a, *const *y = b;
-
-	return ((*x)->j.id > (*y)->j.id) - ((*x)->j.id < (*y)->j.id);
-}
-
-/* Where a job stood: the first step that is not behind it, or when undoing the last that is not undone. */
-static void find_place(struct cjob *j)
-{
-	if (j->j.state == JOB_UNDOING || (j->j.state == JOB_STUCK && !past_pivot(j))) {
-		j->cur = j->j.n_steps - 1;
-		while (j->cur > 0 && (j->step[j->cur] == STEP_PENDING || j->step[j->cur] == STEP_UNDONE))
-			j->cur--;
-		return;
-	}
-	j->cur = 0;
-	for (int i = 0; i < j->j.n_steps; i++)
-		if (j->step[i] == STEP_DONE || j->step[i] == STEP_SKIPPED)
-			j->cur = i + 1;
-	for (int i = 0; i < j->cur; i++) /* failed, but others were done after it: it was passed over */
-		if (j->step[i] == STEP_FAILED)
-			j->step[i] = STEP_SKIPPED;
-	if (j->cur < j->j.n_steps && j->step[j->cur] == STEP_FAILED && past_pivot(j)) {
-		j->step[j->cur] = STEP_SKIPPED;
-		j->cur++;
-	}
-}
-
-void job_resume(struct core *c)
-{
-	if (c->n_jobs)
-		qsort(c->jobs, (size_t)c->n_jobs, sizeof(struct cjob *), by_id);
-	for (int i = 0; i < c->n_jobs; i++) {
-		struct cjob *j = c->jobs[i];
-
-		if (j->j.id > c->last_job)
-			c->last_job = j->j.id;
-		if (job_ended(j))
-			continue;
-		if (j->j.state == JOB_QUEUED || j->j.state == JOB_WAITING) {
-			j->trial = true;
-			continue;
-		}
-		set_busy(c, j, j->j.id);
-		find_place(j);
-		news(c, j, "taken over by a new master");
-		/* Orders whose fate is unknown are given again, unchanged: the node answers from its record or probes. */
-		advance(c, j);
-	}
-	job_schedule(c);
 }

@@ -160,11 +160,11 @@ static int keep(struct joining *j, struct err *err)
 
 static int prepare(struct noded *n, const struct op_node_join *a, struct joining *j, struct err *err)
 {
-	if (n->member)
-		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster);
 	int rc = join_token_parse(a->token, &j->token, err);
 	if (rc < 0)
 		return rc;
+	if (n->member)
+		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster);
 	if (a->address[0])
 		(void)str_copy(j->conf.address, sizeof(j->conf.address), a->address);
 	else if (!j->conf.address[0] && resolve_name(j->conf.node_name, j->conf.address) < 0)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs and plans as clients see them. */
+#include "core/inside.h"
+
+json_t *job_news_json(const struct core *c, const struct cjob *j, int64_t seen)
+{
+	json_t *lines = json_array();
+
+	(void)c;
+	if (j->n_news - seen > STEP_LOG_MAX)
+		seen = j->n_news - STEP_LOG_MAX;
+	for (int64_t k = seen < 0 ? 0 : seen; k < j->n_news; k++)
+		json_array_append_new(lines, json_string(j->news[k % STEP_LOG_MAX]));
+	json_t *o = json_pack("{s:I, s:s, s:s, s:b, s:o, s:I, s:i, s:i, s:i, s:s}", "id", (json_int_t)j->j.id, "op", j->j.op,
+			      "state", job_state_names[j->j.state], "ended", job_ended(j), "news", lines, "seen",
+			      (json_int_t)j->n_news, "step", j->cur, "steps", j->j.n_steps, "permille", j->permille,
+			      "progress", j->progress);
+	if (j->j.summary[0])
+		json_object_set_new(o, "summary", json_string(j->j.summary));
+	if (j->j.error[0]) {
+		json_object_set_new(o, "error", json_string(j->j.error));
+		json_object_set_new(o, "error_msg", json_string(j->j.error_msg ? j->j.error_msg : ""));
+		json_object_set_new(o, "error_hint", json_string(j->j.error_hint ? j->j.error_hint : ""));
+	}
+	if (j->j.result)
+		json_object_set(o, "result", j->j.result);
+	return o;
+}
+
+json_t *plan_json(const struct core *c, const struct plan *p, char *const *locks, int n_locks)
+{
+	json_t *steps = json_array(), *lk = json_array();
+
+	for (int i = 0; i < p->n_steps; i++) {
+		const struct step_info *info = &step_infos[step_kind_by_name(p->steps[i].kind)];
+
+		json_array_append_new(steps, json_pack("{s:i, s:s, s:s, s:s, s:s, s:b}", "n", i, "kind", p->steps[i].kind, "node",
+						       job_step_node(c, &p->steps[i]), "text", p->steps[i].text, "undo",
+						       info->undo == STEP_UNDO ? "yes" : info->undo == STEP_NONE ? "none" : "forward only",
+						       "pivot", p->steps[i].pivot == 1));
+	}
+	for (int i = 0; i < n_locks; i++)
+		json_array_append_new(lk, json_string(locks[i]));
+	return json_pack("{s:s, s:o, s:o}", "summary", p->summary, "steps", steps, "locks", lk);
+}
