@@ -92,6 +92,7 @@ void job_resume(struct core *c); /* after loading */
 void job_free(struct cjob *j);
 /* Shared by the files of the job machine. */
 struct cjob *job_append(struct core *c);
+void job_answer_waiters(struct core *c, struct cjob *j);
 void job_news(struct core *c, struct cjob *j, const char *fmt, ...) PRINTF(3, 4);
 bool job_past_pivot(const struct cjob *j);
 void job_set_busy(struct core *c, const struct cjob *j, int64_t job);

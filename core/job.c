@@ -74,61 +74,6 @@ struct cjob *job_append(struct core *c)
 	return j;
 }
 
-/* ---- news ------------------------------------------------------------------------------------- */
-
-static void answer_waiters(struct core *c, struct cjob *j)
-{
-	list_for_each_safe(l, &j->waiters) {
-		struct waiter *w = list_entry(l, struct waiter, link);
-
-		if (j->n_news <= w->seen && !job_ended(j) && c->st.now_ms < w->deadline_ms)
-			continue;
-		core_reply_ok(c, w->client, w->id, job_news_json(c, j, w->seen));
-		list_del(l);
-		free(w);
-	}
-}
-
-void job_news(struct core *c, struct cjob *j, const char *fmt, ...)
-{
-	char line[400];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	char **slot = &j->news[j->n_news % STEP_LOG_MAX];
-	free(*slot);
-	*slot = xstrdup(line);
-	j->n_news++;
-	answer_waiters(c, j);
-}
-
-void job_wait(struct core *c, struct cjob *j, uint64_t client, const char *id, int64_t seen, int64_t wait_ms)
-{
-	struct waiter *w = xcalloc(1, sizeof(*w));
-
-	w->client = client;
-	(void)str_copy(w->id, sizeof(w->id), id);
-	w->seen = seen;
-	w->deadline_ms = c->st.now_ms + wait_ms;
-	list_add_tail(&j->waiters, &w->link);
-	answer_waiters(c, j);
-}
-
-void job_client_gone(struct core *c, uint64_t client)
-{
-	for (int i = 0; i < c->n_jobs; i++)
-		list_for_each_safe(l, &c->jobs[i]->waiters) {
-			struct waiter *w = list_entry(l, struct waiter, link);
-
-			if (w->client == client) {
-				list_del(l);
-				free(w);
-			}
-		}
-}
-
 /* ---- journal ---------------------------------------------------------------------------------- */
 
 static void put_job(struct core *c, const struct cjob *j)
@@ -595,7 +540,7 @@ void job_tick(struct core *c)
 	for (int i = 0; i < c->n_jobs; i++) {
 		struct cjob *j = c->jobs[i];
 
-		answer_waiters(c, j);
+		job_answer_waiters(c, j);
 		if (job_ended(j) || j->trial || j->j.state < JOB_RUNNING)
 			continue;
 		if (j->retry_at_ms && c->st.now_ms >= j->retry_at_ms) {
