@@ -33,6 +33,12 @@ static void tick(void *arg)
 	local_tick(n);
 }
 
+static void default_name(struct conf *c)
+{
+	if (!c->node_name[0] && gethostname(c->node_name, sizeof(c->node_name) - 1) < 0)
+		c->node_name[0] = '\0'; /* init and join then say what is missing */
+}
+
 /* ---- membership --------------------------------------------------------------------------------------- */
 
 static int load_tls(struct noded *n, struct err *err)
@@ -75,6 +81,7 @@ int node_become_member(struct noded *n, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	default_name(&fresh);
 	conf_done(&n->conf);
 	n->conf = fresh;
 	rc = load_tls(n, err);
@@ -147,6 +154,7 @@ int node_new(struct loop *l, const struct conf *conf, struct noded **ret, struct
 
 	n->loop = l;
 	conf_copy(&n->conf, conf);
+	default_name(&n->conf);
 	list_init(&n->waits);
 	list_init(&n->steps);
 	list_init(&n->calls);

@@ -30,7 +30,7 @@ static int run(const char *root, struct err *err)
 		struct loop_signal *t = loop_signal_new(l, SIGTERM, on_term, l), *i = loop_signal_new(l, SIGINT, on_term, l);
 
 		(void)sd_notify(0, "READY=1");
-		log_notice("gantry-noded " PACKAGE_VERSION " runs on '%s'", conf.node_name);
+		log_notice("gantry-noded " PACKAGE_VERSION " runs");
 		loop_run(l);
 		loop_signal_free(t);
 		loop_signal_free(i);

@@ -209,9 +209,12 @@ static void ask_capabilities(struct lv *v, virConnectPtr c)
 static int64_t memory_free_mib(virConnectPtr c)
 {
 	virNodeMemoryStats s[16];
-	int n = 16;
+	int n = 0;
 	int64_t kib = 0;
 
+	/* The count must be asked for first: any other is an error. */
+	if (virNodeGetMemoryStats(c, VIR_NODE_MEMORY_STATS_ALL_CELLS, NULL, &n, 0) < 0 || n > 16)
+		return 0;
 	/* What can be had: free, and what the kernel would give back. */
 	if (virNodeGetMemoryStats(c, VIR_NODE_MEMORY_STATS_ALL_CELLS, s, &n, 0) < 0)
 		return 0;

@@ -268,9 +268,9 @@ static int op_create(struct volumes *v, const struct volume_spec *s, struct err 
 		return rc;
 	(void)snprintf(size, sizeof(size), "%lldm", (long long)s->size_mib);
 	(void)snprintf(tag, sizeof(tag), LVM_TAG_PREFIX "%s", s->owner);
-	const char *const argv[] = { "lvcreate", "--config",	       buf_str(&l->config), "-y", "-W",	   "y",
-				     "--wipesignatures", "y", "-Z", "y",		    "--addtag", tag, "-L", size, "-n",
-				     s->name,	 s->pool,	       NULL };
+	/* -W is --wipesignatures: lvcreate takes it once only. */
+	const char *const argv[] = { "lvcreate", "--config", buf_str(&l->config), "-y", "-W", "y", "-Z", "y", "--addtag", tag, "-L", size, "-n",
+				     s->name, s->pool, NULL };
 	rc = change(l, s, 0, argv, err);
 	if (rc == 0)
 		return 0;

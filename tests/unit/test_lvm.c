@@ -91,7 +91,7 @@ static void test_create(void **state)
 	recorder_answer(&rec, "vgs", -1, 0, VG("2147483648", ""), "");
 	assert_int_equal(v->ops->create(v, &s, &err), 0);
 	assert_string_equal(buf_str(&rec.log),
-			    FIND VGS "lvcreate " CONFIG "-y -W y --wipesignatures y -Z y --addtag gantry-" DISK_A
+			    FIND VGS "lvcreate " CONFIG "-y -W y -Z y --addtag gantry-" DISK_A
 				     " -L 1024m -n web1.data xenvg\n");
 }
 
