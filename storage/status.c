@@ -82,7 +82,8 @@ bool drbd_status_uptodate(const struct drbd_status *s)
 
 bool drbd_status_in_sync(const struct drbd_status *s)
 {
-	if (!drbd_status_uptodate(s) || s->conn != DRBD_CONN_CONNECTED)
+	/* Frozen and connected is a state in passing: the stream says "suspended" before it says "disconnected". */
+	if (!drbd_status_uptodate(s) || s->conn != DRBD_CONN_CONNECTED || s->suspended_fencing)
 		return false;
 	for (int i = 0; i < s->n_volumes; i++)
 		if (s->volumes[i].peer_disk != DRBD_DISK_UPTODATE || s->volumes[i].repl != DRBD_REPL_ESTABLISHED)

@@ -357,9 +357,11 @@ static bool read_line(struct conf_reader *r, const char *p, const char *end)
 {
 	struct line l;
 
+	if (p < end && *p == '#')
+		return true;
 	if (!split_line(p, end, &l))
 		return false;
-	if (l.n == 0 || l.words[0][0] == '#')
+	if (l.n == 0)
 		return true;
 	if (strcmp(l.words[l.n - 1], "{") == 0)
 		return begin_section(r, &l);
