@@ -162,7 +162,7 @@ static void plan_storage(const struct state *st, const struct instance *i, bool 
 	for (int k = 0; k < 2; k++)
 		add_conf(p, st, i->nodes[k], i, i->nodes, i->own.arbitrated == 1, NULL);
 	for (int k = 0; k < 2; k++)
-		add_resource(p, st, STEP_KIND_drbd_make_md, i->nodes[k], i, true);
+		add_md(p, st, i->nodes[k], i, i->nodes);
 	for (int k = 0; k < 2; k++)
 		add_resource(p, st, STEP_KIND_drbd_attach, i->nodes[k], i, false);
 	for (int k = 0; k < 2; k++)

@@ -295,7 +295,7 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 		       err_hint(err, "pick another node with -n");
 	add_volumes(p, st, STEP_KIND_volume_create, n->n.uuid, i);
 	add_conf(p, st, n->n.uuid, i, nodes, i->own.arbitrated == 1, NULL);
-	add_resource(p, st, STEP_KIND_drbd_make_md, n->n.uuid, i, true);
+	add_md(p, st, n->n.uuid, i, nodes);
 	add_resource(p, st, STEP_KIND_drbd_attach, n->n.uuid, i, true);
 	schema_init(&step_replicas_schema, &r);
 	(void)str_copy(r.uuid, sizeof(r.uuid), i->uuid);
@@ -339,7 +339,7 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 	add_own(p, st, STEP_KIND_own_shrink, i, node, true)->pivot = 1;
 	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
 	add_volumes(p, st, STEP_KIND_volume_create, node, i);
-	add_resource(p, st, STEP_KIND_drbd_make_md, node, i, true);
+	add_md(p, st, node, i, i->nodes);
 	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
 	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, node, i, true);

@@ -150,6 +150,18 @@ struct plan_step *add_conf(struct plan *p, const struct state *st, const char *n
 	return s;
 }
 
+/* New metadata over whatever is there: for volumes that were just made, or are made anew. */
+struct plan_step *add_md(struct plan *p, const struct state *st, const char *node, const struct instance *i, char *const *nodes)
+{
+	struct step_drbd_conf a;
+
+	part_drbd_conf(st, i, nodes, false, &a);
+	a.force = 1;
+	struct plan_step *s = plan_add(p, st, STEP_KIND_drbd_make_md, node, &a);
+	schema_done(&step_drbd_conf_schema, &a);
+	return s;
+}
+
 struct plan_step *add_guest(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i)
 {
 	struct step_guest a;

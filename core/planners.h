@@ -26,6 +26,7 @@ struct plan_step *add_resource(struct plan *p, const struct state *st, enum step
 struct plan_step *add_volumes(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i);
 struct plan_step *add_conf(struct plan *p, const struct state *st, const char *node, const struct instance *i, char *const *nodes, bool arbitrated,
 			   const struct step_drbd_conf *previous);
+struct plan_step *add_md(struct plan *p, const struct state *st, const char *node, const struct instance *i, char *const *nodes);
 struct plan_step *add_guest(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i);
 struct plan_step *add_guest_ref(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, int64_t timeout_s, bool force);
 struct plan_step *add_own(struct plan *p, const struct state *st, enum step_kind kind, const struct instance *i, const char *node, bool check_gen);

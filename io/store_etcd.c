@@ -181,7 +181,7 @@ static int try_ms(const struct call *c)
 		ms = MEMBER_TRY_MS;
 	else if (ms < TRY_MS_MIN)
 		ms = TRY_MS_MIN;
-	else if (ms > TRY_MS_MAX)
+	else if (ms > TRY_MS_MAX && left < 4 * TRY_MS_MAX) /* a caller with more time (a long ha.lease: slow machines) gives each member more */
 		ms = TRY_MS_MAX;
 	return (int)(ms < left ? ms : left);
 }

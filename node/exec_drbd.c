@@ -66,28 +66,11 @@ int undo_drbd_configure(struct exec_env *env, const struct exec_call *c, struct 
 	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
 }
 
-/* The file as it stands on this node: where the volumes are. */
-static int own_conf(struct exec_env *env, const char *resource, struct drbd_conf *ret, struct err *err)
-{
-	AUTO_FREE struct drbd_conf *list = NULL;
-	int n = 0;
-	int rc = env->drbd->ops->list_conf(env->drbd, &list, &n, err);
-
-	if (rc < 0)
-		return rc;
-	for (int i = 0; i < n; i++)
-		if (strcmp(list[i].resource, resource) == 0) {
-			*ret = list[i];
-			return 0;
-		}
-	return err_set(err, ERR_NOT_FOUND, "DRBD resource '%s' is not configured on this node", resource);
-}
-
 int do_drbd_make_md(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
-	const struct step_resource *a = c->args;
+	const struct step_drbd_conf *a = c->args;
 	struct drbd_conf conf;
-	int rc = own_conf(env, a->resource, &conf, err);
+	int rc = fill(env, a, &conf, err);
 
 	(void)ret;
 	if (rc == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a node does to itself for a step: its etcd member, its masterd, certificates, settings; marks and pins of replicas. */
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,46 @@ static int masterd_running(struct exec_system *s, bool *ret, struct err *err)
 
 /* ---- certificates --------------------------------------------------------------------------------------- */
 
+/* QEMU reads its key itself, and does not run as root. */
+static int give_to_qemu(const char *path, struct err *err)
+{
+	struct passwd pw, *found = NULL;
+	char room[1024];
+
+	if (getpwnam_r("libvirt-qemu", &pw, room, sizeof(room), &found) != 0 || !found)
+		return 0; /* another distribution: there QEMU may be root */
+	return chown(path, pw.pw_uid, (gid_t)-1) < 0 ? err_errno(err, ERR_IO, "cannot give '%s' to QEMU", path) : 0;
+}
+
+/*
+ * libvirtd takes its sockets from systemd, and only when it starts: the TLS socket is switched on around a restart. Guests are processes of
+ * their own and do not notice. Afterwards a reload is enough for new certificates.
+ */
+static int libvirt_listens(struct err *err)
+{
+	static const char *const commands[][5] = {
+		{ "systemctl", "stop", "libvirtd.service", NULL },
+		{ "systemctl", "enable", "--now", "libvirtd-tls.socket", NULL },
+		{ "systemctl", "start", "libvirtd.service", NULL },
+	};
+	const char *const reload[] = { "systemctl", "try-reload-or-restart", "libvirtd.service", NULL };
+	const char *const is_on[] = { "systemctl", "is-active", "--quiet", "libvirtd-tls.socket", NULL };
+	AUTO_RESULT struct runner_result on;
+	int rc = spawn_runner()->run(spawn_runner(), is_on, NULL, 60000, &on, err);
+
+	if (rc == 0 && on.status == 0) {
+		AUTO_RESULT struct runner_result res;
+
+		return runner_must(spawn_runner(), reload, NULL, 60000, &res, err);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && rc == 0; i++) {
+		AUTO_RESULT struct runner_result res;
+
+		rc = runner_must(spawn_runner(), commands[i], NULL, 120000, &res, err);
+	}
+	return rc;
+}
+
 /* libvirt and QEMU have places of their own for the same certificate (hypervisor/libvirt/tlsconf.c). */
 static int install_for_libvirt(const struct conf *conf, const char *ca, const char *cert, const char *key, struct err *err)
 {
@@ -137,13 +178,12 @@ static int install_for_libvirt(const struct conf *conf, const char *ca, const ch
 
 		if (rc == 0)
 			rc = file_write_durable(path, text, f->mode, err);
+		if (rc == 0 && strstr(f->path, "/qemu/") && f->what == TLS_FILE_KEY)
+			rc = give_to_qemu(path, err);
 		if (rc < 0)
 			return rc;
 	}
-	/* A running libvirtd keeps what it has read: it is told to read again, which touches no guest. */
-	const char *const argv[] = { "systemctl", "try-reload-or-restart", "libvirtd.service", NULL };
-	AUTO_RESULT struct runner_result res;
-	return spawn_runner()->run(spawn_runner(), argv, NULL, 60000, &res, err);
+	return libvirt_listens(err);
 }
 
 int system_certs(const struct conf *conf, const char *ca, const char *cert, const char *key, struct err *err)

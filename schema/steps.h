@@ -28,7 +28,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(image_write,     NODE,   NONE,    SLOW,   0, step_image,    "write the image to disk 0")                     \
 	/* DRBD */                                                                                                        \
 	STEP(drbd_configure,  NODE,   UNDO,    FAST,   1, step_drbd_conf, "write the DRBD resource")                      \
-	STEP(drbd_make_md,    NODE,   NONE,    NORMAL, 1, step_resource, "make DRBD metadata")                            \
+	STEP(drbd_make_md,    NODE,   NONE,    NORMAL, 1, step_drbd_conf, "make DRBD metadata")                           \
 	STEP(drbd_attach,     NODE,   UNDO,    NORMAL, 2, step_resource, "attach the disks")                              \
 	STEP(drbd_connect,    NODE,   UNDO,    NORMAL, 2, step_resource, "connect the replicas")                          \
 	STEP(drbd_adjust,     NODE,   NONE,    NORMAL, 2, step_resource, "apply the DRBD configuration")                  \
@@ -155,6 +155,7 @@ SCHEMA_DECLARE(step_drbd_peer, STEP_DRBD_PEER_ROWS)
 	F(T, BOOL, arbitrated, 0, "no", "", "fencing resource-and-stonith")                                              \
 	F(T, INT, resync_rate, 0, 100000, 0, "0", "", "MiB/s")                                                           \
 	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "generation of the ownership record")                                   \
+	F(T, BOOL, force, 0, "no", "", "drbd_make_md: also over metadata that is there")                                 \
 	F(T, LIST, volumes, step_drbd_volume, DISKS_MAX, 0, "", "volumes")                                               \
 	F(T, LIST, peers, step_drbd_peer, 2, 0, "", "the two nodes")                                                     \
 	F(T, JSON, previous, 0, "", "what it replaces")
