@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers from memory. Shapes are documented in doc/handbook/json.adoc. */
+/* Answers from memory. */
 #include <string.h>
 
 #include "core/inside.h"

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -33,7 +34,6 @@ struct spawn {
 };
 
 struct child {
-	const char *name;
 	pid_t pid;
 	int pidfd;
 	int out, err; /* our ends, -1 = at the end */
@@ -296,7 +296,7 @@ static int run(struct runner *r, const char *const argv[], const char *input, in
 	       struct err *err)
 {
 	struct spawn *s = (struct spawn *)(void *)r;
-	struct child c = { .name = argv[0], .pidfd = -1, .out = -1, .err = -1 };
+	struct child c = { .pidfd = -1, .out = -1, .err = -1 };
 	AUTO_FREE char *text = words(argv);
 	int64_t began_ms = now_ms();
 

@@ -2,7 +2,8 @@
 /*
  * Blocking work off the loop's thread, in lanes: jobs of one lane (an instance's uuid, "vg", ...) run in order and one
  * at a time; lanes run side by side up to the pool's size. A job past its deadline is reported as -ERR_TIMEOUT
- * once and written off: its thread is replaced, its late result is dropped and counted.
+ * once and written off: its thread is replaced, its late result is dropped and counted. Its lane waits for it all the same
+ * (nobody else may touch the object while it may come back), until the deadlines of the jobs behind it.
  */
 #ifndef IO_WORKER_H
 #define IO_WORKER_H
@@ -14,10 +15,17 @@
 
 struct workers;
 
+/*
+ * err->step of a -ERR_TIMEOUT that comes from the pool, not from work() itself: DEADLINE = it had begun and was written off,
+ * QUEUE = it never began (then nobody else has arg: the caller may free it).
+ */
+#define WORKER_STEP_DEADLINE "deadline"
+#define WORKER_STEP_QUEUE "queue"
+
 struct worker_job {
 	/* On a worker thread. Returns 0 or -ERR_x and fills err. Touches nothing but arg. */
 	int (*work)(void *arg, struct err *err);
-	/* On the loop's thread, exactly once. After -ERR_TIMEOUT arg must stay alive: it still belongs to the stuck thread. */
+	/* On the loop's thread, exactly once. After a DEADLINE time-out arg must stay alive: it belongs to the stuck thread. */
 	void (*done)(void *arg, int rc, const struct err *err);
 	void *arg;
 	int64_t deadline_ms; /* from now, 0 = none */

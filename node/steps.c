@@ -128,7 +128,7 @@ static void step_done(void *arg, int rc, const struct err *err)
 			agent_executed(n->agent, r->token, rc, r->result, err);
 		observe_now(n);
 	}
-	if (rc == -ERR_TIMEOUT && err->code == ERR_TIMEOUT && strcmp(err->step, "deadline") == 0)
+	if (rc == -ERR_TIMEOUT && err->code == ERR_TIMEOUT && strcmp(err->step, WORKER_STEP_DEADLINE) == 0)
 		return; /* written off: the stuck thread still uses r */
 	schema_done(step_infos[r->call.kind].args, r->args);
 	free(r->args);
