@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's protocol against a bridge that keeps its records in memory and can die between any two calls. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmem.h"
+#include "core/agent.h"
+
+#define FILES 32
+#define ACTIONS 64
+
+struct act {
+	enum agent_action_kind kind;
+	uint64_t token;
+	char key[64], text[2048];
+	bool delete;
+	enum step_dir dir;
+	char error[40];
+};
+
+struct rig {
+	struct agent *a;
+	struct act todo[ACTIONS];
+	int n;
+	char keys[FILES][64], texts[FILES][2048]; /* the disk */
+	int n_files;
+	bool so;         /* what a probe finds */
+	int rc;          /* what an execution gives */
+	int done, undone, replies;
+	char last_error[40];
+};
+
+static void emit(void *arg, const struct agent_action *a)
+{
+	struct rig *r = arg;
+	struct act *t = &r->todo[r->n++];
+
+	assert_true(r->n < ACTIONS);
+	memset(t, 0, sizeof(*t));
+	t->kind = a->kind;
+	t->token = a->token;
+	t->dir = a->dir;
+	(void)str_copy(t->key, sizeof(t->key), a->record_key);
+	t->delete = a->kind == AGENT_PERSIST && !a->record_text;
+	if (a->record_text)
+		(void)str_copy(t->text, sizeof(t->text), a->record_text);
+	if (a->kind == AGENT_REPLY)
+		(void)str_copy(t->error, sizeof(t->error), a->result.error);
+}
+
+static void disk(struct rig *r, const struct act *t)
+{
+	for (int i = 0; i < r->n_files; i++)
+		if (strcmp(r->keys[i], t->key) == 0) {
+			if (t->delete) {
+				memcpy(r->keys[i], r->keys[r->n_files - 1], sizeof(r->keys[i]));
+				memcpy(r->texts[i], r->texts[--r->n_files], sizeof(r->texts[i]));
+			} else {
+				(void)str_copy(r->texts[i], sizeof(r->texts[i]), t->text);
+			}
+			return;
+		}
+	if (t->delete)
+		return;
+	(void)str_copy(r->keys[r->n_files], sizeof(r->keys[0]), t->key);
+	(void)str_copy(r->texts[r->n_files++], sizeof(r->texts[0]), t->text);
+}
+
+/* Carries out at most `calls` actions; the rest is lost when the rig then dies. */
+static void run(struct rig *r, int calls)
+{
+	while (r->n && calls-- > 0) {
+		struct act t = r->todo[0];
+		struct err err = ERR_INIT;
+
+		memmove(r->todo, r->todo + 1, (size_t)--r->n * sizeof(t));
+		switch (t.kind) {
+		case AGENT_PERSIST:
+			disk(r, &t);
+			agent_persisted(r->a, t.token, true);
+			break;
+		case AGENT_PROBE: agent_probed(r->a, t.token, 0, r->so, NULL); break;
+		case AGENT_EXEC:
+			*(t.dir == STEP_DO ? &r->done : &r->undone) += 1;
+			if (r->rc < 0)
+				(void)err_set(&err, (enum err_code)-r->rc, "as asked");
+			agent_executed(r->a, t.token, r->rc, NULL, &err);
+			break;
+		case AGENT_REPLY:
+			r->replies++;
+			(void)str_copy(r->last_error, sizeof(r->last_error), t.error);
+			break;
+		case AGENT_CANCEL:
+		default: break;
+		}
+	}
+}
+
+static void boot(struct rig *r)
+{
+	struct err err = ERR_INIT;
+
+	agent_free(r->a);
+	r->n = 0;
+	r->a = agent_new(emit, r);
+	for (int i = 0; i < r->n_files; i++)
+		assert_int_equal(agent_load(r->a, r->keys[i], r->texts[i], &err), 0);
+	agent_ready(r->a);
+}
+
+static void order(struct rig *r, int64_t epoch, enum step_dir dir, int attempt)
+{
+	struct msg_step m;
+
+	schema_init(&msg_step_schema, &m);
+	m.epoch = epoch;
+	m.job = 7;
+	m.index = 3;
+	m.dir = (int)dir;
+	m.attempt = attempt;
+	(void)str_copy(m.kind, sizeof(m.kind), "noop");
+	agent_step(r->a, &m);
+	schema_done(&msg_step_schema, &m);
+}
+
+static void end(struct rig *r)
+{
+	agent_free(r->a);
+}
+
+static void a_step_is_done_once_and_answered_again(void **state)
+{
+	struct rig r = { .a = NULL };
+
+	(void)state;
+	boot(&r);
+	order(&r, 5, STEP_DO, 0);
+	order(&r, 5, STEP_DO, 0);
+	run(&r, 100);
+	order(&r, 5, STEP_DO, 0);
+	run(&r, 100);
+	assert_int_equal(r.done, 1);
+	assert_int_equal(r.replies, 2);
+	assert_string_equal(r.last_error, "");
+	end(&r);
+}
+
+static void lower_epochs_are_refused_also_after_a_crash(void **state)
+{
+	struct rig r = { .a = NULL };
+
+	(void)state;
+	boot(&r);
+	order(&r, 5, STEP_DO, 0);
+	run(&r, 1); /* the epoch is on the disk, nothing else */
+	boot(&r);
+	order(&r, 4, STEP_DO, 0);
+	run(&r, 100);
+	assert_int_equal(r.done, 0);
+	assert_string_equal(r.last_error, "STALE_EPOCH");
+	end(&r);
+}
+
+static void a_late_do_finds_the_tombstone(void **state)
+{
+	struct rig r = { .a = NULL };
+
+	(void)state;
+	boot(&r);
+	order(&r, 5, STEP_UNDO_DIR, 0);
+	run(&r, 100);
+	assert_int_equal(r.undone, 0); /* it never began: there is nothing to take back */
+	boot(&r);
+	order(&r, 5, STEP_DO, 0);
+	run(&r, 100);
+	assert_int_equal(r.done, 0);
+	assert_string_equal(r.last_error, "TOMBSTONE");
+	end(&r);
+}
+
+static void what_was_so_before_is_not_taken_back(void **state)
+{
+	struct rig r = { .a = NULL, .so = true };
+
+	(void)state;
+	boot(&r);
+	order(&r, 5, STEP_DO, 0);
+	run(&r, 100);
+	order(&r, 5, STEP_UNDO_DIR, 0);
+	run(&r, 100);
+	assert_int_equal(r.done + r.undone, 0);
+	assert_string_equal(r.last_error, "");
+	end(&r);
+}
+
+static void a_failed_step_is_tried_again_only_when_asked(void **state)
+{
+	struct rig r = { .a = NULL, .rc = -ERR_TIMEOUT };
+
+	(void)state;
+	boot(&r);
+	order(&r, 5, STEP_DO, 0);
+	run(&r, 100);
+	order(&r, 5, STEP_DO, 0); /* the answer was lost: told again */
+	run(&r, 100);
+	assert_int_equal(r.done, 1);
+	assert_string_equal(r.last_error, "TIMEOUT");
+	r.rc = 0;
+	order(&r, 5, STEP_DO, 1);
+	run(&r, 100);
+	assert_int_equal(r.done, 2);
+	assert_string_equal(r.last_error, "");
+	end(&r);
+}
+
+/* Dies after each possible number of calls; then the master orders again, and then the undo. */
+static void it_may_die_anywhere(void **state)
+{
+	(void)state;
+	for (int calls = 0; calls < 8; calls++) {
+		struct rig r = { .a = NULL };
+
+		boot(&r);
+		order(&r, 5, STEP_DO, 0);
+		run(&r, calls);
+		boot(&r);
+		run(&r, 100);
+		order(&r, 5, STEP_DO, 0);
+		run(&r, 100);
+		assert_true(r.done >= 1 && r.done <= 2); /* repeated at most once: steps are idempotent */
+		assert_string_equal(r.last_error, "");
+		order(&r, 5, STEP_UNDO_DIR, 0);
+		run(&r, 100);
+		assert_int_equal(r.undone, 1);
+		int before = r.done;
+		order(&r, 5, STEP_DO, 2);
+		run(&r, 100);
+		assert_int_equal(r.done, before);
+		agent_forget_job(r.a, 7);
+		run(&r, 100);
+		assert_int_equal(r.n_files, 1); /* the epoch */
+		end(&r);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_step_is_done_once_and_answered_again), cmocka_unit_test(lower_epochs_are_refused_also_after_a_crash),
+		cmocka_unit_test(a_late_do_finds_the_tombstone),          cmocka_unit_test(what_was_so_before_is_not_taken_back),
+		cmocka_unit_test(a_failed_step_is_tried_again_only_when_asked), cmocka_unit_test(it_may_die_anywhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
