@@ -231,7 +231,7 @@ void rig_on_answer(void *arg, const struct store_result *res)
 	a->revision = res->revision;
 	if (res->err)
 		a->err = *res->err;
-	a->kvs = xcalloc((size_t)res->n_kvs, sizeof(*a->kvs));
+	a->kvs = res->n_kvs ? xcalloc((size_t)res->n_kvs, sizeof(*a->kvs)) : NULL;
 	a->n_kvs = res->n_kvs;
 	for (int i = 0; i < res->n_kvs; i++) {
 		a->kvs[i] = res->kvs[i];
