@@ -166,23 +166,34 @@ static int on_resource(struct drbdm_real *d, const char *resource, const char *v
 	return drive(d, &c, err);
 }
 
-/* DRBD 9 keeps peers apart from connections. They may be there: then the kernel refuses, and that is all right. */
+/* Commands of DRBD 9 whose work may be done already: then the kernel refuses, and that is all right. */
+static int try_verbs(struct drbdm_real *d, const char *resource, const char *const verbs[], int n, struct err *err)
+{
+	for (int i = 0; i < n; i++) {
+		const char *const argv[] = { "drbdadm", verbs[i], resource, NULL };
+		enum drbdm_outcome outcome = DRBDM_UNKNOWN;
+
+		int rc = drbdm_run(d, argv, DRBDM_SHORT_MS, &outcome, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* DRBD 9 keeps peers apart from connections. */
 static int add_peer(struct drbdm_real *d, const char *resource, struct err *err)
 {
 	static const char *const verbs[] = { "new-peer", "new-path" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		const char *const argv[] = { "drbdadm", verbs[i], resource, NULL };
-		enum drbdm_outcome outcome = DRBDM_UNKNOWN;
-		struct err ignored = ERR_INIT;
+	return try_verbs(d, resource, verbs, (int)ARRAY_SIZE(verbs), err);
+}
 
-		int rc = drbdm_run(d, argv, DRBDM_SHORT_MS, &outcome, &ignored);
-		if (rc < 0) {
-			*err = ignored;
-			return rc;
-		}
-	}
-	return 0;
+/* In DRBD 9 the resync rate belongs to a volume of a peer; in 8.4 attach sets it. */
+static int set_rate(struct drbdm_real *d, const char *resource, struct err *err)
+{
+	static const char *const verbs[] = { "peer-device-options" };
+
+	return try_verbs(d, resource, verbs, (int)ARRAY_SIZE(verbs), err);
 }
 
 static int attach_volume(struct drbdm_real *d, const struct drbd_conf *c, const struct drbd_volume_conf *v,
@@ -219,6 +230,8 @@ int drbdm_op_attach(struct drbdm *d, const char *resource, struct err *err)
 	}
 	for (int i = 0; i < conf.n_volumes && rc == 0; i++)
 		rc = attach_volume(r, &conf, &conf.volumes[i], &s, err);
+	if (rc == 0 && !s.up && r->kernel == DRBDM_KERNEL_9 && conf.resync_rate_mib_s > 0)
+		rc = set_rate(r, resource, err);
 	return rc;
 }
 
