@@ -369,7 +369,7 @@ int drbdm_op_two_primaries(struct drbdm *d, const char *resource, bool allow, st
 	for (int i = 0; i < TRIES_MAX; i++) {
 		enum drbdm_outcome outcome = DRBDM_UNKNOWN;
 		struct err ignored = ERR_INIT;
-		bool shown = !allow;
+		bool shown = false;
 
 		rc = drbdm_run(r, argv, DRBDM_SHORT_MS, &outcome, err);
 		if (rc < 0 || outcome == DRBDM_DONE)

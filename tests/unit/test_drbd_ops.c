@@ -431,7 +431,10 @@ static void test_skipping_the_first_sync(void **state)
 	const char *const unsafe[] = {
 		cut("Secondary"),
 		status_text("Secondary", "no", "StandAlone", "Inconsistent", "Inconsistent", "Off"),
+		status_text("Secondary", "no", "StandAlone", "Inconsistent", "Inconsistent", "Established"),
 		status_text("Secondary", "no", "Connecting", "Inconsistent", "DUnknown", "Off"),
+		status_text("Secondary", "no", "Connected", "Inconsistent", "DUnknown", "Established"),
+		status_text("Secondary", "no", "Connected", "Inconsistent", "UpToDate", "Established"),
 		status_text("Secondary", "no", "Connected", "UpToDate", "Inconsistent", "SyncSource"),
 		status_text("Secondary", "no", "Connected", "Inconsistent", "UpToDate", "SyncTarget"),
 		status_text("Secondary", "no", "Connected", "UpToDate", "Outdated", "Established"),

@@ -30,7 +30,8 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
 	static const char *const names[] = { "web1",	   "web1.owner", "web2", "web2.owner", "stray",
-					     "stray.owner", "link",	  "conf" };
+					     "stray.owner", "link",	  "link.owner",
+					     "conf" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -187,6 +188,9 @@ static void test_strangers_files(void **state)
 	assert_int_equal(v->ops->remove(v, &s, &err), -ERR_FOREIGN);
 	assert_int_equal(v->ops->create(v, &l, &err), -ERR_FOREIGN);
 	assert_true(exists("stray"));
+	put("link.owner", DISK_A "\n"); /* a link is no image of ours whatever lies beside it */
+	assert_int_equal(v->ops->create(v, &l, &err), -ERR_FOREIGN);
+	assert_int_equal(v->ops->remove(v, &l, &err), -ERR_FOREIGN);
 	put("stray.owner", "no uuid\n");
 	assert_int_equal(v->ops->remove(v, &s, &err), -ERR_FOREIGN);
 	assert_int_equal(v->ops->list(v, &list, &n, &err), 0);

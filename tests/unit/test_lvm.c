@@ -117,7 +117,8 @@ static void test_create_is_idempotent(void **state)
 
 static void test_foreign_volumes_are_left_alone(void **state)
 {
-	static const char *const tags[] = { "", "gantry-" DISK_B, "gantry-" DISK_A ",gantry-" DISK_B, "gantry-nonsense" };
+	static const char *const tags[] = { "", "gantry-" DISK_B, "gantry-" DISK_A ",gantry-" DISK_B,
+					    "gantry-" DISK_B ",gantry-" DISK_A, "gantry-nonsense" };
 	AUTO(lvm_free) struct volumes *v = fresh();
 	struct volume_spec s = spec(1024);
 	struct err err = ERR_INIT;
