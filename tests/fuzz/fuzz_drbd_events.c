@@ -50,7 +50,7 @@ static void on_change(void *arg, const struct drbd_status *before, const struct 
 
 static void fuzz_events(const char *text, size_t len)
 {
-	struct mirror m = { 0 };
+	struct mirror m = {0};
 	AUTO(drbd_events_free) struct drbd_events *ev = drbd_events_new(on_change, &m);
 	struct drbd_status *list = NULL;
 	int n = 0;

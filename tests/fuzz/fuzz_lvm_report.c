@@ -66,7 +66,7 @@ static void fuzz_vgs(const char *text, size_t len)
 
 static void fuzz_prepare(const char *text, size_t len)
 {
-	struct echo e = { .base = { .run = echo_run }, .text = text, .len = len };
+	struct echo e = {.base = {.run = echo_run}, .text = text, .len = len};
 	struct err err = ERR_INIT;
 	struct lvm_disk d;
 

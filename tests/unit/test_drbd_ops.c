@@ -23,18 +23,18 @@ static struct drbdm *d; /* made anew for each test */
 static struct drbd_conf conf_of(void)
 {
 	return (struct drbd_conf){
-		.resource = "web1",
-		.instance_uuid = UUID_A,
-		.volumes = { { .index = 0, .minor = 7, .disk_path = "/dev/vg/a", .meta_path = "/dev/vg/am" },
-			     { .index = 1, .minor = 8, .disk_path = "/dev/vg/b", .meta_path = "/dev/vg/bm" } },
-		.n_volumes = 2,
-		.peers = { { .hostname = "node1", .address = "10.77.1.11", .node_id = 0 },
-			   { .hostname = "node2", .address = "10.77.1.12", .node_id = 1 } },
-		.port = 11000,
-		.secret = "s3cret",
-		.arbitrated = true,
-		.resync_rate_mib_s = 50,
-		.handler = "/usr/lib/gantry/drbd-handler",
+	    .resource = "web1",
+	    .instance_uuid = UUID_A,
+	    .volumes = {{.index = 0, .minor = 7, .disk_path = "/dev/vg/a", .meta_path = "/dev/vg/am"},
+			{.index = 1, .minor = 8, .disk_path = "/dev/vg/b", .meta_path = "/dev/vg/bm"}},
+	    .n_volumes = 2,
+	    .peers = {{.hostname = "node1", .address = "10.77.1.11", .node_id = 0},
+		      {.hostname = "node2", .address = "10.77.1.12", .node_id = 1}},
+	    .port = 11000,
+	    .secret = "s3cret",
+	    .arbitrated = true,
+	    .resync_rate_mib_s = 50,
+	    .handler = "/usr/lib/gantry/drbd-handler",
 	};
 }
 
@@ -202,7 +202,7 @@ static void commands_of_the_rest(struct err *err)
 
 static void test_commands(void **state)
 {
-	static const char *const files[] = { "drbd/ops-84.commands", "drbd/ops-9.commands" };
+	static const char *const files[] = {"drbd/ops-84.commands", "drbd/ops-9.commands"};
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -259,8 +259,8 @@ static void test_status(void **state)
 /* ---- refusals and unknown outcomes ------------------------------------------------------------ */
 
 #define SLOW "Command 'drbdsetup-84 x 7' did not terminate within 5 seconds\n"
-#define REFUSED(number, text)                                                \
-	"7: State change failed: (" number ") " text "\n"                    \
+#define REFUSED(number, text)                                                                                          \
+	"7: State change failed: (" number ") " text "\n"                                                              \
 	"Command '/lib/drbd/drbdsetup-84 primary 7' terminated with exit code 11\n"
 
 static void test_refused_promotions(void **state)
@@ -270,14 +270,14 @@ static void test_refused_promotions(void **state)
 		const char *text;
 		int rc;
 	} rows[] = {
-		{ 17, REFUSED("-2", "Need access to UpToDate data"), -ERR_STALE_REPLICA },
-		{ 11, REFUSED("-7", "Refusing to be Primary while peer is not outdated"), -ERR_WRONG_STATE },
-		{ 11, REFUSED("-1", "Multiple primaries not allowed by config"), -ERR_WRONG_STATE },
-		{ 11, REFUSED("-10", "State change was refused by peer node"), -ERR_WRONG_STATE },
-		{ 11, REFUSED("-99", "Something new"), -ERR_WRONG_STATE },
-		{ 10, "7: Failure: (158) Unknown resource\n", -ERR_NOT_FOUND },
-		{ 10, "r0.res:3: Parse error\n", -ERR_COMMAND_FAILED },
-		{ 1, "", -ERR_COMMAND_FAILED },
+	    {17, REFUSED("-2", "Need access to UpToDate data"), -ERR_STALE_REPLICA},
+	    {11, REFUSED("-7", "Refusing to be Primary while peer is not outdated"), -ERR_WRONG_STATE},
+	    {11, REFUSED("-1", "Multiple primaries not allowed by config"), -ERR_WRONG_STATE},
+	    {11, REFUSED("-10", "State change was refused by peer node"), -ERR_WRONG_STATE},
+	    {11, REFUSED("-99", "Something new"), -ERR_WRONG_STATE},
+	    {10, "7: Failure: (158) Unknown resource\n", -ERR_NOT_FOUND},
+	    {10, "r0.res:3: Parse error\n", -ERR_COMMAND_FAILED},
+	    {1, "", -ERR_COMMAND_FAILED},
 	};
 	struct err err = ERR_INIT;
 
@@ -287,7 +287,8 @@ static void test_refused_promotions(void **state)
 		recorder_answer(&rec, "primary", -1, rows[i].status, "", rows[i].text);
 		status_is(cut("Secondary"));
 		assert_int_equal(d->ops->primary(d, "web1", false, &err), rows[i].rc);
-		assert_string_equal(buf_str(&rec.log), "drbdadm primary web1\n" STATUS); /* one try: a verdict costs time */
+		assert_string_equal(buf_str(&rec.log),
+				    "drbdadm primary web1\n" STATUS); /* one try: a verdict costs time */
 		assert_non_null(strstr(err.msg, "resource 'web1': "));
 	}
 	recorder_reset(&rec);
@@ -401,7 +402,8 @@ static void test_two_primaries_unknown(void **state)
 	(void)state;
 	status_is(connected("Primary"));
 	recorder_answer(&rec, "net-options", 1, 20, "", SLOW);
-	recorder_answer(&rec, "drbdsetup show", 1, 0, "resource web1 {\n net {\n  allow-two-primaries\tyes;\n }\n}\n", "");
+	recorder_answer(&rec, "drbdsetup show", 1, 0, "resource web1 {\n net {\n  allow-two-primaries\tyes;\n }\n}\n",
+			"");
 	assert_int_equal(d->ops->two_primaries(d, "web1", true, &err), 0);
 	assert_string_equal(buf_str(&rec.log),
 			    STATUS "drbdadm net-options --allow-two-primaries=yes web1\ndrbdsetup show web1\n");
@@ -429,16 +431,16 @@ static void test_two_primaries_unknown(void **state)
 static void test_skipping_the_first_sync(void **state)
 {
 	const char *const unsafe[] = {
-		cut("Secondary"),
-		status_text("Secondary", "no", "StandAlone", "Inconsistent", "Inconsistent", "Off"),
-		status_text("Secondary", "no", "StandAlone", "Inconsistent", "Inconsistent", "Established"),
-		status_text("Secondary", "no", "Connecting", "Inconsistent", "DUnknown", "Off"),
-		status_text("Secondary", "no", "Connected", "Inconsistent", "DUnknown", "Established"),
-		status_text("Secondary", "no", "Connected", "Inconsistent", "UpToDate", "Established"),
-		status_text("Secondary", "no", "Connected", "UpToDate", "Inconsistent", "SyncSource"),
-		status_text("Secondary", "no", "Connected", "Inconsistent", "UpToDate", "SyncTarget"),
-		status_text("Secondary", "no", "Connected", "UpToDate", "Outdated", "Established"),
-		status_text("Secondary", "no", "Connected", "Diskless", "Inconsistent", "Established"),
+	    cut("Secondary"),
+	    status_text("Secondary", "no", "StandAlone", "Inconsistent", "Inconsistent", "Off"),
+	    status_text("Secondary", "no", "StandAlone", "Inconsistent", "Inconsistent", "Established"),
+	    status_text("Secondary", "no", "Connecting", "Inconsistent", "DUnknown", "Off"),
+	    status_text("Secondary", "no", "Connected", "Inconsistent", "DUnknown", "Established"),
+	    status_text("Secondary", "no", "Connected", "Inconsistent", "UpToDate", "Established"),
+	    status_text("Secondary", "no", "Connected", "UpToDate", "Inconsistent", "SyncSource"),
+	    status_text("Secondary", "no", "Connected", "Inconsistent", "UpToDate", "SyncTarget"),
+	    status_text("Secondary", "no", "Connected", "UpToDate", "Outdated", "Established"),
+	    status_text("Secondary", "no", "Connected", "Diskless", "Inconsistent", "Established"),
 	};
 	struct err err = ERR_INIT;
 
@@ -509,7 +511,8 @@ static void test_attach_failures(void **state)
 	/* refused because somebody was faster */
 	recorder_reset(&rec);
 	recorder_answer(&rec, "drbdsetup status", 1, 10, "", NO_RESOURCE);
-	recorder_answer(&rec, "drbdadm", -1, 10, "", "7: Failure: (161) Minor or volume exists already (delete it first)\n");
+	recorder_answer(&rec, "drbdadm", -1, 10, "",
+			"7: Failure: (161) Minor or volume exists already (delete it first)\n");
 	status_is(connected("Secondary"));
 	assert_int_equal(d->ops->attach(d, "web1", &err), 0);
 }
@@ -529,8 +532,9 @@ static void test_connect_failures(void **state)
 	recorder_answer(&rec, "drbdadm connect", 1, 10, "", "web1: Failure: (158) Unknown resource\n");
 	recorder_answer(&rec, "new-path", 1, 10, "", "web1: Failure: (168) Peer or path exists\n");
 	assert_int_equal(d->ops->connect(d, "web1", false, &err), 0);
-	assert_string_equal(buf_str(&rec.log), STATUS "drbdadm connect web1\n" STATUS
-						      "drbdadm new-peer web1\ndrbdadm new-path web1\ndrbdadm connect web1\n");
+	assert_string_equal(buf_str(&rec.log),
+			    STATUS "drbdadm connect web1\n" STATUS
+				   "drbdadm new-peer web1\ndrbdadm new-path web1\ndrbdadm connect web1\n");
 }
 
 /* The file may be gone while the kernel still runs the resource. */
@@ -547,7 +551,7 @@ static void test_down_without_a_file(void **state)
 
 static void test_names_reach_no_command(void **state)
 {
-	static const char *const names[] = { "", "all", "--help", "a b", "web1/0", "minor-7;" };
+	static const char *const names[] = {"", "all", "--help", "a b", "web1/0", "minor-7;"};
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -567,21 +571,21 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_commands),
-		TEST(test_status),
-		TEST(test_refused_promotions),
-		TEST(test_promotion_again_after_the_peer_was_marked),
-		TEST(test_promotion_does_not_trust_the_role),
-		TEST(test_unknown_outcomes),
-		TEST(test_held_open),
-		TEST(test_disconnect_is_verified),
-		TEST(test_two_primaries_unknown),
-		TEST(test_skipping_the_first_sync),
-		TEST(test_metadata_is_not_overwritten_on_a_doubt),
-		TEST(test_attach_failures),
-		TEST(test_connect_failures),
-		TEST(test_down_without_a_file),
-		TEST(test_names_reach_no_command),
+	    TEST(test_commands),
+	    TEST(test_status),
+	    TEST(test_refused_promotions),
+	    TEST(test_promotion_again_after_the_peer_was_marked),
+	    TEST(test_promotion_does_not_trust_the_role),
+	    TEST(test_unknown_outcomes),
+	    TEST(test_held_open),
+	    TEST(test_disconnect_is_verified),
+	    TEST(test_two_primaries_unknown),
+	    TEST(test_skipping_the_first_sync),
+	    TEST(test_metadata_is_not_overwritten_on_a_doubt),
+	    TEST(test_attach_failures),
+	    TEST(test_connect_failures),
+	    TEST(test_down_without_a_file),
+	    TEST(test_names_reach_no_command),
 	};
 
 	recorder_init(&rec);

@@ -20,8 +20,8 @@
 #include "tests/unit/storage_recorder.h"
 
 #define ADM84 "/lib/drbd/drbdadm-84"
-#define ADM9 "/usr/sbin/drbdadm"
-#define META "/usr/sbin/drbdmeta"
+#define ADM9  "/usr/sbin/drbdadm"
+#define META  "/usr/sbin/drbdmeta"
 
 static char dir[32];
 
@@ -67,7 +67,7 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = { "log", "web1.res", "meta.img" };
+	static const char *const names[] = {"log", "web1.res", "meta.img"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -82,22 +82,23 @@ static int remove_dir(void **state)
 static struct drbd_conf conf_here(bool arbitrated, bool v6)
 {
 	struct drbd_conf c = {
-		.resource = "web1",
-		.instance_uuid = "11111111-2222-3333-4444-555555555555",
-		.volumes = { { .index = 0, .minor = 7, .disk_path = "/dev/vg/a", .meta_path = "/dev/vg/am" },
-			     { .index = 1, .minor = 8, .disk_path = "/dev/vg/b", .meta_path = "/dev/vg/bm" } },
-		.n_volumes = 2,
-		.peers = { { .node_id = 0 }, { .hostname = "gantry-peer", .node_id = 1 } },
-		.port = 11000,
-		.secret = "d41d8cd98f00b204e9800998ecf8427ed41d8cd98f00b204e9800998ecf8427",
-		.arbitrated = arbitrated,
-		.resync_rate_mib_s = arbitrated ? 50 : 0,
-		.handler = "/usr/lib/gantry/drbd-handler",
+	    .resource = "web1",
+	    .instance_uuid = "11111111-2222-3333-4444-555555555555",
+	    .volumes = {{.index = 0, .minor = 7, .disk_path = "/dev/vg/a", .meta_path = "/dev/vg/am"},
+			{.index = 1, .minor = 8, .disk_path = "/dev/vg/b", .meta_path = "/dev/vg/bm"}},
+	    .n_volumes = 2,
+	    .peers = {{.node_id = 0}, {.hostname = "gantry-peer", .node_id = 1}},
+	    .port = 11000,
+	    .secret = "d41d8cd98f00b204e9800998ecf8427ed41d8cd98f00b204e9800998ecf8427",
+	    .arbitrated = arbitrated,
+	    .resync_rate_mib_s = arbitrated ? 50 : 0,
+	    .handler = "/usr/lib/gantry/drbd-handler",
 	};
 
 	assert_int_equal(gethostname(c.peers[0].hostname, sizeof(c.peers[0].hostname) - 1), 0);
 	for (int i = 0; i < 2; i++)
-		(void)snprintf(c.peers[i].address, sizeof(c.peers[i].address), v6 ? "fd00::77:%d" : "127.0.0.%d", i + 1);
+		(void)snprintf(c.peers[i].address, sizeof(c.peers[i].address), v6 ? "fd00::77:%d" : "127.0.0.%d",
+			       i + 1);
 	return c;
 }
 
@@ -145,32 +146,32 @@ static void test_dry_runs(void **state)
 		enum drbdm_kernel kernel;
 		bool arbitrated, v6;
 	} rows[] = {
-		{ ADM84, "drbd/tools-84-arbitrated.commands", DRBDM_KERNEL_84, true, false },
-		{ ADM84, "drbd/tools-84-plain-v6.commands", DRBDM_KERNEL_84, false, true },
-		{ ADM9, "drbd/tools-9-arbitrated.commands", DRBDM_KERNEL_9, true, false },
-		{ ADM9, "drbd/tools-9-plain-v6.commands", DRBDM_KERNEL_9, false, true },
+	    {ADM84, "drbd/tools-84-arbitrated.commands", DRBDM_KERNEL_84, true, false},
+	    {ADM84, "drbd/tools-84-plain-v6.commands", DRBDM_KERNEL_84, false, true},
+	    {ADM9, "drbd/tools-9-arbitrated.commands", DRBDM_KERNEL_9, true, false},
+	    {ADM9, "drbd/tools-9-plain-v6.commands", DRBDM_KERNEL_9, false, true},
 	};
 	/* The operations of storage/drbd, as they call the tool. */
 	static const char *const commands[][3] = {
-		{ "adjust", "web1" },
-		{ "new-resource", "web1" },
-		{ "new-minor", "web1/1" },
-		{ "attach", "web1/1" },
-		{ "connect", "web1" },
-		{ "connect", "--discard-my-data", "web1" },
-		{ "disconnect", "web1" },
-		{ "disconnect", "--force", "web1" },
-		{ "detach", "--force", "web1" },
-		{ "primary", "web1" },
-		{ "secondary", "web1" },
-		{ "net-options", "--allow-two-primaries=yes", "web1" },
-		{ "resume-io", "web1" },
-		{ "new-current-uuid", "--clear-bitmap", "web1/1" },
-		{ "new-current-uuid", "web1/0" },
-		{ "dump-md", "web1/1" },
-		{ "create-md", "--force", "web1/1" },
-		{ "resize", "web1" },
-		{ "down", "web1" },
+	    {"adjust", "web1"},
+	    {"new-resource", "web1"},
+	    {"new-minor", "web1/1"},
+	    {"attach", "web1/1"},
+	    {"connect", "web1"},
+	    {"connect", "--discard-my-data", "web1"},
+	    {"disconnect", "web1"},
+	    {"disconnect", "--force", "web1"},
+	    {"detach", "--force", "web1"},
+	    {"primary", "web1"},
+	    {"secondary", "web1"},
+	    {"net-options", "--allow-two-primaries=yes", "web1"},
+	    {"resume-io", "web1"},
+	    {"new-current-uuid", "--clear-bitmap", "web1/1"},
+	    {"new-current-uuid", "web1/0"},
+	    {"dump-md", "web1/1"},
+	    {"create-md", "--force", "web1/1"},
+	    {"resize", "web1"},
+	    {"down", "web1"},
 	};
 
 	(void)state;
@@ -182,7 +183,7 @@ static void test_dry_runs(void **state)
 		write_conf(&c, rows[i].kernel);
 		for (size_t k = 0; k < ARRAY_SIZE(commands); k++) {
 			const char *const *w = commands[k];
-			const char *const argv[] = { rows[i].tool, "-c", path, "-d", w[0], w[1], w[2], NULL };
+			const char *const argv[] = {rows[i].tool, "-c", path, "-d", w[0], w[1], w[2], NULL};
 			AUTO_FREE char *text = NULL;
 			int status = run(argv, &text);
 
@@ -198,14 +199,13 @@ static void test_dry_runs(void **state)
 /* The tool reads the file as meant, handlers included. */
 static void test_dump(void **state)
 {
-	static const char *const wanted[] = { "resource-and-stonith", "call-local-io-error",
-					      "\"/usr/lib/gantry/drbd-handler fence-peer\"",
-					      "\"/usr/lib/gantry/drbd-handler local-io-error\"",
-					      "\"/usr/lib/gantry/drbd-handler after-resync-target\"" };
+	static const char *const wanted[] = {
+	    "resource-and-stonith", "call-local-io-error", "\"/usr/lib/gantry/drbd-handler fence-peer\"",
+	    "\"/usr/lib/gantry/drbd-handler local-io-error\"", "\"/usr/lib/gantry/drbd-handler after-resync-target\""};
 	struct drbd_conf c = conf_here(true, false);
 	AUTO_FREE char *path = in_dir("web1.res");
-	const char *const argv84[] = { ADM84, "-c", path, "dump", "web1", NULL };
-	const char *const argv9[] = { ADM9, "-c", path, "dump", "web1", NULL };
+	const char *const argv84[] = {ADM84, "-c", path, "dump", "web1", NULL};
+	const char *const argv9[] = {ADM9, "-c", path, "dump", "web1", NULL};
 
 	(void)state;
 	for (int kernel = DRBDM_KERNEL_84; kernel <= DRBDM_KERNEL_9; kernel++) {
@@ -226,16 +226,15 @@ static void test_dump(void **state)
 /* The words by which "no metadata" and "metadata" are told apart are the tool's own. */
 static void test_metadata_words(void **state)
 {
-	static const char *const formats[] = { "v08", "v09" };
+	static const char *const formats[] = {"v08", "v09"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
 		AUTO_FREE char *image = in_dir("meta.img"), *none = NULL, *made = NULL, *there = NULL;
-		const char *const dump[] = { META,  "--force",	     "999",	formats[i],
-					     image, "flex-external", "dump-md", NULL };
-		const char *const create[] = { META,  "--force",       "999",	    formats[i],
-					       image, "flex-external", "create-md", i ? "1" : NULL,
-					       NULL };
+		const char *const dump[] = {META,  "--force",       "999",     formats[i],
+					    image, "flex-external", "dump-md", NULL};
+		const char *const create[] = {META,        "--force",      "999", formats[i], image, "flex-external",
+					      "create-md", i ? "1" : NULL, NULL};
 		int fd = open(image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 		assert_true(fd >= 0);
@@ -252,9 +251,9 @@ static void test_metadata_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_dry_runs, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_dump, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_metadata_words, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_dry_runs, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_dump, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_metadata_words, make_dir, remove_dir),
 	};
 
 	if (access(ADM84, X_OK) < 0 || access(ADM9, X_OK) < 0 || access(META, X_OK) < 0)
