@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,7 +23,6 @@
 #define KEEP_BYTES ((size_t)256 * 1024)           /* a write buffer that grew beyond is not kept */
 #define TCP_KEEPALIVE_S 10                        /* libuv: then a probe a second, ten times */
 #define TCP_UNANSWERED_MS 20000                   /* sent data that nobody acknowledges */
-#define CALLS_MAX 10000                           /* of GnuTLS for the bytes of one read: they cannot hold more records */
 
 static const struct sm_state states[] = {
 	[LINK_CONNECT] = { "connect", SM_BIT(LINK_SHAKE) | SM_BIT(LINK_ENDING) | SM_BIT(LINK_LINGER), SM_INITIAL },
@@ -150,11 +150,11 @@ void link_end(struct link *k, const struct err *err, bool linger)
 {
 	if (k->state >= LINK_ENDING)
 		return;
-	bool was_open = k->state == LINK_OPEN;
+	bool bye = k->state == LINK_OPEN && err->code != ERR_TLS; /* not behind an alert */
 	sm_move(&link_sm, &k->state, LINK_ENDING);
 	k->why = *err;
 	k->linger = linger && k->session;
-	if (k->linger && was_open)
+	if (k->linger && bye)
 		(void)gnutls_bye(k->session, GNUTLS_SHUT_WR); /* to the queue */
 	if (k->linger)
 		flush(k);
@@ -364,9 +364,6 @@ static void tls_failed(struct link *k, int rc)
 	}
 	if (k->session && !k->eof && rc != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		(void)gnutls_alert_send_appropriate(k->session, rc);
-	/* gnutls_bye() must not follow the alert. */
-	if (k->state == LINK_OPEN)
-		k->why = err;
 	link_end(k, &err, !k->eof);
 }
 
@@ -375,202 +372,218 @@ static bool on_frame(void *arg, const char *text, size_t len)
 	struct link *k = arg;
 
 	k->cb.frame(k->arg, k, text, len);
-	return k->state == LINK_OPEN;
+	return k->state == LINK_OPEN; /* the caller may have closed it, or freed the server */
 }
 
-static void open_link(struct link *k)
+static void shaken_hands(struct link *k)
 {
-	sm_move(&link_sm, &k->state, LINK_OPEN);
+	struct err err = ERR_INIT;
+
+	if (!k->judged && !(k->is_server && k->ask_only && gnutls_certificate_get_peers(k->session, NULL) == NULL)) {
+		(void)err_set(&k->why, ERR_TLS, "the peer showed no certificate");
+		tls_failed(k, GNUTLS_E_CERTIFICATE_REQUIRED);
+		return;
+	}
+	if (gnutls_protocol_get_version(k->session) != GNUTLS_TLS1_3) { /* the priorities allow nothing else */
+		(void)err_set(&err, ERR_TLS, "%s does not speak TLS 1.3", k->remote);
+		link_end(k, &err, false);
+		return;
+	}
 	(void)uv_timer_stop(&k->timer);
-	k->frames.max_bytes = k->peer[0] || !k->is_server ? FRAME_MAX : LINK_ANONYMOUS_FRAME_MAX;
+	k->frames.max_bytes = k->peer[0] ? FRAME_MAX : LINK_ANONYMOUS_FRAME_MAX;
+	sm_move(&link_sm, &k->state, LINK_OPEN);
 	k->cb.open(k->arg, k, k->peer);
 }
 
-static void shake(struct link *k)
+/*
+ * Whether GnuTLS has to be called once more: it says "again" also after it has dropped a record (early data, say)
+ * while more lie there. *n_left: bytes that were there before the last call; no progress is no reason to go on.
+ */
+static bool call_again(const struct link *k, int rc, size_t *n_left)
 {
-	int rc;
+	bool progress = k->n_in < *n_left;
+
+	*n_left = k->n_in;
+	if (rc == GNUTLS_E_AGAIN)
+		return k->n_in > 0 && progress;
+	return rc < 0 && !gnutls_error_is_fatal(rc) && progress;
+}
+
+static void not_digested(struct link *k)
+{
+	struct err err = ERR_INIT;
+
+	(void)err_set(&err, ERR_TLS, "TLS with %s: bytes came that belong to no message", k->remote);
+	link_end(k, &err, true);
+}
+
+static void shake_hands(struct link *k)
+{
+	size_t n_left = k->n_in;
+	int rc = 0;
 
 	do
 		rc = gnutls_handshake(k->session);
-	while (rc < 0 && rc != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(rc));
+	while (call_again(k, rc, &n_left));
 	if (rc == 0)
-		open_link(k);
-	else if (rc != GNUTLS_E_AGAIN)
+		shaken_hands(k);
+	else if (gnutls_error_is_fatal(rc))
 		tls_failed(k, rc);
+	else if (k->n_in > 0)
+		not_digested(k);
 }
 
-static void take_records(struct link *k)
+static void ended_by_peer(struct link *k)
 {
-	char data[RECORD_BYTES];
 	struct err err = ERR_INIT;
 
-	for (int i = 0; i < CALLS_MAX && k->state == LINK_OPEN; i++) {
-		ssize_t n = gnutls_record_recv(k->session, data, sizeof(data));
+	(void)err_set(&err, ERR_NODE_DOWN, "%s closed the link", k->remote);
+	link_end(k, &err, true);
+}
 
-		if (n == GNUTLS_E_AGAIN)
+static void read_frames(struct link *k)
+{
+	char plain[RECORD_BYTES];
+	struct err err = ERR_INIT;
+	size_t n_left = k->n_in;
+
+	while (k->state == LINK_OPEN) {
+		ssize_t n = gnutls_record_recv(k->session, plain, sizeof(plain));
+
+		if (n < 0 && !gnutls_error_is_fatal((int)n)) {
+			if (call_again(k, (int)n, &n_left))
+				continue;
+			if (k->n_in > 0)
+				not_digested(k);
 			return;
-		if (n == GNUTLS_E_INTERRUPTED || (n < 0 && !gnutls_error_is_fatal((int)n)))
-			continue;
-		if (n < 0) {
+		}
+		n_left = SIZE_MAX; /* a record came: that is progress */
+		if (n == 0) {
+			ended_by_peer(k);
+		} else if (n < 0) {
 			tls_failed(k, (int)n);
-		} else if (n == 0) {
-			(void)err_set(&err, ERR_NODE_DOWN, "%s closed the link", k->remote);
-			link_end(k, &err, true);
-		} else if (link_frames_feed(&k->frames, data, (size_t)n, on_frame, k, &err) < 0) {
-			(void)err_wrap(&err, "from %s", k->remote);
+		} else if (link_frames_feed(&k->frames, plain, (size_t)n, on_frame, k, &err) < 0) {
+			(void)err_wrap(&err, "link with %s", k->remote);
 			link_end(k, &err, true);
 		}
 	}
 }
 
-/* Everything that was read goes through GnuTLS before libuv reads again. */
-static void digest(struct link *k)
+static void pump(struct link *k)
 {
 	if (k->state == LINK_SHAKE)
-		shake(k);
+		shake_hands(k);
 	if (k->state == LINK_OPEN)
-		take_records(k);
-	k->n_in = 0;
+		read_frames(k);
 	flush(k);
-	if (k->state == LINK_LINGER)
-		linger_on(k);
 }
 
-static void give_room(uv_handle_t *h, size_t suggested, uv_buf_t *ret)
+static void give_memory(uv_handle_t *h, size_t suggested, uv_buf_t *b)
 {
 	(void)h;
 	(void)suggested;
-	*ret = uv_buf_init(xcalloc(1, READ_BYTES), READ_BYTES);
+	*b = uv_buf_init(xcalloc(1, READ_BYTES), READ_BYTES);
 }
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+static void read_failed(struct link *k, int uv_rc)
 {
-	struct link *k = s->data;
-	AUTO_FREE char *room = b->base;
+	struct err err = ERR_INIT;
 
-	if (n == 0 || k->state == LINK_SHUT)
+	k->eof = true;
+	if (k->state >= LINK_ENDING) {
+		if (uv_rc != UV_EOF && k->state == LINK_LINGER)
+			shut(k);
+		else
+			linger_on(k);
 		return;
-	if (n < 0) {
-		k->eof = true;
-		(void)uv_read_stop(s);
-	} else {
-		k->in = room;
-		k->n_in = (size_t)n;
 	}
-	digest(k);
-	if (k->eof && k->state < LINK_ENDING) {
-		struct err err = ERR_INIT;
-
-		(void)err_set(&err, ERR_NODE_DOWN, "%s ended the connection: %s", k->remote, n == UV_EOF ? "end of stream" : uv_strerror((int)n));
-		link_end(k, &err, false);
+	if (uv_rc == UV_EOF) {
+		pump(k); /* GnuTLS knows whether it was allowed to end here */
+		return;
 	}
+	(void)err_set(&err, ERR_NODE_DOWN, "the link with %s broke: %s", k->remote, uv_strerror(uv_rc));
+	link_end(k, &err, false);
 }
 
-/* ---- beginning --------------------------------------------------------------------------------------------------- */
-
-static void tune(struct link *k)
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 {
-	uv_os_fd_t fd = -1;
-	unsigned ms = TCP_UNANSWERED_MS;
+	struct link *k = stream->data;
 
+	if (n < 0) {
+		(void)uv_read_stop(stream);
+		read_failed(k, (int)n);
+	} else if (n > 0 && k->state < LINK_ENDING) { /* else it lingers: dropped */
+		k->in = b->base;
+		k->n_in = (size_t)n;
+		pump(k);
+		assert(k->n_in == 0 || k->state >= LINK_ENDING);
+		k->in = NULL;
+		k->n_in = 0;
+	}
+	free(b->base);
+}
+
+/* ---- the beginning --------------------------------------------------------------------------------------------- */
+
+void link_remember_remote(struct link *k, const struct sockaddr *sa)
+{
+	static const char mapped[] = "::ffff:"; /* IPv4 on a socket for both */
+	char text[ADDR_LEN + 1] = "";
+
+	if (sa->sa_family == AF_INET)
+		(void)uv_ip4_name((const struct sockaddr_in *)(const void *)sa, text, sizeof(text));
+	else if (sa->sa_family == AF_INET6)
+		(void)uv_ip6_name((const struct sockaddr_in6 *)(const void *)sa, text, sizeof(text));
+	bool is_mapped = strncmp(text, mapped, sizeof(mapped) - 1) == 0 && strchr(text, '.');
+	(void)str_copy(k->remote, sizeof(k->remote), is_mapped ? text + sizeof(mapped) - 1 : text);
+}
+
+static void set_up_tcp(struct link *k)
+{
+	unsigned unanswered_ms = TCP_UNANSWERED_MS;
+	uv_os_fd_t fd = -1;
+
+	/* All three are niceties: a link without them is slower, or notices a dead peer later. */
 	(void)uv_tcp_nodelay(&k->tcp, 1);
 	(void)uv_tcp_keepalive(&k->tcp, 1, TCP_KEEPALIVE_S);
-	if (uv_fileno((const uv_handle_t *)&k->tcp, &fd) == 0)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+	if (uv_fileno((uv_handle_t *)&k->tcp, &fd) == 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
 }
 
 void link_begin(struct link *k)
 {
 	struct err err = ERR_INIT;
 
-	sm_move(&link_sm, &k->state, LINK_SHAKE);
-	tune(k);
+	set_up_tcp(k);
+	if (k->state == LINK_CONNECT)
+		sm_move(&link_sm, &k->state, LINK_SHAKE);
 	if (link_tls_session(k->tls, k->is_server, k->ask_only, &k->session, &err) < 0) {
 		link_end(k, &err, false);
 		return;
 	}
 	gnutls_session_set_ptr(k->session, k);
+	gnutls_session_set_verify_function(k->session, judge);
 	gnutls_transport_set_ptr(k->session, k);
 	gnutls_transport_set_vec_push_function(k->session, push);
 	gnutls_transport_set_pull_function(k->session, pull);
 	gnutls_transport_set_pull_timeout_function(k->session, pull_ready);
-	gnutls_session_set_verify_function(k->session, judge);
-	int rc = uv_read_start((uv_stream_t *)&k->tcp, give_room, on_read);
+	int rc = uv_read_start((uv_stream_t *)&k->tcp, give_memory, on_read);
 	if (rc < 0) {
-		(void)err_set(&err, ERR_NODE_DOWN, "cannot read from %s: %s", k->remote, uv_strerror(rc));
+		(void)err_set(&err, ERR_NODE_DOWN, "the link with %s broke: %s", k->remote, uv_strerror(rc));
 		link_end(k, &err, false);
 		return;
 	}
-	digest(k); /* a client speaks first */
+	pump(k);
 }
 
-void link_remember_remote(struct link *k, const struct sockaddr *sa)
-{
-	int rc = -1;
-
-	if (sa->sa_family == AF_INET)
-		rc = uv_ip4_name((const struct sockaddr_in *)(const void *)sa, k->remote, sizeof(k->remote));
-	else if (sa->sa_family == AF_INET6)
-		rc = uv_ip6_name((const struct sockaddr_in6 *)(const void *)sa, k->remote, sizeof(k->remote));
-	if (rc != 0)
-		(void)str_copy(k->remote, sizeof(k->remote), "?");
-}
-
-static void on_connected(uv_connect_t *req, int status)
-{
-	struct link *k = req->data;
-	struct err err = ERR_INIT;
-
-	if (k->state != LINK_CONNECT)
-		return;
-	if (status < 0) {
-		(void)err_set(&err, ERR_NODE_DOWN, "cannot connect to %s: %s", k->remote, uv_strerror(status));
-		link_end(k, &err, false);
-		return;
-	}
-	link_begin(k);
-}
-
-static int address_of(const char *address, int port, struct sockaddr_storage *ret)
-{
-	if (uv_ip4_addr(address, port, (struct sockaddr_in *)ret) == 0)
-		return 0;
-	return uv_ip6_addr(address, port, (struct sockaddr_in6 *)ret);
-}
-
-struct link *link_dial(struct loop *l, const char *address, int port, const char *local_address, struct link_tls *tls,
-		       const char *pin, const struct link_cb *cb, void *arg)
-{
-	struct link *k = link_new(loop_uv(l), tls, cb, arg);
-	struct sockaddr_storage to, from;
-	struct err err = ERR_INIT;
-	int rc = address_of(address, port, &to);
-
-	(void)str_copy(k->remote, sizeof(k->remote), address);
-	(void)str_copy(k->pin, sizeof(k->pin), pin);
-	link_arm_deadline(k);
-	if (rc == 0 && local_address[0]) {
-		rc = address_of(local_address, 0, &from);
-		if (rc == 0)
-			rc = uv_tcp_bind(&k->tcp, (const struct sockaddr *)&from, 0);
-	}
-	if (rc == 0)
-		rc = uv_tcp_connect(&k->connect, &k->tcp, (const struct sockaddr *)&to, on_connected);
-	if (rc < 0) {
-		(void)err_set(&err, ERR_NODE_DOWN, "cannot connect to %s: %s", address, uv_strerror(rc));
-		link_end(k, &err, false);
-	}
-	return k;
-}
-
-/* ---- small ---------------------------------------------------------------------------------------------------------- */
+/* ---- what callers ask ------------------------------------------------------------------------------------------ */
 
 void link_close(struct link *k)
 {
 	struct err err = ERR_INIT;
 
-	(void)err_set(&err, ERR_CANCELED, "this side closed the link with %s", k->remote);
-	link_end(k, &err, true);
+	(void)err_set(&err, ERR_CANCELED, "the link with %s was closed by this side", k->remote);
+	link_end(k, &err, k->state == LINK_OPEN);
 }
 
 const char *link_peer(const struct link *k)

@@ -25,7 +25,7 @@ enum link_state {
 };
 
 struct link {
-	int state; /* enum link_state; link_state_sm() rules */
+	int state; /* enum link_state; link.c's table rules */
 	struct list link; /* of the server's */
 	struct link_server *server; /* NULL = dialled, or shut */
 	struct link_cb cb;

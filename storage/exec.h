@@ -23,7 +23,8 @@ bool exec_said(const struct runner_result *res, const char *text);
 bool word_is_plain(const char *s, size_t max);
 /* 36 characters: hexadecimal digits and the four dashes in their places. */
 bool word_is_uuid(const char *s);
-/* Absolute, of printable ASCII without blanks, quotes, backslash, braces or semicolon, no ".." part; 2..max characters. */
+/* Absolute, of printable ASCII without blanks, quotes, backslash, braces or semicolon, no ".." part; 2..max characters.
+ */
 bool word_is_path(const char *s, size_t max);
 
 #endif

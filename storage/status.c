@@ -6,9 +6,9 @@
 const char *drbd_role_name(enum drbd_role r)
 {
 	static const char *const names[] = {
-		[DRBD_ROLE_UNKNOWN] = "Unknown",
-		[DRBD_ROLE_PRIMARY] = "Primary",
-		[DRBD_ROLE_SECONDARY] = "Secondary",
+	    [DRBD_ROLE_UNKNOWN] = "Unknown",
+	    [DRBD_ROLE_PRIMARY] = "Primary",
+	    [DRBD_ROLE_SECONDARY] = "Secondary",
 	};
 
 	assert((size_t)r < ARRAY_SIZE(names));
@@ -18,17 +18,17 @@ const char *drbd_role_name(enum drbd_role r)
 const char *drbd_cstate_name(enum drbd_cstate c)
 {
 	static const char *const names[] = {
-		[DRBD_CONN_NONE] = "None",
-		[DRBD_CONN_STANDALONE] = "StandAlone",
-		[DRBD_CONN_DISCONNECTING] = "Disconnecting",
-		[DRBD_CONN_UNCONNECTED] = "Unconnected",
-		[DRBD_CONN_TIMEOUT] = "Timeout",
-		[DRBD_CONN_BROKEN_PIPE] = "BrokenPipe",
-		[DRBD_CONN_NETWORK_FAILURE] = "NetworkFailure",
-		[DRBD_CONN_PROTOCOL_ERROR] = "ProtocolError",
-		[DRBD_CONN_TEARDOWN] = "TearDown",
-		[DRBD_CONN_CONNECTING] = "Connecting",
-		[DRBD_CONN_CONNECTED] = "Connected",
+	    [DRBD_CONN_NONE] = "None",
+	    [DRBD_CONN_STANDALONE] = "StandAlone",
+	    [DRBD_CONN_DISCONNECTING] = "Disconnecting",
+	    [DRBD_CONN_UNCONNECTED] = "Unconnected",
+	    [DRBD_CONN_TIMEOUT] = "Timeout",
+	    [DRBD_CONN_BROKEN_PIPE] = "BrokenPipe",
+	    [DRBD_CONN_NETWORK_FAILURE] = "NetworkFailure",
+	    [DRBD_CONN_PROTOCOL_ERROR] = "ProtocolError",
+	    [DRBD_CONN_TEARDOWN] = "TearDown",
+	    [DRBD_CONN_CONNECTING] = "Connecting",
+	    [DRBD_CONN_CONNECTED] = "Connected",
 	};
 
 	assert((size_t)c < ARRAY_SIZE(names));
@@ -38,17 +38,17 @@ const char *drbd_cstate_name(enum drbd_cstate c)
 const char *drbd_dstate_name(enum drbd_dstate s)
 {
 	static const char *const names[] = {
-		[DRBD_DISK_NONE] = "None",
-		[DRBD_DISK_DISKLESS] = "Diskless",
-		[DRBD_DISK_ATTACHING] = "Attaching",
-		[DRBD_DISK_DETACHING] = "Detaching",
-		[DRBD_DISK_FAILED] = "Failed",
-		[DRBD_DISK_NEGOTIATING] = "Negotiating",
-		[DRBD_DISK_INCONSISTENT] = "Inconsistent",
-		[DRBD_DISK_OUTDATED] = "Outdated",
-		[DRBD_DISK_UNKNOWN] = "DUnknown",
-		[DRBD_DISK_CONSISTENT] = "Consistent",
-		[DRBD_DISK_UPTODATE] = "UpToDate",
+	    [DRBD_DISK_NONE] = "None",
+	    [DRBD_DISK_DISKLESS] = "Diskless",
+	    [DRBD_DISK_ATTACHING] = "Attaching",
+	    [DRBD_DISK_DETACHING] = "Detaching",
+	    [DRBD_DISK_FAILED] = "Failed",
+	    [DRBD_DISK_NEGOTIATING] = "Negotiating",
+	    [DRBD_DISK_INCONSISTENT] = "Inconsistent",
+	    [DRBD_DISK_OUTDATED] = "Outdated",
+	    [DRBD_DISK_UNKNOWN] = "DUnknown",
+	    [DRBD_DISK_CONSISTENT] = "Consistent",
+	    [DRBD_DISK_UPTODATE] = "UpToDate",
 	};
 
 	assert((size_t)s < ARRAY_SIZE(names));
@@ -58,12 +58,12 @@ const char *drbd_dstate_name(enum drbd_dstate s)
 const char *drbd_repl_name(enum drbd_repl r)
 {
 	static const char *const names[] = {
-		[DRBD_REPL_OFF] = "Off",
-		[DRBD_REPL_ESTABLISHED] = "Established",
-		[DRBD_REPL_SYNC_SOURCE] = "SyncSource",
-		[DRBD_REPL_SYNC_TARGET] = "SyncTarget",
-		[DRBD_REPL_PAUSED_SYNC] = "PausedSync",
-		[DRBD_REPL_OTHER] = "Other",
+	    [DRBD_REPL_OFF] = "Off",
+	    [DRBD_REPL_ESTABLISHED] = "Established",
+	    [DRBD_REPL_SYNC_SOURCE] = "SyncSource",
+	    [DRBD_REPL_SYNC_TARGET] = "SyncTarget",
+	    [DRBD_REPL_PAUSED_SYNC] = "PausedSync",
+	    [DRBD_REPL_OTHER] = "Other",
 	};
 
 	assert((size_t)r < ARRAY_SIZE(names));

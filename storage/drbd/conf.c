@@ -11,7 +11,7 @@
 #include "storage/exec.h"
 
 #define RESYNC_RATE_MAX_MIB_S 4096 /* the kernel's limit is 4 GiB/s */
-#define MINOR_MAX ((1 << 20) - 1)
+#define MINOR_MAX             ((1 << 20) - 1)
 
 /* ---- checks ----------------------------------------------------------------------------------- */
 
@@ -50,8 +50,9 @@ static int check_volumes(const struct drbd_conf *c, struct err *err)
 				       c->resource, v->index, v->minor);
 		if (!word_is_path(v->disk_path, PATH_LEN) || !word_is_path(v->meta_path, PATH_LEN) ||
 		    strcmp(v->disk_path, v->meta_path) == 0)
-			return err_set(err, ERR_BAD_VALUE, "volume %d of resource '%s' has disk '%.100s' and metadata '%.100s'",
-				       v->index, c->resource, v->disk_path, v->meta_path);
+			return err_set(err, ERR_BAD_VALUE,
+				       "volume %d of resource '%s' has disk '%.100s' and metadata '%.100s'", v->index,
+				       c->resource, v->disk_path, v->meta_path);
 		for (int k = 0; k < i; k++)
 			if (c->volumes[k].index == v->index || c->volumes[k].minor == v->minor)
 				return err_set(err, ERR_BAD_VALUE, "resource '%s' has volume %d or minor %d twice",
@@ -68,7 +69,8 @@ static int check_peers(const struct drbd_conf *c, struct err *err)
 		if (!word_is_plain(p->hostname, NAME_LEN))
 			return err_set(err, ERR_BAD_VALUE, "'%s' is not a host's name", p->hostname);
 		if (address_family(p->address) < 0)
-			return err_set(err, ERR_BAD_VALUE, "'%s' of host '%s' is not an address", p->address, p->hostname);
+			return err_set(err, ERR_BAD_VALUE, "'%s' of host '%s' is not an address", p->address,
+				       p->hostname);
 		if (p->node_id < 0 || p->node_id > 31)
 			return err_set(err, ERR_BAD_VALUE, "host '%s' has node id %d, allowed are 0 to 31", p->hostname,
 				       p->node_id);
@@ -98,11 +100,11 @@ int drbdm_conf_check(const struct drbd_conf *c, struct err *err)
 	if (c->port < 1 || c->port > 65535)
 		return err_set(err, ERR_BAD_VALUE, "resource '%s' has port %d", c->resource, c->port);
 	if (!secret_is_plain(c->secret)) /* never print it */
-		return err_set(err, ERR_BAD_VALUE, "the secret of resource '%s' is not 1 to %d plain characters", c->resource,
-			       DRBDM_SECRET_MAX);
+		return err_set(err, ERR_BAD_VALUE, "the secret of resource '%s' is not 1 to %d plain characters",
+			       c->resource, DRBDM_SECRET_MAX);
 	if (c->resync_rate_mib_s < 0 || c->resync_rate_mib_s > RESYNC_RATE_MAX_MIB_S)
-		return err_set(err, ERR_BAD_VALUE, "resync rate of %lld MiB/s is not in 0 to %d", (long long)c->resync_rate_mib_s,
-			       RESYNC_RATE_MAX_MIB_S);
+		return err_set(err, ERR_BAD_VALUE, "resync rate of %lld MiB/s is not in 0 to %d",
+			       (long long)c->resync_rate_mib_s, RESYNC_RATE_MAX_MIB_S);
 	if (c->arbitrated && !word_is_path(c->handler, PATH_LEN))
 		return err_set(err, ERR_BAD_VALUE, "'%s' is not the path of a handler", c->handler);
 	return 0;
@@ -125,10 +127,10 @@ static void net_text(const struct drbd_conf *c, enum drbdm_kernel kernel, struct
 		   "\t\tcram-hmac-alg sha256;\n"
 		   "\t\tshared-secret \"%s\";\n"
 		   "\t\tallow-two-primaries no;\n"
-		   "\t\tping-int 2;\n"       /* seconds: the loss of a silent peer is noticed after about 5 s */
-		   "\t\tping-timeout 30;\n"  /* tenths of a second */
-		   "\t\ttimeout 30;\n"       /* tenths of a second */
-		   "\t\tconnect-int 5;\n"    /* seconds */
+		   "\t\tping-int 2;\n"               /* seconds: the loss of a silent peer is noticed after about 5 s */
+		   "\t\tping-timeout 30;\n"          /* tenths of a second */
+		   "\t\ttimeout 30;\n"               /* tenths of a second */
+		   "\t\tconnect-int 5;\n"            /* seconds */
 		   "\t\tafter-sb-0pri disconnect;\n" /* never discard anything by itself */
 		   "\t\tafter-sb-1pri disconnect;\n"
 		   "\t\tafter-sb-2pri disconnect;\n"
@@ -152,7 +154,7 @@ static void disk_text(const struct drbd_conf *c, enum drbdm_kernel kernel, struc
 static void handlers_text(const struct drbd_conf *c, struct buf *out)
 {
 	static const char *const events[] = {
-		"fence-peer", "local-io-error", "before-resync-target", "after-resync-target", "split-brain",
+	    "fence-peer", "local-io-error", "before-resync-target", "after-resync-target", "split-brain",
 	};
 
 	if (!c->arbitrated)
@@ -186,7 +188,8 @@ void drbdm_conf_text(const struct drbd_conf *c, enum drbdm_kernel kernel, struct
 	for (int i = 0; i < c->n_volumes; i++) {
 		const struct drbd_volume_conf *v = &c->volumes[i];
 
-		buf_printf(out, "\tvolume %d {\n\t\tdevice /dev/drbd%d minor %d;\n\t\tdisk %s;\n\t\tmeta-disk %s;\n\t}\n",
+		buf_printf(out,
+			   "\tvolume %d {\n\t\tdevice /dev/drbd%d minor %d;\n\t\tdisk %s;\n\t\tmeta-disk %s;\n\t}\n",
 			   v->index, v->minor, v->minor, v->disk_path, v->meta_path);
 	}
 	for (int i = 0; i < 2; i++)
@@ -211,7 +214,7 @@ void drbdm_conf_owner(const char *text, size_t len, char *out)
 }
 
 #define WORDS_MAX 6
-#define WORD_LEN 511
+#define WORD_LEN  511
 
 /* One line of our own making: words, of which a quoted one may have blanks; ';' at the end does not count. */
 struct line {
@@ -375,8 +378,8 @@ static bool read_line(struct conf_reader *r, const char *p, const char *end)
 
 int drbdm_conf_parse(const char *text, size_t len, struct drbd_conf *ret, struct err *err)
 {
-	struct drbd_conf conf = { .n_volumes = 0 };
-	struct conf_reader r = { .conf = &conf };
+	struct drbd_conf conf = {.n_volumes = 0};
+	struct conf_reader r = {.conf = &conf};
 	const char *end = text + len;
 	int line = 1;
 

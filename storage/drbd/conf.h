@@ -11,7 +11,7 @@
 enum drbdm_kernel { DRBDM_KERNEL_84, DRBDM_KERNEL_9 };
 
 #define DRBDM_CONF_HEADER "# gantry instance "
-#define DRBDM_CONF_MAX ((size_t)64 * 1024)
+#define DRBDM_CONF_MAX    ((size_t)64 * 1024)
 /* The kernel's field has 64 bytes with its closing zero. */
 #define DRBDM_SECRET_MAX 63
 

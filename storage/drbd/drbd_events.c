@@ -9,7 +9,7 @@
 #include "storage/drbd/words.h"
 
 #define LINE_MAX_BYTES 4096
-#define RESOURCES_MAX 4096
+#define RESOURCES_MAX  4096
 
 struct entry {
 	struct drbd_status now;
@@ -129,7 +129,7 @@ struct event {
 	char object[16];
 	char name[NAME_LEN + 1];
 	char peer[16]; /* its node id */
-	int volume; /* -1 = none */
+	int volume;    /* -1 = none */
 	const char *fields, *end;
 };
 
@@ -155,7 +155,8 @@ static bool read_key(struct event *e)
 	while (word_next(&p, e->end, &w)) {
 		if (word_key_is(&w, "name") && !copy_value(&w, e->name, sizeof(e->name)))
 			return false; /* a name too long to be ours */
-		/* Not conn-name: 8.4 prints that only while it knows the peer's address; the id it fakes as 0, always. */
+		/* Not conn-name: 8.4 prints that only while it knows the peer's address; the id it fakes as 0, always.
+		 */
 		if (word_key_is(&w, "peer-node-id") && !copy_value(&w, e->peer, sizeof(e->peer)))
 			return false;
 		if (word_key_is(&w, "volume") && word_number(&w, INT32_MAX, &n))
@@ -287,7 +288,7 @@ static void dispatch(struct drbd_events *ev, struct event *e)
 static void take_line(struct drbd_events *ev, const char *line, size_t len)
 {
 	const char *p = line;
-	struct event e = { .end = line + len };
+	struct event e = {.end = line + len};
 	struct word action, object;
 
 	if (!word_next(&p, e.end, &action))

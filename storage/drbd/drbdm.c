@@ -12,7 +12,7 @@
 #include "storage/durable.h"
 #include "storage/exec.h"
 
-#define CONF_MODE 0600 /* the shared secret is in it */
+#define CONF_MODE   0600 /* the shared secret is in it */
 #define CONF_SUFFIX ".res"
 
 DEFINE_CLEANUP(DIR *, closedir);
@@ -40,22 +40,23 @@ static int version_code(const char *text)
 
 static int ask_version(struct runner *r, int *ret, struct err *err)
 {
-	static const char *const argv[] = { "drbdadm", "--version", NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	static const char *const argv[] = {"drbdadm", "--version", NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 
 	int rc = runner_must(r, argv, NULL, DRBDM_SHORT_MS, &res, err);
 	if (rc < 0)
 		return rc;
 	*ret = version_code(buf_str(&res.out));
 	if (*ret < 0)
-		return err_set(err, ERR_COMMAND_FAILED, "'drbdadm --version' does not say which kernel module it found");
+		return err_set(err, ERR_COMMAND_FAILED,
+			       "'drbdadm --version' does not say which kernel module it found");
 	return 0;
 }
 
 int drbdm_detect(struct runner *r, enum drbdm_kernel *ret, struct err *err)
 {
-	static const char *const modprobe[] = { "modprobe", "drbd", NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	static const char *const modprobe[] = {"modprobe", "drbd", NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	struct err why = ERR_INIT;
 	int version = 0;
 
@@ -84,8 +85,8 @@ int drbdm_detect(struct runner *r, enum drbdm_kernel *ret, struct err *err)
 
 int drbdm_check_helper(struct runner *r, struct err *err)
 {
-	static const char *const argv[] = { "cat", "/sys/module/drbd/parameters/usermode_helper", NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	static const char *const argv[] = {"cat", "/sys/module/drbd/parameters/usermode_helper", NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	char helper[PATH_LEN + 1];
 
 	int rc = r->run(r, argv, NULL, DRBDM_SHORT_MS, &res, err);
@@ -94,7 +95,8 @@ int drbdm_check_helper(struct runner *r, struct err *err)
 	exec_last_line(&res.out, helper, sizeof(helper));
 	if (strcmp(helper, "/sbin/drbdadm") == 0 || strcmp(helper, "/usr/sbin/drbdadm") == 0)
 		return 0;
-	(void)err_set(err, ERR_NOT_PREPARED, "the drbd module calls '%s' instead of /sbin/drbdadm: handlers never run", helper);
+	(void)err_set(err, ERR_NOT_PREPARED, "the drbd module calls '%s' instead of /sbin/drbdadm: handlers never run",
+		      helper);
 	return err_hint(err, "remove usermode_helper from /etc/modprobe.d, and set it now: printf %%s /sbin/drbdadm > "
 			     "/sys/module/drbd/parameters/usermode_helper");
 }
@@ -131,7 +133,8 @@ int drbdm_op_write_conf(struct drbdm *d, const struct drbd_conf *c, struct err *
 	drbdm_conf_owner(buf_str(&have), have.len, owner);
 	if (present && strcmp(owner, c->instance_uuid) != 0)
 		return err_set(err, ERR_FOREIGN, "'%s/%s' exists and %s%s%s", r->conf_dir, file,
-			       owner[0] ? "belongs to instance '" : "was not written by Gantry", owner, owner[0] ? "'" : "");
+			       owner[0] ? "belongs to instance '" : "was not written by Gantry", owner,
+			       owner[0] ? "'" : "");
 	if (present && have.len == wanted.len && memcmp(have.data, wanted.data, have.len) == 0)
 		return durable_sync_dir(r->conf_dir, err); /* the run that wrote it may have died before its own sync */
 	return durable_write(r->conf_dir, file, buf_str(&wanted), wanted.len, CONF_MODE, err);
@@ -173,7 +176,8 @@ int drbdm_read_conf(struct drbdm_real *d, const char *resource, struct drbd_conf
 	if (rc < 0)
 		return err_wrap(err, "file '%s/%s'", d->conf_dir, file);
 	if (strcmp(ret->resource, resource) != 0)
-		return err_set(err, ERR_WRONG_STATE, "file '%s/%s' is about resource '%s'", d->conf_dir, file, ret->resource);
+		return err_set(err, ERR_WRONG_STATE, "file '%s/%s' is about resource '%s'", d->conf_dir, file,
+			       ret->resource);
 	return 0;
 }
 
@@ -181,7 +185,7 @@ int drbdm_read_conf(struct drbdm_real *d, const char *resource, struct drbd_conf
 static int list_one(struct drbdm_real *r, const char *file, struct drbd_conf *ret, bool *ret_ours, struct err *err)
 {
 	AUTO_BUF struct buf text = BUF_INIT;
-	struct drbd_conf conf = { .n_volumes = 0 };
+	struct drbd_conf conf = {.n_volumes = 0};
 	struct err why = ERR_INIT;
 	bool present = false;
 
@@ -243,11 +247,10 @@ static bool no_module(const struct runner_result *res)
 				     exec_said(res, "/proc/drbd: No such file"));
 }
 
-static int run_status(struct drbdm_real *d, const char *resource, struct drbd_status **ret, int *ret_n,
-		      struct err *err)
+static int run_status(struct drbdm_real *d, const char *resource, struct drbd_status **ret, int *ret_n, struct err *err)
 {
-	const char *const argv[] = { "drbdsetup", "status", "--verbose", "--statistics", resource, NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	const char *const argv[] = {"drbdsetup", "status", "--verbose", "--statistics", resource, NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 
 	int rc = d->runner->run(d->runner, argv, NULL, DRBDM_SHORT_MS, &res, err);
 	if (rc < 0)
@@ -266,7 +269,7 @@ static int run_status(struct drbdm_real *d, const char *resource, struct drbd_st
 int drbdm_op_status(struct drbdm *d, const char *resource, struct drbd_status *ret, struct err *err)
 {
 	AUTO_FREE struct drbd_status *list = NULL;
-	struct drbd_status down = { .up = false };
+	struct drbd_status down = {.up = false};
 	int n = 0;
 
 	int rc = drbdm_check_name(resource, err);
@@ -289,15 +292,15 @@ int drbdm_op_status_all(struct drbdm *d, struct drbd_status **ret, int *ret_n, s
 
 /* ---- construction ----------------------------------------------------------------------------- */
 
-#define OPS_OF(text)                                                                                             \
-	{                                                                                                        \
-		.name = (text), .write_conf = drbdm_op_write_conf, .remove_conf = drbdm_op_remove_conf,          \
-		.create_md = drbdm_op_create_md, .adjust = drbdm_op_adjust, .attach = drbdm_op_attach,           \
-		.connect = drbdm_op_connect, .disconnect = drbdm_op_disconnect, .detach = drbdm_op_detach,       \
-		.down = drbdm_op_down, .primary = drbdm_op_primary, .secondary = drbdm_op_secondary,             \
-		.two_primaries = drbdm_op_two_primaries, .resume_io = drbdm_op_resume_io,                        \
-		.new_current_uuid = drbdm_op_new_current_uuid, .resize = drbdm_op_resize,                        \
-		.status = drbdm_op_status, .status_all = drbdm_op_status_all, .list_conf = drbdm_op_list_conf,   \
+#define OPS_OF(text)                                                                                                   \
+	{                                                                                                              \
+		.name = (text), .write_conf = drbdm_op_write_conf, .remove_conf = drbdm_op_remove_conf,                \
+		.create_md = drbdm_op_create_md, .adjust = drbdm_op_adjust, .attach = drbdm_op_attach,                 \
+		.connect = drbdm_op_connect, .disconnect = drbdm_op_disconnect, .detach = drbdm_op_detach,             \
+		.down = drbdm_op_down, .primary = drbdm_op_primary, .secondary = drbdm_op_secondary,                   \
+		.two_primaries = drbdm_op_two_primaries, .resume_io = drbdm_op_resume_io,                              \
+		.new_current_uuid = drbdm_op_new_current_uuid, .resize = drbdm_op_resize, .status = drbdm_op_status,   \
+		.status_all = drbdm_op_status_all, .list_conf = drbdm_op_list_conf,                                    \
 	}
 
 struct drbdm *drbdm_new_for(struct runner *r, const char *conf_dir, enum drbdm_kernel kernel)

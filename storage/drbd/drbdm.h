@@ -16,7 +16,8 @@
 
 #define DRBDM_CONF_DIR "/etc/drbd.d"
 
-/* What `drbdadm --version` says of the kernel's module; loads the module when there is none. -ERR_NOT_PREPARED without one. */
+/* What `drbdadm --version` says of the kernel's module; loads the module when there is none. -ERR_NOT_PREPARED without
+ * one. */
 int drbdm_detect(struct runner *r, enum drbdm_kernel *ret, struct err *err) WARN_UNUSED;
 
 /* Borrows r, which must outlive it. Safe to call from several threads. */

@@ -5,9 +5,10 @@
 
 #include "storage/drbd/drbdm.h"
 
-/* drbdadm gives the kernel 5 s for most commands and 121 s for the long ones: ours are longer, so that it speaks first. */
+/* drbdadm gives the kernel 5 s for most commands and 121 s for the long ones: ours are longer, so that it speaks first.
+ */
 #define DRBDM_SHORT_MS (30 * 1000)
-#define DRBDM_LONG_MS (150 * 1000)
+#define DRBDM_LONG_MS  (150 * 1000)
 
 struct drbdm_real {
 	struct drbdm base;
@@ -35,7 +36,8 @@ enum drbdm_outcome {
 int drbdm_run(struct drbdm_real *d, const char *const argv[], int timeout_ms, enum drbdm_outcome *ret,
 	      struct err *err) WARN_UNUSED;
 
-/* Fills err from a refused command: "resource 'r': State change failed: (-2) Need access to UpToDate data". Returns -code. */
+/* Fills err from a refused command: "resource 'r': State change failed: (-2) Need access to UpToDate data". Returns
+ * -code. */
 int drbdm_refusal(const char *const argv[], const struct runner_result *res, struct err *err);
 
 /* ---- the operations, grouped by file ---- */

@@ -6,7 +6,7 @@
 #include "storage/drbd/impl.h"
 #include "storage/exec.h"
 
-#define TRIES_MAX 3
+#define TRIES_MAX      3
 #define VOLUME_REF_LEN (NAME_LEN + 16)
 
 static const struct drbd_volume_status *volume_of(const struct drbd_status *s, int index)
@@ -19,11 +19,12 @@ static const struct drbd_volume_status *volume_of(const struct drbd_status *s, i
 
 /* ---- create ----------------------------------------------------------------------------------- */
 
-/* Unclean metadata (a crash) is metadata. Anything else than a clear yes or no is a failure: never overwrite on a doubt. */
+/* Unclean metadata (a crash) is metadata. Anything else than a clear yes or no is a failure: never overwrite on a
+ * doubt. */
 static int has_metadata(struct drbdm_real *d, const char *ref, bool *ret, struct err *err)
 {
-	const char *const argv[] = { "drbdadm", "dump-md", ref, NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	const char *const argv[] = {"drbdadm", "dump-md", ref, NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 
 	int rc = d->runner->run(d->runner, argv, NULL, DRBDM_LONG_MS, &res, err);
 	if (rc < 0)
@@ -41,7 +42,7 @@ static int create_one(struct drbdm_real *d, const char *resource, int index, boo
 {
 	char ref[VOLUME_REF_LEN];
 	/* --force is only drbdmeta's "do not ask"; whether to overwrite was decided before. */
-	const char *const argv[] = { "drbdadm", "create-md", "--force", ref, NULL };
+	const char *const argv[] = {"drbdadm", "create-md", "--force", ref, NULL};
 
 	(void)snprintf(ref, sizeof(ref), "%s/%d", resource, index);
 	for (int i = 0; i < TRIES_MAX; i++) {
@@ -91,8 +92,8 @@ static int may_skip_sync(const struct drbd_status *s, const struct drbd_volume_s
 {
 	if (s->conn != DRBD_CONN_CONNECTED)
 		return err_set(err, ERR_NOT_SAFE,
-			       "resource '%s' is %s: the first sync may be left out only while it is Connected", s->resource,
-			       drbd_cstate_name(s->conn));
+			       "resource '%s' is %s: the first sync may be left out only while it is Connected",
+			       s->resource, drbd_cstate_name(s->conn));
 	if (v->disk != DRBD_DISK_INCONSISTENT || v->peer_disk != DRBD_DISK_INCONSISTENT ||
 	    v->repl != DRBD_REPL_ESTABLISHED)
 		return err_set(err, ERR_NOT_SAFE,
@@ -127,8 +128,8 @@ static int check_volume(struct drbdm *d, const char *resource, int index, bool c
 static int new_uuid_one(struct drbdm *d, const char *resource, int index, bool clear_bitmap, struct err *err)
 {
 	char ref[VOLUME_REF_LEN];
-	const char *const argv[] = { "drbdadm", "new-current-uuid", clear_bitmap ? "--clear-bitmap" : ref,
-				     clear_bitmap ? ref : NULL, NULL };
+	const char *const argv[] = {"drbdadm", "new-current-uuid", clear_bitmap ? "--clear-bitmap" : ref,
+				    clear_bitmap ? ref : NULL, NULL};
 
 	(void)snprintf(ref, sizeof(ref), "%s/%d", resource, index);
 	for (int i = 0; i < TRIES_MAX; i++) {

@@ -6,8 +6,8 @@
 #include "storage/drbd/impl.h"
 #include "storage/exec.h"
 
-#define TRIES_MAX 3 /* each unknown outcome has cost the tool's own time-out */
-#define ADJUST_MS (300 * 1000)
+#define TRIES_MAX      3 /* each unknown outcome has cost the tool's own time-out */
+#define ADJUST_MS      (300 * 1000)
 #define VOLUME_REF_LEN (NAME_LEN + 16) /* "resource/index" */
 
 /* Is the state what the operation is for? index is a volume's, for operations on one. */
@@ -43,8 +43,8 @@ static int drive(struct drbdm_real *d, const struct command *c, struct err *err)
 		if (outcome == DRBDM_REFUSED)
 			return err_wrap(err, "resource '%s'", c->resource);
 		if (outcome == DRBDM_DONE)
-			(void)err_set(err, ERR_UNKNOWN_OUTCOME, "'%s %s' ended well, but the state does not show it", c->argv[0],
-				      c->argv[1]);
+			(void)err_set(err, ERR_UNKNOWN_OUTCOME, "'%s %s' ended well, but the state does not show it",
+				      c->argv[0], c->argv[1]);
 	}
 	return err_wrap(err, "resource '%s'", c->resource);
 }
@@ -128,8 +128,8 @@ static bool peer_is_outdated(const struct drbd_status *s)
 
 int drbdm_op_adjust(struct drbdm *d, const char *resource, struct err *err)
 {
-	const char *const argv[] = { "drbdadm", "adjust", resource, NULL };
-	const struct command c = { .resource = resource, .argv = argv, .timeout_ms = ADJUST_MS };
+	const char *const argv[] = {"drbdadm", "adjust", resource, NULL};
+	const struct command c = {.resource = resource, .argv = argv, .timeout_ms = ADJUST_MS};
 	int rc = drbdm_check_name(resource, err);
 
 	return rc < 0 ? rc : drive(drbdm_real_of(d), &c, err);
@@ -140,49 +140,61 @@ static int on_volume(struct drbdm_real *d, const char *resource, const char *ver
 		     struct err *err)
 {
 	char ref[VOLUME_REF_LEN];
-	const char *const argv[] = { "drbdadm", verb, ref, NULL };
+	const char *const argv[] = {"drbdadm", verb, ref, NULL};
 	const struct command c = {
-		.resource = resource,
-		.argv = argv,
-		.timeout_ms = DRBDM_LONG_MS,
-		.reached = reached,
-		.index = index,
+	    .resource = resource,
+	    .argv = argv,
+	    .timeout_ms = DRBDM_LONG_MS,
+	    .reached = reached,
+	    .index = index,
 	};
 
 	(void)snprintf(ref, sizeof(ref), "%s/%d", resource, index);
 	return drive(d, &c, err);
 }
 
-static int on_resource(struct drbdm_real *d, const char *resource, const char *verb, reached_fn *reached, struct err *err)
+static int on_resource(struct drbdm_real *d, const char *resource, const char *verb, reached_fn *reached,
+		       struct err *err)
 {
-	const char *const argv[] = { "drbdadm", verb, resource, NULL };
+	const char *const argv[] = {"drbdadm", verb, resource, NULL};
 	const struct command c = {
-		.resource = resource,
-		.argv = argv,
-		.timeout_ms = DRBDM_LONG_MS,
-		.reached = reached,
+	    .resource = resource,
+	    .argv = argv,
+	    .timeout_ms = DRBDM_LONG_MS,
+	    .reached = reached,
 	};
 
 	return drive(d, &c, err);
 }
 
-/* DRBD 9 keeps peers apart from connections. They may be there: then the kernel refuses, and that is all right. */
-static int add_peer(struct drbdm_real *d, const char *resource, struct err *err)
+/* Commands of DRBD 9 whose work may be done already: then the kernel refuses, and that is all right. */
+static int try_verbs(struct drbdm_real *d, const char *resource, const char *const verbs[], int n, struct err *err)
 {
-	static const char *const verbs[] = { "new-peer", "new-path" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		const char *const argv[] = { "drbdadm", verbs[i], resource, NULL };
+	for (int i = 0; i < n; i++) {
+		const char *const argv[] = {"drbdadm", verbs[i], resource, NULL};
 		enum drbdm_outcome outcome = DRBDM_UNKNOWN;
-		struct err ignored = ERR_INIT;
 
-		int rc = drbdm_run(d, argv, DRBDM_SHORT_MS, &outcome, &ignored);
-		if (rc < 0) {
-			*err = ignored;
+		int rc = drbdm_run(d, argv, DRBDM_SHORT_MS, &outcome, err);
+		if (rc < 0)
 			return rc;
-		}
 	}
 	return 0;
+}
+
+/* DRBD 9 keeps peers apart from connections. */
+static int add_peer(struct drbdm_real *d, const char *resource, struct err *err)
+{
+	static const char *const verbs[] = {"new-peer", "new-path"};
+
+	return try_verbs(d, resource, verbs, (int)ARRAY_SIZE(verbs), err);
+}
+
+/* In DRBD 9 the resync rate belongs to a volume of a peer; in 8.4 attach sets it. */
+static int set_rate(struct drbdm_real *d, const char *resource, struct err *err)
+{
+	static const char *const verbs[] = {"peer-device-options"};
+
+	return try_verbs(d, resource, verbs, (int)ARRAY_SIZE(verbs), err);
 }
 
 static int attach_volume(struct drbdm_real *d, const struct drbd_conf *c, const struct drbd_volume_conf *v,
@@ -203,7 +215,7 @@ int drbdm_op_attach(struct drbdm *d, const char *resource, struct err *err)
 {
 	struct drbdm_real *r = drbdm_real_of(d);
 	struct drbd_conf conf;
-	struct drbd_status s;
+	struct drbd_status s = { .up = false };
 
 	int rc = drbdm_check_name(resource, err);
 	if (rc == 0)
@@ -219,17 +231,19 @@ int drbdm_op_attach(struct drbdm *d, const char *resource, struct err *err)
 	}
 	for (int i = 0; i < conf.n_volumes && rc == 0; i++)
 		rc = attach_volume(r, &conf, &conf.volumes[i], &s, err);
+	if (rc == 0 && !s.up && r->kernel == DRBDM_KERNEL_9 && conf.resync_rate_mib_s > 0)
+		rc = set_rate(r, resource, err);
 	return rc;
 }
 
 int drbdm_op_detach(struct drbdm *d, const char *resource, bool force, struct err *err)
 {
-	const char *const argv[] = { "drbdadm", "detach", force ? "--force" : resource, force ? resource : NULL, NULL };
+	const char *const argv[] = {"drbdadm", "detach", force ? "--force" : resource, force ? resource : NULL, NULL};
 	const struct command c = {
-		.resource = resource,
-		.argv = argv,
-		.timeout_ms = DRBDM_LONG_MS,
-		.reached = is_detached,
+	    .resource = resource,
+	    .argv = argv,
+	    .timeout_ms = DRBDM_LONG_MS,
+	    .reached = is_detached,
 	};
 	struct drbd_status s;
 
@@ -251,12 +265,12 @@ int drbdm_op_down(struct drbdm *d, const char *resource, struct err *err)
 		return rc;
 	/* drbdadm also tidies its own register of minors, but it needs the file; drbdsetup needs nothing. */
 	bool has_file = drbdm_read_conf(r, resource, &conf, &ignored) == 0;
-	const char *const argv[] = { has_file ? "drbdadm" : "drbdsetup", "down", resource, NULL };
+	const char *const argv[] = {has_file ? "drbdadm" : "drbdsetup", "down", resource, NULL};
 	const struct command c = {
-		.resource = resource,
-		.argv = argv,
-		.timeout_ms = DRBDM_LONG_MS,
-		.reached = is_down,
+	    .resource = resource,
+	    .argv = argv,
+	    .timeout_ms = DRBDM_LONG_MS,
+	    .reached = is_down,
 	};
 	return drive(r, &c, err);
 }
@@ -265,13 +279,14 @@ int drbdm_op_down(struct drbdm *d, const char *resource, struct err *err)
 
 int drbdm_op_disconnect(struct drbdm *d, const char *resource, bool force, struct err *err)
 {
-	const char *const argv[] = { "drbdadm", "disconnect", force ? "--force" : resource, force ? resource : NULL, NULL };
+	const char *const argv[] = {"drbdadm", "disconnect", force ? "--force" : resource, force ? resource : NULL,
+				    NULL};
 	const struct command c = {
-		.resource = resource,
-		.argv = argv,
-		.timeout_ms = DRBDM_LONG_MS,
-		.reached = is_cut,
-		.verify = true, /* a promotion relies on it: no connection may be left */
+	    .resource = resource,
+	    .argv = argv,
+	    .timeout_ms = DRBDM_LONG_MS,
+	    .reached = is_cut,
+	    .verify = true, /* a promotion relies on it: no connection may be left */
 	};
 	struct drbd_status s;
 
@@ -283,13 +298,13 @@ int drbdm_op_disconnect(struct drbdm *d, const char *resource, bool force, struc
 
 static int connect_once(struct drbdm_real *d, const char *resource, bool discard_my_data, struct err *err)
 {
-	const char *const argv[] = { "drbdadm", "connect", discard_my_data ? "--discard-my-data" : resource,
-				     discard_my_data ? resource : NULL, NULL };
+	const char *const argv[] = {"drbdadm", "connect", discard_my_data ? "--discard-my-data" : resource,
+				    discard_my_data ? resource : NULL, NULL};
 	const struct command c = {
-		.resource = resource,
-		.argv = argv,
-		.timeout_ms = DRBDM_SHORT_MS,
-		.reached = is_connecting,
+	    .resource = resource,
+	    .argv = argv,
+	    .timeout_ms = DRBDM_SHORT_MS,
+	    .reached = is_connecting,
 	};
 
 	return drive(d, &c, err);
@@ -324,8 +339,8 @@ int drbdm_op_connect(struct drbdm *d, const char *resource, bool discard_my_data
 /* Unlike roles, options are not in the status: `drbdsetup show` has them when they are not the default. */
 static int shows_two_primaries(struct drbdm_real *d, const char *resource, bool *ret, struct err *err)
 {
-	const char *const argv[] = { "drbdsetup", "show", resource, NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	const char *const argv[] = {"drbdsetup", "show", resource, NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	static const char option[] = "allow-two-primaries";
 
 	int rc = runner_must(d->runner, argv, NULL, DRBDM_SHORT_MS, &res, err);
@@ -344,8 +359,8 @@ static int shows_two_primaries(struct drbdm_real *d, const char *resource, bool 
 int drbdm_op_two_primaries(struct drbdm *d, const char *resource, bool allow, struct err *err)
 {
 	struct drbdm_real *r = drbdm_real_of(d);
-	const char *const argv[] = { "drbdadm", "net-options",
-				     allow ? "--allow-two-primaries=yes" : "--allow-two-primaries=no", resource, NULL };
+	const char *const argv[] = {"drbdadm", "net-options",
+				    allow ? "--allow-two-primaries=yes" : "--allow-two-primaries=no", resource, NULL};
 	struct drbd_status s;
 
 	int rc = drbdm_op_status(d, resource, &s, err);
@@ -356,7 +371,7 @@ int drbdm_op_two_primaries(struct drbdm *d, const char *resource, bool allow, st
 	for (int i = 0; i < TRIES_MAX; i++) {
 		enum drbdm_outcome outcome = DRBDM_UNKNOWN;
 		struct err ignored = ERR_INIT;
-		bool shown = !allow;
+		bool shown = false;
 
 		rc = drbdm_run(r, argv, DRBDM_SHORT_MS, &outcome, err);
 		if (rc < 0 || outcome == DRBDM_DONE)
@@ -379,7 +394,7 @@ int drbdm_op_two_primaries(struct drbdm *d, const char *resource, bool allow, st
 int drbdm_op_primary(struct drbdm *d, const char *resource, bool force, struct err *err)
 {
 	struct drbdm_real *r = drbdm_real_of(d);
-	const char *const argv[] = { "drbdadm", "primary", force ? "--force" : resource, force ? resource : NULL, NULL };
+	const char *const argv[] = {"drbdadm", "primary", force ? "--force" : resource, force ? resource : NULL, NULL};
 	bool refused_before = false;
 
 	int rc = drbdm_check_name(resource, err);

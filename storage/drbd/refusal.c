@@ -14,29 +14,29 @@ struct refusal_row {
 };
 
 static const struct refusal_row rows[] = {
-	{ -1, ERR_WRONG_STATE, "the other side is Primary: demote it first, or allow two primaries for a migration" },
-	{ -2, ERR_STALE_REPLICA, "" },
-	{ -7, ERR_WRONG_STATE, "no verdict allows it: the master has to say that the other side is out" },
-	{ -8, ERR_BUSY, "wait for the resync" },
-	{ -10, ERR_WRONG_STATE, "the other node refused: see its kernel log" },
-	{ -12, ERR_BUSY, "something holds the device open: stop the guest, see 'fuser -v' and 'lsblk' on the device" },
-	{ -18, ERR_BUSY, "the connection is changing: try again" },
-	{ -19, ERR_BUSY, "another state change went on at the same time: try again" },
-	{ 104, ERR_IO, "the disk cannot be opened: is the volume active?" },
-	{ 105, ERR_IO, "the metadata disk cannot be opened: is the volume active?" },
-	{ 111, ERR_WRONG_STATE, "the disk is too small" },
-	{ 112, ERR_WRONG_STATE, "the metadata disk is too small" },
-	{ 114, ERR_BUSY, "another user has claimed the disk" },
-	{ 115, ERR_BUSY, "another user has claimed the metadata disk" },
-	{ 119, ERR_WRONG_STATE, "there is no valid metadata: create it" },
-	{ 122, ERR_NO_MEMORY, "the kernel is out of memory" },
-	{ 127, ERR_NOT_FOUND, "the kernel does not know this minor" },
-	{ 130, ERR_BUSY, "wait for the resync, then resize" },
-	{ 131, ERR_WRONG_STATE, "one side must be Primary to resize" },
-	{ 140, ERR_NO_MEMORY, "the kernel is out of memory for the bitmap" },
-	{ 150, ERR_STALE_REPLICA, "" },
-	{ 158, ERR_NOT_FOUND, "the kernel does not know this resource" },
-	{ 165, ERR_WRONG_STATE, "the metadata is unclean: run 'drbdadm apply-al'" },
+    {-1, ERR_WRONG_STATE, "the other side is Primary: demote it first, or allow two primaries for a migration"},
+    {-2, ERR_STALE_REPLICA, ""},
+    {-7, ERR_WRONG_STATE, "no verdict allows it: the master has to say that the other side is out"},
+    {-8, ERR_BUSY, "wait for the resync"},
+    {-10, ERR_WRONG_STATE, "the other node refused: see its kernel log"},
+    {-12, ERR_BUSY, "something holds the device open: stop the guest, see 'fuser -v' and 'lsblk' on the device"},
+    {-18, ERR_BUSY, "the connection is changing: try again"},
+    {-19, ERR_BUSY, "another state change went on at the same time: try again"},
+    {104, ERR_IO, "the disk cannot be opened: is the volume active?"},
+    {105, ERR_IO, "the metadata disk cannot be opened: is the volume active?"},
+    {111, ERR_WRONG_STATE, "the disk is too small"},
+    {112, ERR_WRONG_STATE, "the metadata disk is too small"},
+    {114, ERR_BUSY, "another user has claimed the disk"},
+    {115, ERR_BUSY, "another user has claimed the metadata disk"},
+    {119, ERR_WRONG_STATE, "there is no valid metadata: create it"},
+    {122, ERR_NO_MEMORY, "the kernel is out of memory"},
+    {127, ERR_NOT_FOUND, "the kernel does not know this minor"},
+    {130, ERR_BUSY, "wait for the resync, then resize"},
+    {131, ERR_WRONG_STATE, "one side must be Primary to resize"},
+    {140, ERR_NO_MEMORY, "the kernel is out of memory for the bitmap"},
+    {150, ERR_STALE_REPLICA, ""},
+    {158, ERR_NOT_FOUND, "the kernel does not know this resource"},
+    {165, ERR_WRONG_STATE, "the metadata is unclean: run 'drbdadm apply-al'"},
 };
 
 /* The last line in which the kernel's answer stands, else the tool's last own line; not drbdadm's closing remark. */
@@ -50,7 +50,8 @@ static void kernel_line(const struct buf *text, char *out, size_t size)
 		AUTO_BUF struct buf line = BUF_INIT;
 
 		if (buf_add(&line, p, len) == 0) {
-			bool kernel = strstr(buf_str(&line), "State change failed: (") || strstr(buf_str(&line), "Failure: (");
+			bool kernel =
+			    strstr(buf_str(&line), "State change failed: (") || strstr(buf_str(&line), "Failure: (");
 			bool remark = strncmp(p, "Command '", 9) == 0 || strspn(p, " \t") == len;
 
 			if (kernel || (!best_is_kernel && !remark)) {
@@ -90,7 +91,7 @@ static int number_of(const char *line)
 
 int drbdm_refusal(const char *const argv[], const struct runner_result *res, struct err *err)
 {
-	char line[256];
+	char line[256] = "";
 
 	kernel_line(&res->err, line, sizeof(line));
 	if (!line[0])
@@ -107,10 +108,9 @@ int drbdm_refusal(const char *const argv[], const struct runner_result *res, str
 	return err_set(err, n < 0 ? ERR_WRONG_STATE : ERR_COMMAND_FAILED, "%s", line);
 }
 
-int drbdm_run(struct drbdm_real *d, const char *const argv[], int timeout_ms, enum drbdm_outcome *ret,
-	      struct err *err)
+int drbdm_run(struct drbdm_real *d, const char *const argv[], int timeout_ms, enum drbdm_outcome *ret, struct err *err)
 {
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	int rc = d->runner->run(d->runner, argv, NULL, timeout_ms, &res, err);
 
 	if (rc == -ERR_TIMEOUT) {

@@ -108,7 +108,7 @@ static void take_line(struct reader *r, const char *line, const char *end)
 
 int drbdm_parse_status(const char *text, size_t len, struct drbd_status **ret, int *ret_n, struct err *err)
 {
-	struct reader r = { .in = IN_NOTHING };
+	struct reader r = {.in = IN_NOTHING};
 	const char *end = text + len;
 
 	if (memchr(text, '\0', len))

@@ -93,8 +93,8 @@ static int look_up(const struct name_row *rows, size_t n, const struct word *w, 
 static enum drbd_role role_of(const struct word *w)
 {
 	static const struct name_row rows[] = {
-		{ "Primary", DRBD_ROLE_PRIMARY },
-		{ "Secondary", DRBD_ROLE_SECONDARY },
+	    {"Primary", DRBD_ROLE_PRIMARY},
+	    {"Secondary", DRBD_ROLE_SECONDARY},
 	};
 
 	return (enum drbd_role)look_up(rows, ARRAY_SIZE(rows), w, DRBD_ROLE_UNKNOWN);
@@ -104,18 +104,12 @@ static enum drbd_role role_of(const struct word *w)
 static enum drbd_cstate cstate_of(const struct word *w)
 {
 	static const struct name_row rows[] = {
-		{ "StandAlone", DRBD_CONN_STANDALONE },
-		{ "Disconnecting", DRBD_CONN_DISCONNECTING },
-		{ "Unconnected", DRBD_CONN_UNCONNECTED },
-		{ "Timeout", DRBD_CONN_TIMEOUT },
-		{ "BrokenPipe", DRBD_CONN_BROKEN_PIPE },
-		{ "NetworkFailure", DRBD_CONN_NETWORK_FAILURE },
-		{ "ProtocolError", DRBD_CONN_PROTOCOL_ERROR },
-		{ "TearDown", DRBD_CONN_TEARDOWN },
-		{ "Connecting", DRBD_CONN_CONNECTING },
-		{ "WFConnection", DRBD_CONN_CONNECTING },
-		{ "Connected", DRBD_CONN_CONNECTED },
-		{ "WFReportParams", DRBD_CONN_CONNECTED },
+	    {"StandAlone", DRBD_CONN_STANDALONE},        {"Disconnecting", DRBD_CONN_DISCONNECTING},
+	    {"Unconnected", DRBD_CONN_UNCONNECTED},      {"Timeout", DRBD_CONN_TIMEOUT},
+	    {"BrokenPipe", DRBD_CONN_BROKEN_PIPE},       {"NetworkFailure", DRBD_CONN_NETWORK_FAILURE},
+	    {"ProtocolError", DRBD_CONN_PROTOCOL_ERROR}, {"TearDown", DRBD_CONN_TEARDOWN},
+	    {"Connecting", DRBD_CONN_CONNECTING},        {"WFConnection", DRBD_CONN_CONNECTING},
+	    {"Connected", DRBD_CONN_CONNECTED},          {"WFReportParams", DRBD_CONN_CONNECTED},
 	};
 
 	return (enum drbd_cstate)look_up(rows, ARRAY_SIZE(rows), w, DRBD_CONN_UNCONNECTED);
@@ -124,16 +118,11 @@ static enum drbd_cstate cstate_of(const struct word *w)
 static enum drbd_dstate dstate_of(const struct word *w)
 {
 	static const struct name_row rows[] = {
-		{ "Diskless", DRBD_DISK_DISKLESS },
-		{ "Attaching", DRBD_DISK_ATTACHING },
-		{ "Detaching", DRBD_DISK_DETACHING },
-		{ "Failed", DRBD_DISK_FAILED },
-		{ "Negotiating", DRBD_DISK_NEGOTIATING },
-		{ "Inconsistent", DRBD_DISK_INCONSISTENT },
-		{ "Outdated", DRBD_DISK_OUTDATED },
-		{ "DUnknown", DRBD_DISK_UNKNOWN },
-		{ "Consistent", DRBD_DISK_CONSISTENT },
-		{ "UpToDate", DRBD_DISK_UPTODATE },
+	    {"Diskless", DRBD_DISK_DISKLESS},       {"Attaching", DRBD_DISK_ATTACHING},
+	    {"Detaching", DRBD_DISK_DETACHING},     {"Failed", DRBD_DISK_FAILED},
+	    {"Negotiating", DRBD_DISK_NEGOTIATING}, {"Inconsistent", DRBD_DISK_INCONSISTENT},
+	    {"Outdated", DRBD_DISK_OUTDATED},       {"DUnknown", DRBD_DISK_UNKNOWN},
+	    {"Consistent", DRBD_DISK_CONSISTENT},   {"UpToDate", DRBD_DISK_UPTODATE},
 	};
 
 	return (enum drbd_dstate)look_up(rows, ARRAY_SIZE(rows), w, DRBD_DISK_UNKNOWN);
@@ -143,23 +132,23 @@ static enum drbd_dstate dstate_of(const struct word *w)
 static enum drbd_repl repl_of(const struct word *w)
 {
 	static const struct name_row rows[] = {
-		{ "Off", DRBD_REPL_OFF },
-		{ "StandAlone", DRBD_REPL_OFF },
-		{ "Disconnecting", DRBD_REPL_OFF },
-		{ "Unconnected", DRBD_REPL_OFF },
-		{ "Timeout", DRBD_REPL_OFF },
-		{ "BrokenPipe", DRBD_REPL_OFF },
-		{ "NetworkFailure", DRBD_REPL_OFF },
-		{ "ProtocolError", DRBD_REPL_OFF },
-		{ "TearDown", DRBD_REPL_OFF },
-		{ "WFConnection", DRBD_REPL_OFF },
-		{ "WFReportParams", DRBD_REPL_OFF },
-		{ "Established", DRBD_REPL_ESTABLISHED },
-		{ "Connected", DRBD_REPL_ESTABLISHED },
-		{ "SyncSource", DRBD_REPL_SYNC_SOURCE },
-		{ "SyncTarget", DRBD_REPL_SYNC_TARGET },
-		{ "PausedSyncS", DRBD_REPL_PAUSED_SYNC },
-		{ "PausedSyncT", DRBD_REPL_PAUSED_SYNC },
+	    {"Off", DRBD_REPL_OFF},
+	    {"StandAlone", DRBD_REPL_OFF},
+	    {"Disconnecting", DRBD_REPL_OFF},
+	    {"Unconnected", DRBD_REPL_OFF},
+	    {"Timeout", DRBD_REPL_OFF},
+	    {"BrokenPipe", DRBD_REPL_OFF},
+	    {"NetworkFailure", DRBD_REPL_OFF},
+	    {"ProtocolError", DRBD_REPL_OFF},
+	    {"TearDown", DRBD_REPL_OFF},
+	    {"WFConnection", DRBD_REPL_OFF},
+	    {"WFReportParams", DRBD_REPL_OFF},
+	    {"Established", DRBD_REPL_ESTABLISHED},
+	    {"Connected", DRBD_REPL_ESTABLISHED},
+	    {"SyncSource", DRBD_REPL_SYNC_SOURCE},
+	    {"SyncTarget", DRBD_REPL_SYNC_TARGET},
+	    {"PausedSyncS", DRBD_REPL_PAUSED_SYNC},
+	    {"PausedSyncT", DRBD_REPL_PAUSED_SYNC},
 	};
 
 	return (enum drbd_repl)look_up(rows, ARRAY_SIZE(rows), w, DRBD_REPL_OTHER);
@@ -202,12 +191,12 @@ struct drbd_volume_status *drbdm_status_volume(struct drbd_status *s, int index)
 		return NULL;
 	memmove(&s->volumes[at + 1], &s->volumes[at], (size_t)(s->n_volumes - at) * sizeof(s->volumes[0]));
 	s->volumes[at] = (struct drbd_volume_status){
-		.index = index,
-		.minor = -1,
-		.disk = DRBD_DISK_NONE,
-		.peer_disk = DRBD_DISK_UNKNOWN,
-		.repl = DRBD_REPL_OFF,
-		.done_permille = 1000,
+	    .index = index,
+	    .minor = -1,
+	    .disk = DRBD_DISK_NONE,
+	    .peer_disk = DRBD_DISK_UNKNOWN,
+	    .repl = DRBD_REPL_OFF,
+	    .done_permille = 1000,
 	};
 	s->n_volumes++;
 	return &s->volumes[at];

@@ -16,9 +16,9 @@
 #include "storage/durable.h"
 #include "storage/exec.h"
 
-#define MIB ((int64_t)1024 * 1024)
+#define MIB          ((int64_t)1024 * 1024)
 #define OWNER_SUFFIX ".owner"
-#define IMAGE_MODE 0600
+#define IMAGE_MODE   0600
 
 DEFINE_CLEANUP(DIR *, closedir);
 
@@ -90,7 +90,7 @@ static int read_owner(const char *pool, const char *name, char *ret_owner, struc
 
 static int find_file(const struct volume_spec *s, struct volume_info *ret, bool *ret_found, struct err *err)
 {
-	struct volume_info info = { .active = true };
+	struct volume_info info = {.active = true};
 	char path[PATH_LEN + 1];
 	struct stat st;
 
@@ -136,8 +136,8 @@ static int check_room(const struct volume_spec *s, int64_t more_mib, struct err 
 		return 0;
 	units_format_mib(free_mib, have, sizeof(have));
 	units_format_mib(more_mib, want, sizeof(want));
-	return err_set(err, ERR_NO_SPACE, "directory '%s' has %s free, image '%s' needs %s%s", s->pool, have, s->name, want,
-		       more_mib < s->size_mib ? " more" : "");
+	return err_set(err, ERR_NO_SPACE, "directory '%s' has %s free, image '%s' needs %s%s", s->pool, have, s->name,
+		       want, more_mib < s->size_mib ? " more" : "");
 }
 
 static int set_size(const struct file_store *f, int fd, const char *path, int64_t size_mib, struct err *err)
@@ -193,8 +193,8 @@ static int op_create(struct volumes *v, const struct volume_spec *s, struct err 
 	if (found && strcmp(have.owner, s->owner) != 0)
 		return foreign(&have, s, err);
 	if (found && have.size_mib < s->size_mib) {
-		(void)err_set(err, ERR_WRONG_STATE, "image '%s/%s' exists with %lld MiB, %lld MiB were asked for", s->pool,
-			      s->name, (long long)have.size_mib, (long long)s->size_mib);
+		(void)err_set(err, ERR_WRONG_STATE, "image '%s/%s' exists with %lld MiB, %lld MiB were asked for",
+			      s->pool, s->name, (long long)have.size_mib, (long long)s->size_mib);
 		return err_hint(err, "grow it instead");
 	}
 	if (found)
@@ -229,7 +229,8 @@ static int op_remove(struct volumes *v, const struct volume_spec *s, struct err 
 	if (rc < 0)
 		return rc;
 	owner_name(s->name, side, sizeof(side));
-	/* An owner's file alone is left over from a create or remove that died; another disk's is not ours to remove. */
+	/* An owner's file alone is left over from a create or remove that died; another disk's is not ours to remove.
+	 */
 	return strcmp(owner, s->owner) == 0 ? durable_remove(s->pool, side, err) : 0;
 }
 
@@ -288,7 +289,7 @@ static int list_dir(const char *pool, struct volume_info **list, int *n, struct 
 	if (!dir)
 		return err_errno(err, ERR_IO, "cannot open directory '%s'", pool);
 	for (const struct dirent *e; (e = readdir(dir));) {
-		struct volume_spec s = { .size_mib = 0 };
+		struct volume_spec s = {.size_mib = 0};
 		struct volume_info info;
 		bool found = false;
 
@@ -347,14 +348,14 @@ int file_new(const char *const dirs[], int n_dirs, const struct file_options *op
 	     struct err *err)
 {
 	static const struct volumes_ops ops = {
-		.name = "file",
-		.create = op_create,
-		.remove = op_remove,
-		.grow = op_grow,
-		.probe = op_probe,
-		.path = op_path,
-		.list = op_list,
-		.pools = op_pools,
+	    .name = "file",
+	    .create = op_create,
+	    .remove = op_remove,
+	    .grow = op_grow,
+	    .probe = op_probe,
+	    .path = op_path,
+	    .list = op_list,
+	    .pools = op_pools,
 	};
 
 	if (n_dirs < 1 || n_dirs > FILE_POOLS_MAX)
@@ -369,8 +370,8 @@ int file_new(const char *const dirs[], int n_dirs, const struct file_options *op
 		struct stat st;
 
 		if (!word_is_path(dirs[i], NAME_LEN))
-			return err_set(err, ERR_BAD_VALUE, "'%s' is not an absolute path of at most %d characters", dirs[i],
-				       NAME_LEN);
+			return err_set(err, ERR_BAD_VALUE, "'%s' is not an absolute path of at most %d characters",
+				       dirs[i], NAME_LEN);
 		if (stat(dirs[i], &st) < 0)
 			return err_errno(err, ERR_NOT_FOUND, "cannot use '%s' for images", dirs[i]);
 		if (!S_ISDIR(st.st_mode))

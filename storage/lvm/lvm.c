@@ -10,10 +10,10 @@
 #include "storage/exec.h"
 #include "storage/lvm/report.h"
 
-#define READ_TIMEOUT_MS (60 * 1000)
+#define READ_TIMEOUT_MS   (60 * 1000)
 #define CHANGE_TIMEOUT_MS (120 * 1000)
-#define CONFIG_MAX ((size_t)16 * 1024)
-#define MIB ((int64_t)1024 * 1024)
+#define CONFIG_MAX        ((size_t)16 * 1024)
+#define MIB               ((int64_t)1024 * 1024)
 
 struct lvm {
 	struct volumes base;
@@ -59,8 +59,8 @@ static int host_filter(const char *line, struct buf *ret, struct err *err)
 
 int lvm_config_text(struct runner *r, struct buf *ret, struct err *err)
 {
-	static const char *const argv[] = { "lvmconfig", "devices/global_filter", NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	static const char *const argv[] = {"lvmconfig", "devices/global_filter", NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	AUTO_BUF struct buf host = BUF_INIT;
 
 	int rc = r->run(r, argv, NULL, READ_TIMEOUT_MS, &res, err);
@@ -93,10 +93,10 @@ static int check_spec(const struct volume_spec *s, struct err *err)
 
 static int read_lvs(struct lvm *l, const char *select, struct volume_info **ret, int *ret_n, struct err *err)
 {
-	const char *const argv[] = { "lvs",	    "--config",	  buf_str(&l->config), "--reportformat", "json",
-				     "--units",	    "b",	  "--nosuffix",	       "-o",		 LVM_LV_FIELDS,
-				     select ? "-S" : NULL, select, NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	const char *const argv[] = {
+	    "lvs",        "--config", buf_str(&l->config), "--reportformat",     "json", "--units", "b",
+	    "--nosuffix", "-o",       LVM_LV_FIELDS,       select ? "-S" : NULL, select, NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 
 	int rc = runner_must(l->runner, argv, NULL, READ_TIMEOUT_MS, &res, err);
 	if (rc < 0)
@@ -127,10 +127,18 @@ static int find_lv(struct lvm *l, const struct volume_spec *s, struct volume_inf
 
 static int read_vgs(struct lvm *l, struct lvm_vg **ret, int *ret_n, struct err *err)
 {
-	const char *const argv[] = { "vgs",	"--config", buf_str(&l->config), "--reportformat", "json",
-				     "--units", "b",	    "--nosuffix",	 "-o",		   LVM_VG_FIELDS,
-				     NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	const char *const argv[] = {"vgs",
+				    "--config",
+				    buf_str(&l->config),
+				    "--reportformat",
+				    "json",
+				    "--units",
+				    "b",
+				    "--nosuffix",
+				    "-o",
+				    LVM_VG_FIELDS,
+				    NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 
 	int rc = runner_must(l->runner, argv, NULL, READ_TIMEOUT_MS, &res, err);
 	if (rc < 0)
@@ -163,14 +171,14 @@ static int no_space(const struct lvm_vg *vg, const struct volume_spec *s, int64_
 
 	units_format_mib(vg->free_bytes / MIB, have, sizeof(have));
 	units_format_mib((more_bytes + MIB - 1) / MIB, want, sizeof(want));
-	return err_set(err, ERR_NO_SPACE, "volume group '%s' has %s free, volume '%s' needs %s%s", s->pool, have, s->name,
-		       want, more_bytes < s->size_mib * MIB ? " more" : "");
+	return err_set(err, ERR_NO_SPACE, "volume group '%s' has %s free, volume '%s' needs %s%s", s->pool, have,
+		       s->name, want, more_bytes < s->size_mib * MIB ? " more" : "");
 }
 
 /* LVM allocates whole extents. */
 static int check_room(struct lvm *l, const struct volume_spec *s, int64_t have_mib, struct err *err)
 {
-	struct lvm_vg vg;
+	struct lvm_vg vg = { .extent_bytes = 1 };
 	int rc = find_vg(l, s->pool, &vg, err);
 
 	if (rc < 0)
@@ -188,7 +196,7 @@ static int change_failed(struct lvm *l, const struct volume_spec *s, int64_t hav
 {
 	if (exec_said(res, "insufficient free space") || exec_said(res, "insufficient suitable")) {
 		struct err ignored = ERR_INIT;
-		struct lvm_vg vg;
+		struct lvm_vg vg = { .extent_bytes = 1 };
 
 		if (find_vg(l, s->pool, &vg, &ignored) == 0)
 			return no_space(&vg, s, (s->size_mib - have_mib) * MIB, err);
@@ -214,10 +222,10 @@ static int foreign(const struct volume_info *have, const struct volume_spec *s, 
 static int activate(struct lvm *l, const struct volume_spec *s, struct err *err)
 {
 	char lv[NAME_LEN + VOLUME_LEN + 2];
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	AUTO_RESULT struct runner_result res = {.status = -1};
 
 	(void)snprintf(lv, sizeof(lv), "%s/%s", s->pool, s->name);
-	const char *const argv[] = { "lvchange", "--config", buf_str(&l->config), "-a", "y", lv, NULL };
+	const char *const argv[] = {"lvchange", "--config", buf_str(&l->config), "-a", "y", lv, NULL};
 	return runner_must(l->runner, argv, NULL, CHANGE_TIMEOUT_MS, &res, err);
 }
 
@@ -227,8 +235,8 @@ static int accept_existing(struct lvm *l, const struct volume_info *have, const 
 	if (strcmp(have->owner, s->owner) != 0)
 		return foreign(have, s, err);
 	if (have->size_mib < s->size_mib) {
-		(void)err_set(err, ERR_WRONG_STATE, "volume '%s/%s' exists with %lld MiB, %lld MiB were asked for", s->pool,
-			      s->name, (long long)have->size_mib, (long long)s->size_mib);
+		(void)err_set(err, ERR_WRONG_STATE, "volume '%s/%s' exists with %lld MiB, %lld MiB were asked for",
+			      s->pool, s->name, (long long)have->size_mib, (long long)s->size_mib);
 		return err_hint(err, "grow it instead");
 	}
 	return have->active ? 0 : activate(l, s, err);
@@ -238,7 +246,7 @@ static int accept_existing(struct lvm *l, const struct volume_info *have, const 
 static int change(struct lvm *l, const struct volume_spec *s, int64_t have_mib, const char *const argv[],
 		  struct err *err)
 {
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	int rc = l->runner->run(l->runner, argv, NULL, CHANGE_TIMEOUT_MS, &res, err);
 
 	if (rc < 0)
@@ -269,8 +277,12 @@ static int op_create(struct volumes *v, const struct volume_spec *s, struct err 
 	(void)snprintf(size, sizeof(size), "%lldm", (long long)s->size_mib);
 	(void)snprintf(tag, sizeof(tag), LVM_TAG_PREFIX "%s", s->owner);
 	/* -W is --wipesignatures: lvcreate takes it once only. */
-	const char *const argv[] = { "lvcreate", "--config", buf_str(&l->config), "-y", "-W", "y", "-Z", "y", "--addtag", tag, "-L", size, "-n",
-				     s->name, s->pool, NULL };
+	const char *const argv[] = {"lvcreate", "--config", buf_str(&l->config),
+				    "-y",       "-W",       "y",
+				    "-Z",       "y",        "--addtag",
+				    tag,        "-L",       size,
+				    "-n",       s->name,    s->pool,
+				    NULL};
 	rc = change(l, s, 0, argv, err);
 	if (rc == 0)
 		return 0;
@@ -295,7 +307,7 @@ static int op_remove(struct volumes *v, const struct volume_spec *s, struct err 
 	if (strcmp(have.owner, s->owner) != 0)
 		return foreign(&have, s, err);
 	(void)snprintf(lv, sizeof(lv), "%s/%s", s->pool, s->name);
-	const char *const argv[] = { "lvremove", "--config", buf_str(&l->config), "-y", lv, NULL };
+	const char *const argv[] = {"lvremove", "--config", buf_str(&l->config), "-y", lv, NULL};
 	rc = change(l, s, 0, argv, err);
 	if (rc == 0)
 		return 0;
@@ -329,7 +341,7 @@ static int op_grow(struct volumes *v, const struct volume_spec *s, struct err *e
 		return rc;
 	(void)snprintf(lv, sizeof(lv), "%s/%s", s->pool, s->name);
 	(void)snprintf(size, sizeof(size), "%lldm", (long long)s->size_mib);
-	const char *const argv[] = { "lvextend", "--config", buf_str(&l->config), "-y", "-L", size, lv, NULL };
+	const char *const argv[] = {"lvextend", "--config", buf_str(&l->config), "-y", "-L", size, lv, NULL};
 	rc = change(l, s, had_mib, argv, err);
 	if (rc == 0)
 		return 0;
@@ -383,14 +395,14 @@ static int op_pools(struct volumes *v, struct pool_info **ret, int *ret_n, struc
 int lvm_new(struct runner *r, struct volumes **ret, struct err *err)
 {
 	static const struct volumes_ops ops = {
-		.name = "lvm",
-		.create = op_create,
-		.remove = op_remove,
-		.grow = op_grow,
-		.probe = op_probe,
-		.path = op_path,
-		.list = op_list,
-		.pools = op_pools,
+	    .name = "lvm",
+	    .create = op_create,
+	    .remove = op_remove,
+	    .grow = op_grow,
+	    .probe = op_probe,
+	    .path = op_path,
+	    .list = op_list,
+	    .pools = op_pools,
 	};
 	AUTO_BUF struct buf config = BUF_INIT;
 

@@ -14,7 +14,8 @@
 #include "storage/runner.h"
 #include "storage/storage.h"
 
-/* Reads the host's filter once (runs lvmconfig). Borrows r, which must outlive it. Safe to call from several threads. */
+/* Reads the host's filter once (runs lvmconfig). Borrows r, which must outlive it. Safe to call from several threads.
+ */
 int lvm_new(struct runner *r, struct volumes **ret, struct err *err) WARN_UNUSED;
 void lvm_free(struct volumes *v);
 DEFINE_CLEANUP(struct volumes *, lvm_free);

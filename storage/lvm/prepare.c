@@ -15,7 +15,7 @@
 
 #define LOOK_TIMEOUT_MS (30 * 1000)
 #define MAKE_TIMEOUT_MS (120 * 1000)
-#define MIB ((int64_t)1024 * 1024)
+#define MIB             ((int64_t)1024 * 1024)
 
 /* Adds one finding to ret->found, comma-separated. */
 static void PRINTF(2, 3) found(struct lvm_disk *ret, const char *fmt, ...)
@@ -34,7 +34,7 @@ static void PRINTF(2, 3) found(struct lvm_disk *ret, const char *fmt, ...)
 
 static int run_json(struct runner *r, const char *const argv[], json_t **ret, struct err *err)
 {
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	int rc = runner_must(r, argv, NULL, LOOK_TIMEOUT_MS, &res, err);
 
 	if (rc < 0)
@@ -86,7 +86,7 @@ static void look_at_mounts(const json_t *dev, struct lvm_disk *ret)
 static int look_with_lsblk(struct runner *r, const char *disk, struct lvm_disk *ret, struct err *err)
 {
 	const char *const argv[] = {
-		"lsblk", "-J", "-b", "-o", "PATH,TYPE,SIZE,RO,FSTYPE,PTTYPE,MOUNTPOINTS", disk, NULL,
+	    "lsblk", "-J", "-b", "-o", "PATH,TYPE,SIZE,RO,FSTYPE,PTTYPE,MOUNTPOINTS", disk, NULL,
 	};
 	AUTO_JSON json_t *doc = NULL;
 	int rc = run_json(r, argv, &doc, err);
@@ -121,7 +121,7 @@ static int look_with_lsblk(struct runner *r, const char *disk, struct lvm_disk *
 /* lsblk asks udev's database, which may be behind; wipefs reads the disk. */
 static int look_with_wipefs(struct runner *r, struct lvm_disk *ret, struct err *err)
 {
-	const char *const argv[] = { "wipefs", "-n", "-J", ret->path, NULL };
+	const char *const argv[] = {"wipefs", "-n", "-J", ret->path, NULL};
 	AUTO_JSON json_t *doc = NULL;
 	int rc = run_json(r, argv, &doc, err);
 
@@ -131,7 +131,8 @@ static int look_with_wipefs(struct runner *r, struct lvm_disk *ret, struct err *
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *sig = json_array_get(list, i);
 
-		found(ret, "signature of %.32s at offset %.32s", json_str(sig, "type", "?"), json_str(sig, "offset", "?"));
+		found(ret, "signature of %.32s at offset %.32s", json_str(sig, "type", "?"),
+		      json_str(sig, "offset", "?"));
 	}
 	return 0;
 }
@@ -141,8 +142,8 @@ static int look_with_pvs(struct runner *r, const char *config, struct lvm_disk *
 	char select[PATH_LEN + 32];
 
 	(void)snprintf(select, sizeof(select), "pv_name=\"%s\"", ret->path);
-	const char *const argv[] = { "pvs", "--config", config,	 "--reportformat", "json", "-o",
-				     "pv_name,vg_name", "-S", select, NULL };
+	const char *const argv[] = {"pvs", "--config",        config, "--reportformat", "json",
+				    "-o",  "pv_name,vg_name", "-S",   select,           NULL};
 	AUTO_JSON json_t *doc = NULL;
 	int rc = run_json(r, argv, &doc, err);
 
@@ -159,7 +160,7 @@ static int look_with_pvs(struct runner *r, const char *config, struct lvm_disk *
 
 static int inspect(struct runner *r, const char *config, const char *disk, struct lvm_disk *ret, struct err *err)
 {
-	struct lvm_disk d = { .size_mib = 0 };
+	struct lvm_disk d = {.size_mib = 0};
 
 	if (!word_is_path(disk, PATH_LEN) || strncmp(disk, "/dev/", 5) != 0)
 		return err_set(err, ERR_BAD_VALUE, "'%s' is not the path of a disk: it begins with /dev/", disk);
@@ -187,8 +188,8 @@ int lvm_disk_inspect(struct runner *r, const char *disk, struct lvm_disk *ret, s
 static int refuse_unless_empty(const struct lvm_disk *d, struct err *err)
 {
 	if (d->found[0]) {
-		(void)err_set(err, ERR_NOT_EMPTY, "disk '%s' (%lld MiB) is not empty: %s", d->path, (long long)d->size_mib,
-			      d->found);
+		(void)err_set(err, ERR_NOT_EMPTY, "disk '%s' (%lld MiB) is not empty: %s", d->path,
+			      (long long)d->size_mib, d->found);
 		return err_hint(err, "if nothing on it is needed, wipe it yourself: 'wipefs -a %s'", d->path);
 	}
 	if (d->size_mib < LVM_PREPARE_MIN_MIB)
@@ -207,9 +208,9 @@ int lvm_disk_must_be_empty(struct runner *r, const char *disk, struct lvm_disk *
 /* Is there a group of that name, and may we extend it? */
 static int look_at_group(struct runner *r, const char *config, const char *vg, bool *ret_exists, struct err *err)
 {
-	const char *const argv[] = { "vgs", "--config", config, "--reportformat", "json", "--units", "b",
-				     "--nosuffix", "-o", LVM_VG_FIELDS, NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	const char *const argv[] = {"vgs", "--config",   config, "--reportformat", "json", "--units",
+				    "b",   "--nosuffix", "-o",   LVM_VG_FIELDS,    NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 	AUTO_FREE struct lvm_vg *list = NULL;
 	int n = 0;
 
@@ -239,9 +240,9 @@ static int look_at_group(struct runner *r, const char *config, const char *vg, b
 static int add_disk(struct runner *r, const char *config, const char *vg, const char *disk, bool extend,
 		    struct err *err)
 {
-	const char *const vgcreate[] = { "vgcreate", "--config", config, "--addtag", "gantry", vg, disk, NULL };
-	const char *const vgextend[] = { "vgextend", "--config", config, vg, disk, NULL };
-	AUTO_RESULT struct runner_result res = { .status = -1 };
+	const char *const vgcreate[] = {"vgcreate", "--config", config, "--addtag", "gantry", vg, disk, NULL};
+	const char *const vgextend[] = {"vgextend", "--config", config, vg, disk, NULL};
+	AUTO_RESULT struct runner_result res = {.status = -1};
 
 	return runner_must(r, extend ? vgextend : vgcreate, NULL, MAKE_TIMEOUT_MS, &res, err);
 }
@@ -263,7 +264,8 @@ int lvm_prepare(struct runner *r, const char *vg, const char *const disks[], int
 	if (!word_is_plain(vg, NAME_LEN))
 		return err_set(err, ERR_BAD_VALUE, "'%s' is not a volume group's name", vg);
 	if (n_disks < 1 || n_disks > LVM_PREPARE_DISKS_MAX)
-		return err_set(err, ERR_BAD_VALUE, "%d disks given, allowed are 1 to %d", n_disks, LVM_PREPARE_DISKS_MAX);
+		return err_set(err, ERR_BAD_VALUE, "%d disks given, allowed are 1 to %d", n_disks,
+			       LVM_PREPARE_DISKS_MAX);
 	AUTO_FREE struct lvm_disk *looked = xcalloc((size_t)n_disks, sizeof(*looked));
 	int rc = lvm_config_text(r, &config, err);
 	if (rc == 0)

@@ -14,19 +14,20 @@
 #include "storage/runner.h"
 
 #define LVM_PREPARE_DISKS_MAX 16
-#define LVM_PREPARE_MIN_MIB 1024
+#define LVM_PREPARE_MIN_MIB   1024
 
 struct lvm_disk {
 	char path[PATH_LEN + 1]; /* as lsblk names it, e.g. /dev/vdb */
 	int64_t size_mib;
-	char found[256];           /* "" = empty; else what is on it: "partition table gpt, 2 partitions" */
-	char vg[NAME_LEN + 1];     /* it is a physical volume of this group; "" = none */
+	char found[256];       /* "" = empty; else what is on it: "partition table gpt, 2 partitions" */
+	char vg[NAME_LEN + 1]; /* it is a physical volume of this group; "" = none */
 };
 
 /* Looks only. Fails for what is not a block device; a disk that is not empty is no failure here. */
 int lvm_disk_inspect(struct runner *r, const char *disk, struct lvm_disk *ret, struct err *err) WARN_UNUSED;
 
-/* lvm_disk_inspect(), then -ERR_NOT_EMPTY with what was found, or -ERR_BAD_VALUE when it is under LVM_PREPARE_MIN_MIB. */
+/* lvm_disk_inspect(), then -ERR_NOT_EMPTY with what was found, or -ERR_BAD_VALUE when it is under LVM_PREPARE_MIN_MIB.
+ */
 int lvm_disk_must_be_empty(struct runner *r, const char *disk, struct lvm_disk *ret, struct err *err) WARN_UNUSED;
 
 /*

@@ -35,8 +35,8 @@ static int field_bytes(const json_t *row, const char *field, int64_t *ret, struc
 	int rc = units_parse_int(text, 0, INT64_MAX, ret, err);
 
 	if (rc < 0)
-		return err_set(err, ERR_COMMAND_FAILED, "the lvm tools report '%.64s' as %s, not a number of bytes", text,
-			       field);
+		return err_set(err, ERR_COMMAND_FAILED, "the lvm tools report '%.64s' as %s, not a number of bytes",
+			       text, field);
 	return 0;
 }
 

@@ -9,8 +9,8 @@
 #include "storage/storage.h"
 
 #define LVM_TAG_PREFIX "gantry-"
-#define LVM_LV_FIELDS "vg_name,lv_name,lv_size,lv_tags,lv_active"
-#define LVM_VG_FIELDS "vg_name,vg_size,vg_free,vg_extent_size,vg_tags"
+#define LVM_LV_FIELDS  "vg_name,lv_name,lv_size,lv_tags,lv_active"
+#define LVM_VG_FIELDS  "vg_name,vg_size,vg_free,vg_extent_size,vg_tags"
 
 struct lvm_vg {
 	struct pool_info pool;

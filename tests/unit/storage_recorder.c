@@ -33,7 +33,7 @@ static int recorder_run(struct runner *base, const char *const argv[], const cha
 		buf_puts(&ret->out, rule->out ? rule->out : "");
 		buf_puts(&ret->err, rule->err ? rule->err : "");
 		buf_putc(&r->log, '\n');
-		return rule->rc ? err_set(err, (enum err_code)-rule->rc, "canned failure") : 0;
+		return rule->rc ? err_set(err, (enum err_code) - rule->rc, "canned failure") : 0;
 	}
 	buf_putc(&r->log, '\n');
 	return 0;
@@ -61,7 +61,7 @@ static struct recorder_rule *add_rule(struct recorder *r, const char *match, int
 	assert_true(r->n_rules < RECORDER_RULES_MAX);
 	struct recorder_rule *rule = &r->rules[r->n_rules++];
 
-	*rule = (struct recorder_rule){ .match = match, .times = times };
+	*rule = (struct recorder_rule){.match = match, .times = times};
 	return rule;
 }
 

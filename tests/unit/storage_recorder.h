@@ -25,7 +25,8 @@ struct recorder {
 
 void recorder_init(struct recorder *r);
 void recorder_done(struct recorder *r);
-/* Answers are looked up in order of their making; a command that no rule matches ends with status 0 and says nothing. */
+/* Answers are looked up in order of their making; a command that no rule matches ends with status 0 and says nothing.
+ */
 void recorder_answer(struct recorder *r, const char *match, int times, int status, const char *out, const char *err);
 void recorder_fail(struct recorder *r, const char *match, int times, int rc);
 /* Forgets rules and log. */

@@ -23,24 +23,18 @@ static char dir[32];
 static struct drbd_conf conf_of(bool arbitrated)
 {
 	return (struct drbd_conf){
-		.resource = "web1.example.org",
-		.instance_uuid = UUID_A,
-		.volumes = { { .index = 0,
-			       .minor = 7,
-			       .disk_path = "/dev/xenvg/a.data",
-			       .meta_path = "/dev/xenvg/a.meta" },
-			     { .index = 1,
-			       .minor = 12,
-			       .disk_path = "/dev/xenvg/b.data",
-			       .meta_path = "/dev/xenvg/b.meta" } },
-		.n_volumes = 2,
-		.peers = { { .hostname = "node1", .address = "10.77.1.11", .node_id = 0 },
-			   { .hostname = "node2", .address = "10.77.1.12", .node_id = 1 } },
-		.port = 11000,
-		.secret = "d41d8cd98f00b204e9800998ecf8427ed41d8cd9",
-		.arbitrated = arbitrated,
-		.resync_rate_mib_s = arbitrated ? 50 : 0,
-		.handler = "/usr/lib/gantry/drbd-handler",
+	    .resource = "web1.example.org",
+	    .instance_uuid = UUID_A,
+	    .volumes = {{.index = 0, .minor = 7, .disk_path = "/dev/xenvg/a.data", .meta_path = "/dev/xenvg/a.meta"},
+			{.index = 1, .minor = 12, .disk_path = "/dev/xenvg/b.data", .meta_path = "/dev/xenvg/b.meta"}},
+	    .n_volumes = 2,
+	    .peers = {{.hostname = "node1", .address = "10.77.1.11", .node_id = 0},
+		      {.hostname = "node2", .address = "10.77.1.12", .node_id = 1}},
+	    .port = 11000,
+	    .secret = "d41d8cd98f00b204e9800998ecf8427ed41d8cd9",
+	    .arbitrated = arbitrated,
+	    .resync_rate_mib_s = arbitrated ? 50 : 0,
+	    .handler = "/usr/lib/gantry/drbd-handler",
 	};
 }
 
@@ -102,7 +96,7 @@ static void check_equal(const struct drbd_conf *a, const struct drbd_conf *b)
 
 static void test_round_trip(void **state)
 {
-	const struct drbd_conf confs[] = { conf_of(true), conf_of(false), conf_v6() };
+	const struct drbd_conf confs[] = {conf_of(true), conf_of(false), conf_v6()};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(confs); i++)
@@ -126,11 +120,11 @@ static void test_bad_confs(void **state)
 
 	(void)state;
 	assert_int_equal(drbdm_conf_check(&good, &err), 0);
-#define BAD(change)                                                        \
-	do {                                                               \
-		struct drbd_conf c = conf_of(true);                        \
-		change;                                                    \
-		assert_int_equal(drbdm_conf_check(&c, &err), -ERR_BAD_VALUE); \
+#define BAD(change)                                                                                                    \
+	do {                                                                                                           \
+		struct drbd_conf c = conf_of(true);                                                                    \
+		change;                                                                                                \
+		assert_int_equal(drbdm_conf_check(&c, &err), -ERR_BAD_VALUE);                                          \
 	} while (0)
 #define SET(field, text) ((void)snprintf(c.field, sizeof(c.field), "%s", text))
 	BAD(SET(resource, ""));
@@ -158,7 +152,8 @@ static void test_bad_confs(void **state)
 	BAD(c.port = 65536);
 	BAD(SET(secret, ""));
 	BAD(SET(secret, "with\"quote"));
-	BAD(SET(secret, "0123456789012345678901234567890123456789012345678901234567890123")); /* 64: the kernel takes 63 */
+	BAD(SET(secret,
+		"0123456789012345678901234567890123456789012345678901234567890123")); /* 64: the kernel takes 63 */
 	BAD(c.resync_rate_mib_s = -1);
 	BAD(SET(handler, "/bin/sh -c x"));
 	struct drbd_conf c = conf_of(true);
@@ -173,14 +168,14 @@ static void test_damaged_files(void **state)
 		const char *text;
 		int rc;
 	} rows[] = {
-		{ "", -ERR_FOREIGN },
-		{ "resource r0 {\n}\n", -ERR_FOREIGN },
-		{ "# gantry instance x\n", -ERR_FOREIGN },
-		{ "# gantry instance " UUID_A, -ERR_FOREIGN },
-		{ "# gantry instance " UUID_A "\n", -ERR_WRONG_STATE },
-		{ "# gantry instance " UUID_A "\nresource r0 {\n\tvolume x {\n", -ERR_WRONG_STATE },
-		{ "# gantry instance " UUID_A "\nresource \"r0 {\n", -ERR_WRONG_STATE },
-		{ "# gantry instance " UUID_A "\nresource r0 {\n\ton a {\n\t\taddress ipv6 [::1:11;\n", -ERR_WRONG_STATE },
+	    {"", -ERR_FOREIGN},
+	    {"resource r0 {\n}\n", -ERR_FOREIGN},
+	    {"# gantry instance x\n", -ERR_FOREIGN},
+	    {"# gantry instance " UUID_A, -ERR_FOREIGN},
+	    {"# gantry instance " UUID_A "\n", -ERR_WRONG_STATE},
+	    {"# gantry instance " UUID_A "\nresource r0 {\n\tvolume x {\n", -ERR_WRONG_STATE},
+	    {"# gantry instance " UUID_A "\nresource \"r0 {\n", -ERR_WRONG_STATE},
+	    {"# gantry instance " UUID_A "\nresource r0 {\n\ton a {\n\t\taddress ipv6 [::1:11;\n", -ERR_WRONG_STATE},
 	};
 	struct err err = ERR_INIT;
 	struct drbd_conf c;
@@ -204,7 +199,7 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = { "web1.example.org.res", "foreign.res", "broken.res", "notes.txt" };
+	static const char *const names[] = {"web1.example.org.res", "foreign.res", "broken.res", "notes.txt"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -286,7 +281,8 @@ static void test_list_conf(void **state)
 
 /* ---- the kernel's version --------------------------------------------------------------------- */
 
-#define SAYS(code) "DRBDADM_BUILDTAG=x\nDRBDADM_API_VERSION=1\nDRBD_KERNEL_VERSION_CODE=" code "\nDRBDADM_VERSION=9.22.0\n"
+#define SAYS(code)                                                                                                     \
+	"DRBDADM_BUILDTAG=x\nDRBDADM_API_VERSION=1\nDRBD_KERNEL_VERSION_CODE=" code "\nDRBDADM_VERSION=9.22.0\n"
 
 static void test_detect(void **state)
 {
@@ -344,14 +340,14 @@ static void test_helper(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_bad_confs),
-		cmocka_unit_test(test_damaged_files),
-		cmocka_unit_test_setup_teardown(test_write_conf, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_list_conf, make_dir, remove_dir),
-		cmocka_unit_test(test_detect),
-		cmocka_unit_test(test_helper),
+	    cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_bad_confs),
+	    cmocka_unit_test(test_damaged_files),
+	    cmocka_unit_test_setup_teardown(test_write_conf, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_list_conf, make_dir, remove_dir),
+	    cmocka_unit_test(test_detect),
+	    cmocka_unit_test(test_helper),
 	};
 
 	recorder_init(&rec);

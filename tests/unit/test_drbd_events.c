@@ -68,12 +68,13 @@ static void test_status_9(void **state)
 
 static void test_status_odd_input(void **state)
 {
-	static const char text[] = "  volume:0 minor:1 disk:UpToDate\n"
-				   "a-name-that-is-longer-than-any-resource-of-ours-could-ever-be-in-here role:Primary\n"
-				   "  volume:0 minor:2 disk:UpToDate\n"
-				   "ok role:Primary\n"
-				   "  volume:999999999999 minor:2 disk:UpToDate\n"
-				   "  volume:3 minor:x disk:Surprise";
+	static const char text[] =
+	    "  volume:0 minor:1 disk:UpToDate\n"
+	    "a-name-that-is-longer-than-any-resource-of-ours-could-ever-be-in-here role:Primary\n"
+	    "  volume:0 minor:2 disk:UpToDate\n"
+	    "ok role:Primary\n"
+	    "  volume:999999999999 minor:2 disk:UpToDate\n"
+	    "  volume:3 minor:x disk:Surprise";
 	AUTO_FREE struct drbd_status *list = NULL;
 	struct drbd_status *none = NULL;
 	struct err err = ERR_INIT;
@@ -108,7 +109,7 @@ static void trace_events(const char *input, const char *golden, size_t piece)
 /* However the pipe cuts the bytes, the trace is the same. */
 static void test_events_84(void **state)
 {
-	static const size_t pieces[] = { 1, 7, 100, 65536 };
+	static const size_t pieces[] = {1, 7, 100, 65536};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++)
@@ -127,8 +128,8 @@ static void feed(struct drbd_events *ev, const char *text)
 	drbd_events_feed(ev, text, strlen(text));
 }
 
-#define TWO_RESOURCES                                                                                             \
-	"exists resource name:a role:Secondary suspended:no\nexists device name:a volume:0 minor:1 disk:UpToDate\n" \
+#define TWO_RESOURCES                                                                                                  \
+	"exists resource name:a role:Secondary suspended:no\nexists device name:a volume:0 minor:1 disk:UpToDate\n"    \
 	"exists resource name:b role:Secondary suspended:no\n"
 
 static void test_nothing_is_told_before_the_list_is_whole(void **state)
@@ -163,8 +164,9 @@ static void test_restart(void **state)
 	buf_reset(&trace);
 	drbd_events_restart(ev);
 	assert_false(drbd_events_synced(ev));
-	feed(ev, "exists resource name:a role:Primary suspended:fencing\n"
-		 "exists resource name:c role:Primary suspended:no\nexists resource name:d role:Secondary suspended:no\n");
+	feed(ev,
+	     "exists resource name:a role:Primary suspended:fencing\n"
+	     "exists resource name:c role:Primary suspended:no\nexists resource name:d role:Secondary suspended:no\n");
 	/* The old picture stands until the new one is whole. */
 	assert_int_equal(drbd_events_find(ev, "a")->role, DRBD_ROLE_SECONDARY);
 	assert_non_null(drbd_events_find(ev, "b"));
@@ -174,7 +176,8 @@ static void test_restart(void **state)
 	assert_null(drbd_events_find(ev, "b"));
 	drbd_events_all(ev, &all, &n);
 	assert_int_equal(n, 3);
-	assert_non_null(strstr(buf_str(&trace), "  a up Primary/Unknown StandAlone FENCING\n")); /* its volume is gone, too */
+	assert_non_null(
+	    strstr(buf_str(&trace), "  a up Primary/Unknown StandAlone FENCING\n")); /* its volume is gone, too */
 	assert_non_null(strstr(buf_str(&trace), "  b gone "));
 	assert_non_null(strstr(buf_str(&trace), "+ d up Secondary"));
 	assert_null(strstr(buf_str(&trace), " c "));
@@ -224,7 +227,7 @@ static void test_lost_events(void **state)
 
 static void test_names_and_predicates(void **state)
 {
-	struct drbd_status s = { .up = true, .conn = DRBD_CONN_CONNECTED, .n_volumes = 2 };
+	struct drbd_status s = {.up = true, .conn = DRBD_CONN_CONNECTED, .n_volumes = 2};
 
 	(void)state;
 	assert_string_equal(drbd_role_name(DRBD_ROLE_PRIMARY), "Primary");
@@ -232,9 +235,8 @@ static void test_names_and_predicates(void **state)
 	assert_string_equal(drbd_dstate_name(DRBD_DISK_UNKNOWN), "DUnknown");
 	assert_string_equal(drbd_repl_name(DRBD_REPL_OTHER), "Other");
 	for (int i = 0; i < 2; i++)
-		s.volumes[i] = (struct drbd_volume_status){ .disk = DRBD_DISK_UPTODATE,
-							    .peer_disk = DRBD_DISK_UPTODATE,
-							    .repl = DRBD_REPL_ESTABLISHED };
+		s.volumes[i] = (struct drbd_volume_status){
+		    .disk = DRBD_DISK_UPTODATE, .peer_disk = DRBD_DISK_UPTODATE, .repl = DRBD_REPL_ESTABLISHED};
 	assert_true(drbd_status_uptodate(&s));
 	assert_true(drbd_status_in_sync(&s));
 	s.volumes[1].repl = DRBD_REPL_SYNC_SOURCE;
@@ -259,16 +261,16 @@ static void test_names_and_predicates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names_and_predicates),
-		cmocka_unit_test(test_status_84),
-		cmocka_unit_test(test_status_9),
-		cmocka_unit_test(test_status_odd_input),
-		cmocka_unit_test(test_events_84),
-		cmocka_unit_test(test_events_9),
-		cmocka_unit_test(test_nothing_is_told_before_the_list_is_whole),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_destroyed_while_a_new_child_lists),
-		cmocka_unit_test(test_lost_events),
+	    cmocka_unit_test(test_names_and_predicates),
+	    cmocka_unit_test(test_status_84),
+	    cmocka_unit_test(test_status_9),
+	    cmocka_unit_test(test_status_odd_input),
+	    cmocka_unit_test(test_events_84),
+	    cmocka_unit_test(test_events_9),
+	    cmocka_unit_test(test_nothing_is_told_before_the_list_is_whole),
+	    cmocka_unit_test(test_restart),
+	    cmocka_unit_test(test_destroyed_while_a_new_child_lists),
+	    cmocka_unit_test(test_lost_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,8 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = { "web1",	   "web1.owner", "web2", "web2.owner", "stray",
-					     "stray.owner", "link",	  "conf" };
+	static const char *const names[] = {"web1",        "web1.owner", "web2",       "web2.owner", "stray",
+					    "stray.owner", "link",       "link.owner", "conf"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -43,8 +43,8 @@ static int remove_dir(void **state)
 
 static struct volumes *open_store(bool preallocate)
 {
-	const char *const dirs[] = { dir };
-	const struct file_options options = { .preallocate = preallocate };
+	const char *const dirs[] = {dir};
+	const struct file_options options = {.preallocate = preallocate};
 	struct volumes *v = NULL;
 	struct err err = ERR_INIT;
 
@@ -54,7 +54,7 @@ static struct volumes *open_store(bool preallocate)
 
 static struct volume_spec spec(const char *name, const char *owner, int64_t size_mib)
 {
-	struct volume_spec s = { .size_mib = size_mib };
+	struct volume_spec s = {.size_mib = size_mib};
 
 	(void)str_copy(s.pool, sizeof(s.pool), dir);
 	(void)str_copy(s.name, sizeof(s.name), name);
@@ -187,6 +187,9 @@ static void test_strangers_files(void **state)
 	assert_int_equal(v->ops->remove(v, &s, &err), -ERR_FOREIGN);
 	assert_int_equal(v->ops->create(v, &l, &err), -ERR_FOREIGN);
 	assert_true(exists("stray"));
+	put("link.owner", DISK_A "\n"); /* a link is no image of ours whatever lies beside it */
+	assert_int_equal(v->ops->create(v, &l, &err), -ERR_FOREIGN);
+	assert_int_equal(v->ops->remove(v, &l, &err), -ERR_FOREIGN);
 	put("stray.owner", "no uuid\n");
 	assert_int_equal(v->ops->remove(v, &s, &err), -ERR_FOREIGN);
 	assert_int_equal(v->ops->list(v, &list, &n, &err), 0);
@@ -242,7 +245,7 @@ static void test_lists(void **state)
 static void test_bad_specs(void **state)
 {
 	AUTO(file_free) struct volumes *v = open_store(false);
-	static const char *const names[] = { "", ".hidden", "../x", "a/b", "web1.owner", "a b" };
+	static const char *const names[] = {"", ".hidden", "../x", "a/b", "web1.owner", "a b"};
 	struct err err = ERR_INIT;
 	struct volumes *none = NULL;
 
@@ -257,7 +260,7 @@ static void test_bad_specs(void **state)
 	s = spec("web1", DISK_A, 1);
 	(void)str_copy(s.pool, sizeof(s.pool), "/etc");
 	assert_int_equal(v->ops->create(v, &s, &err), -ERR_NOT_FOUND);
-	const char *const gone[] = { "/nonexistent/gantry" }, *const relative[] = { "images" };
+	const char *const gone[] = {"/nonexistent/gantry"}, *const relative[] = {"images"};
 	assert_int_equal(file_new(gone, 1, NULL, &none, &err), -ERR_NOT_FOUND);
 	assert_int_equal(file_new(relative, 1, NULL, &none, &err), -ERR_BAD_VALUE);
 	assert_int_equal(file_new(gone, 0, NULL, &none, &err), -ERR_BAD_VALUE);
@@ -289,15 +292,15 @@ static void test_durable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_create, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_preallocate, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_grow_and_remove, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_no_space, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_strangers_files, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_leftovers, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_lists, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_bad_specs, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(test_durable, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_create, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_preallocate, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_grow_and_remove, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_no_space, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_strangers_files, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_leftovers, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_lists, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_bad_specs, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_durable, make_dir, remove_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,16 +15,16 @@
 #define DISK_A "11111111-2222-3333-4444-555555555555"
 #define DISK_B "99999999-2222-3333-4444-555555555555"
 #define CONFIG "--config devices{global_filter=[\"r|^/dev/drbd|\"]} "
-#define LVS "lvs " CONFIG "--reportformat json --units b --nosuffix -o vg_name,lv_name,lv_size,lv_tags,lv_active"
-#define FIND LVS " -S vg_name=\"xenvg\" && lv_name=\"web1.data\"\n"
-#define VGS "vgs " CONFIG "--reportformat json --units b --nosuffix -o vg_name,vg_size,vg_free,vg_extent_size,vg_tags\n"
+#define LVS    "lvs " CONFIG "--reportformat json --units b --nosuffix -o vg_name,lv_name,lv_size,lv_tags,lv_active"
+#define FIND   LVS " -S vg_name=\"xenvg\" && lv_name=\"web1.data\"\n"
+#define VGS    "vgs " CONFIG "--reportformat json --units b --nosuffix -o " LVM_VG_FIELDS "\n"
 
 #define NO_LVS "{\"report\":[{\"lv\":[]}]}"
-#define LV(size, tags, active)                                                                            \
-	"{\"report\":[{\"lv\":[{\"vg_name\":\"xenvg\",\"lv_name\":\"web1.data\",\"lv_size\":\"" size        \
+#define LV(size, tags, active)                                                                                         \
+	"{\"report\":[{\"lv\":[{\"vg_name\":\"xenvg\",\"lv_name\":\"web1.data\",\"lv_size\":\"" size                   \
 	"\",\"lv_tags\":\"" tags "\",\"lv_active\":\"" active "\"}]}]}"
-#define VG(free, tags)                                                                                    \
-	"{\"report\":[{\"vg\":[{\"vg_name\":\"xenvg\",\"vg_size\":\"107374182400\",\"vg_free\":\"" free     \
+#define VG(free, tags)                                                                                                 \
+	"{\"report\":[{\"vg\":[{\"vg_name\":\"xenvg\",\"vg_size\":\"107374182400\",\"vg_free\":\"" free                \
 	"\",\"vg_extent_size\":\"4194304\",\"vg_tags\":\"" tags "\"}]}]}"
 
 #define GIB1 "1073741824"
@@ -33,7 +33,7 @@ static struct recorder rec;
 
 static struct volume_spec spec(int64_t size_mib)
 {
-	return (struct volume_spec){ .pool = "xenvg", .name = "web1.data", .owner = DISK_A, .size_mib = size_mib };
+	return (struct volume_spec){.pool = "xenvg", .name = "web1.data", .owner = DISK_A, .size_mib = size_mib};
 }
 
 static struct volumes *fresh(void)
@@ -53,9 +53,9 @@ static void test_filter_keeps_the_hosts_list(void **state)
 	static const struct {
 		const char *printed, *wanted;
 	} rows[] = {
-		{ "global_filter=[\"r|/dev/sdz|\",\"a|.*|\"]\n", "[\"r|^/dev/drbd|\",\"r|/dev/sdz|\",\"a|.*|\"]" },
-		{ "global_filter=\"a|.*|\"\n", "[\"r|^/dev/drbd|\",\"a|.*|\"]" },
-		{ "global_filter=[]\n", "[\"r|^/dev/drbd|\"]" },
+	    {"global_filter=[\"r|/dev/sdz|\",\"a|.*|\"]\n", "[\"r|^/dev/drbd|\",\"r|/dev/sdz|\",\"a|.*|\"]"},
+	    {"global_filter=\"a|.*|\"\n", "[\"r|^/dev/drbd|\",\"a|.*|\"]"},
+	    {"global_filter=[]\n", "[\"r|^/dev/drbd|\"]"},
 	};
 	struct err err = ERR_INIT;
 
@@ -90,9 +90,8 @@ static void test_create(void **state)
 	recorder_answer(&rec, "lvs", 1, 0, NO_LVS, "");
 	recorder_answer(&rec, "vgs", -1, 0, VG("2147483648", ""), "");
 	assert_int_equal(v->ops->create(v, &s, &err), 0);
-	assert_string_equal(buf_str(&rec.log),
-			    FIND VGS "lvcreate " CONFIG "-y -W y -Z y --addtag gantry-" DISK_A
-				     " -L 1024m -n web1.data xenvg\n");
+	assert_string_equal(buf_str(&rec.log), FIND VGS "lvcreate " CONFIG "-y -W y -Z y --addtag gantry-" DISK_A
+							" -L 1024m -n web1.data xenvg\n");
 }
 
 static void test_create_is_idempotent(void **state)
@@ -117,7 +116,8 @@ static void test_create_is_idempotent(void **state)
 
 static void test_foreign_volumes_are_left_alone(void **state)
 {
-	static const char *const tags[] = { "", "gantry-" DISK_B, "gantry-" DISK_A ",gantry-" DISK_B, "gantry-nonsense" };
+	static const char *const tags[] = {"", "gantry-" DISK_B, "gantry-" DISK_A ",gantry-" DISK_B,
+					   "gantry-" DISK_B ",gantry-" DISK_A, "gantry-nonsense"};
 	AUTO(lvm_free) struct volumes *v = fresh();
 	struct volume_spec s = spec(1024);
 	struct err err = ERR_INIT;
@@ -127,10 +127,11 @@ static void test_foreign_volumes_are_left_alone(void **state)
 		char report[512];
 		bool present = true;
 
-		(void)snprintf(report, sizeof(report),
-			       "{\"report\":[{\"lv\":[{\"vg_name\":\"xenvg\",\"lv_name\":\"web1.data\",\"lv_size\":\"" GIB1
-			       "\",\"lv_tags\":\"%s\",\"lv_active\":\"active\"}]}]}",
-			       tags[i]);
+		(void)snprintf(
+		    report, sizeof(report),
+		    "{\"report\":[{\"lv\":[{\"vg_name\":\"xenvg\",\"lv_name\":\"web1.data\",\"lv_size\":\"" GIB1
+		    "\",\"lv_tags\":\"%s\",\"lv_active\":\"active\"}]}]}",
+		    tags[i]);
 		recorder_reset(&rec);
 		recorder_answer(&rec, "lvs", -1, 0, report, "");
 		assert_int_equal(v->ops->create(v, &s, &err), -ERR_FOREIGN);
@@ -204,7 +205,7 @@ static void test_create_done_in_spite_of_a_failure(void **state)
 static void test_bad_specs_reach_no_command(void **state)
 {
 	AUTO(lvm_free) struct volumes *v = fresh();
-	struct volume_spec s[] = { spec(0), spec(-5), spec(10), spec(10), spec(10), spec(10) };
+	struct volume_spec s[] = {spec(0), spec(-5), spec(10), spec(10), spec(10), spec(10)};
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -256,8 +257,7 @@ static void test_grow_and_probe(void **state)
 	assert_int_equal(v->ops->probe(v, &s, &present, &err), 0);
 	assert_false(present);
 	assert_int_equal(v->ops->grow(v, &s, &err), 0);
-	assert_string_equal(buf_str(&rec.log),
-			    FIND FIND VGS "lvextend " CONFIG "-y -L 2048m xenvg/web1.data\n");
+	assert_string_equal(buf_str(&rec.log), FIND FIND VGS "lvextend " CONFIG "-y -L 2048m xenvg/web1.data\n");
 	s.size_mib = 2049;
 	assert_int_equal(v->ops->grow(v, &s, &err), -ERR_NO_SPACE);
 	assert_non_null(strstr(err.msg, "needs 1.0 GiB more"));
@@ -282,11 +282,12 @@ static void test_lists(void **state)
 	int n = 0;
 
 	(void)state;
-	recorder_answer(&rec, "lvs", -1, 0,
-			"{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"root\",\"lv_size\":\"2097152\",\"lv_tags\":\"\","
-			"\"lv_active\":\"active\"},{\"vg_name\":\"a\",\"lv_name\":\"d\",\"lv_size\":\"4194303\","
-			"\"lv_tags\":\"gantry-" DISK_B "\",\"lv_active\":\"\"}]}],\"log\":[]}",
-			"");
+	recorder_answer(
+	    &rec, "lvs", -1, 0,
+	    "{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"root\",\"lv_size\":\"2097152\",\"lv_tags\":\"\","
+	    "\"lv_active\":\"active\"},{\"vg_name\":\"a\",\"lv_name\":\"d\",\"lv_size\":\"4194303\","
+	    "\"lv_tags\":\"gantry-" DISK_B "\",\"lv_active\":\"\"}]}],\"log\":[]}",
+	    "");
 	recorder_answer(&rec, "vgs", -1, 0, VG("8589934592", ""), "");
 	assert_int_equal(v->ops->list(v, &volumes, &n, &err), 0);
 	assert_int_equal(n, 2);
@@ -306,10 +307,16 @@ static void test_lists(void **state)
 static void test_bad_reports(void **state)
 {
 	static const char *const texts[] = {
-		"", "{}", "[]", "{\"report\":[]}", "{\"report\":[{\"vg\":[]}]}", "{\"report\":[{\"lv\":[]}",
-		"{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"b\",\"lv_size\":\"12g\"}]}]}",
-		"{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"b\",\"lv_size\":\"-1\"}]}]}",
-		"{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"b\"}]}]}", "{\"report\":[{\"lv\":[7]}]}",
+	    "",
+	    "{}",
+	    "[]",
+	    "{\"report\":[]}",
+	    "{\"report\":[{\"vg\":[]}]}",
+	    "{\"report\":[{\"lv\":[]}",
+	    "{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"b\",\"lv_size\":\"12g\"}]}]}",
+	    "{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"b\",\"lv_size\":\"-1\"}]}]}",
+	    "{\"report\":[{\"lv\":[{\"vg_name\":\"a\",\"lv_name\":\"b\"}]}]}",
+	    "{\"report\":[{\"lv\":[7]}]}",
 	};
 	struct volume_info *volumes = NULL;
 	struct lvm_vg *groups = NULL;
@@ -330,15 +337,15 @@ static void test_bad_reports(void **state)
 
 /* ---- node prepare ----------------------------------------------------------------------------- */
 
-#define LSBLK(rest)                                                                                    \
+#define LSBLK(rest)                                                                                                    \
 	"{\"blockdevices\":[{\"path\":\"/dev/vdb\",\"type\":\"disk\",\"size\":10737418240,\"ro\":false," rest "}]}"
-#define CLEAN "\"fstype\":null,\"pttype\":null,\"mountpoints\":[null]"
+#define CLEAN         "\"fstype\":null,\"pttype\":null,\"mountpoints\":[null]"
 #define NO_SIGNATURES "{\"signatures\":[]}"
-#define NO_PVS "{\"report\":[{\"pv\":[]}]}"
-#define NO_VGS "{\"report\":[{\"vg\":[]}]}"
-#define LOOK                                                                        \
-	"lsblk -J -b -o PATH,TYPE,SIZE,RO,FSTYPE,PTTYPE,MOUNTPOINTS /dev/vdb\n"      \
-	"wipefs -n -J /dev/vdb\n"                                                    \
+#define NO_PVS        "{\"report\":[{\"pv\":[]}]}"
+#define NO_VGS        "{\"report\":[{\"vg\":[]}]}"
+#define LOOK                                                                                                           \
+	"lsblk -J -b -o PATH,TYPE,SIZE,RO,FSTYPE,PTTYPE,MOUNTPOINTS /dev/vdb\n"                                        \
+	"wipefs -n -J /dev/vdb\n"                                                                                      \
 	"pvs " CONFIG "--reportformat json -o pv_name,vg_name -S pv_name=\"/dev/vdb\"\n"
 
 static void prepare_rules(const char *lsblk, const char *wipefs, const char *pvs, const char *vgs)
@@ -353,14 +360,14 @@ static void prepare_rules(const char *lsblk, const char *wipefs, const char *pvs
 
 static void test_prepare_makes_a_group(void **state)
 {
-	const char *const disks[] = { "/dev/vdb", "/dev/vdb" };
+	const char *const disks[] = {"/dev/vdb", "/dev/vdb"};
 	struct err err = ERR_INIT;
 
 	(void)state;
 	prepare_rules(LSBLK(CLEAN), NO_SIGNATURES, NO_PVS, NO_VGS);
 	assert_int_equal(lvm_prepare(&rec.base, "xenvg", disks, 2, &err), 0); /* one disk named twice is one disk */
-	assert_string_equal(buf_str(&rec.log), "lvmconfig devices/global_filter\n" VGS LOOK LOOK
-					       "vgcreate " CONFIG "--addtag gantry xenvg /dev/vdb\n");
+	assert_string_equal(buf_str(&rec.log), "lvmconfig devices/global_filter\n" VGS LOOK LOOK "vgcreate " CONFIG
+					       "--addtag gantry xenvg /dev/vdb\n");
 	prepare_rules(LSBLK(CLEAN), "", NO_PVS, VG("0", "x,gantry"));
 	assert_int_equal(lvm_prepare(&rec.base, "xenvg", disks, 1, &err), 0);
 	assert_non_null(strstr(buf_str(&rec.log), "vgextend " CONFIG "xenvg /dev/vdb\n"));
@@ -381,21 +388,21 @@ static void test_prepare_refuses_what_is_not_empty(void **state)
 	static const struct {
 		const char *lsblk, *wipefs, *pvs, *found;
 	} rows[] = {
-		{ LSBLK("\"fstype\":null,\"pttype\":\"gpt\",\"mountpoints\":[null],\"children\":[{\"path\":\"/dev/vdb1\"},"
-			"{\"path\":\"/dev/vdb2\"}]"),
-		  NO_SIGNATURES, NO_PVS, "partition table gpt, 2 devices made of it (/dev/vdb1)" },
-		{ LSBLK("\"fstype\":\"ext4\",\"pttype\":null,\"mountpoints\":[\"/srv\"]"),
-		  "{\"signatures\":[{\"type\":\"ext4\",\"offset\":\"0x438\"}]}", NO_PVS,
-		  "signature of ext4, mounted at '/srv', signature of ext4 at offset 0x438" },
-		{ LSBLK(CLEAN), "{\"signatures\":[{\"type\":\"zfs_member\",\"offset\":\"0x3f000\"}]}", NO_PVS,
-		  "signature of zfs_member at offset 0x3f000" }, /* udev's database was behind */
-		{ LSBLK(CLEAN), NO_SIGNATURES,
-		  "{\"report\":[{\"pv\":[{\"pv_name\":\"/dev/vdb\",\"vg_name\":\"other\"}]}]}",
-		  "a physical volume of volume group 'other'" },
-		{ "{\"blockdevices\":[{\"path\":\"/dev/vdb\",\"type\":\"rom\",\"size\":\"10737418240\",\"ro\":\"1\"," CLEAN "}]}",
-		  NO_SIGNATURES, NO_PVS, "a device of type 'rom', read-only" },
+	    {LSBLK("\"fstype\":null,\"pttype\":\"gpt\",\"mountpoints\":[null],\"children\":[{\"path\":\"/dev/vdb1\"},"
+		   "{\"path\":\"/dev/vdb2\"}]"),
+	     NO_SIGNATURES, NO_PVS, "partition table gpt, 2 devices made of it (/dev/vdb1)"},
+	    {LSBLK("\"fstype\":\"ext4\",\"pttype\":null,\"mountpoints\":[\"/srv\"]"),
+	     "{\"signatures\":[{\"type\":\"ext4\",\"offset\":\"0x438\"}]}", NO_PVS,
+	     "signature of ext4, mounted at '/srv', signature of ext4 at offset 0x438"},
+	    {LSBLK(CLEAN), "{\"signatures\":[{\"type\":\"zfs_member\",\"offset\":\"0x3f000\"}]}", NO_PVS,
+	     "signature of zfs_member at offset 0x3f000"}, /* udev's database was behind */
+	    {LSBLK(CLEAN), NO_SIGNATURES, "{\"report\":[{\"pv\":[{\"pv_name\":\"/dev/vdb\",\"vg_name\":\"other\"}]}]}",
+	     "a physical volume of volume group 'other'"},
+	    {"{\"blockdevices\":[{\"path\":\"/dev/vdb\",\"type\":\"rom\",\"size\":\"10737418240\",\"ro\":\"1\"," CLEAN
+	     "}]}",
+	     NO_SIGNATURES, NO_PVS, "a device of type 'rom', read-only"},
 	};
-	const char *const disks[] = { "/dev/vdb" };
+	const char *const disks[] = {"/dev/vdb"};
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -413,12 +420,13 @@ static void test_prepare_refuses_what_is_not_empty(void **state)
 		assert_string_equal(err.msg, wanted);
 		assert_null(strstr(buf_str(&rec.log), "vgcreate"));
 	}
-	prepare_rules("{\"blockdevices\":[{\"path\":\"/dev/vdb\",\"type\":\"disk\",\"size\":1048576,\"ro\":false," CLEAN "}]}",
+	prepare_rules("{\"blockdevices\":[{\"path\":\"/dev/vdb\",\"type\":\"disk\",\"size\":1048576,\"ro\":false," CLEAN
+		      "}]}",
 		      NO_SIGNATURES, NO_PVS, NO_VGS);
 	assert_int_equal(lvm_prepare(&rec.base, "xenvg", disks, 1, &err), -ERR_BAD_VALUE);
 	prepare_rules("{\"blockdevices\":[]}", NO_SIGNATURES, NO_PVS, NO_VGS);
 	assert_int_equal(lvm_prepare(&rec.base, "xenvg", disks, 1, &err), -ERR_COMMAND_FAILED);
-	const char *const bad[] = { "vdb", "/etc/passwd", "--help", "/dev/../etc/x", "/dev/v db" };
+	const char *const bad[] = {"vdb", "/etc/passwd", "--help", "/dev/../etc/x", "/dev/v db"};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(lvm_prepare(&rec.base, "xenvg", &bad[i], 1, &err), -ERR_BAD_VALUE);
 }
@@ -426,7 +434,7 @@ static void test_prepare_refuses_what_is_not_empty(void **state)
 /* If one disk of several is not empty, none is touched. */
 static void test_prepare_looks_at_all_first(void **state)
 {
-	const char *const disks[] = { "/dev/vdb", "/dev/vdc" };
+	const char *const disks[] = {"/dev/vdb", "/dev/vdc"};
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -446,7 +454,7 @@ static void test_prepare_looks_at_all_first(void **state)
 
 static void test_runner_must(void **state)
 {
-	const char *const argv[] = { "tool", "x", NULL };
+	const char *const argv[] = {"tool", "x", NULL};
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -454,10 +462,10 @@ static void test_runner_must(void **state)
 	recorder_answer(&rec, "tool", 1, 3, "out\n", "first\n \t last words\x01 \n\n");
 	recorder_answer(&rec, "tool", 1, 1, "only out\n", "");
 	recorder_fail(&rec, "tool", 1, -ERR_TIMEOUT);
-	const char *wanted[] = { "command 'tool x' ended with status 3: last words ",
-				 "command 'tool x' ended with status 1: only out" };
+	const char *wanted[] = {"command 'tool x' ended with status 3: last words ",
+				"command 'tool x' ended with status 1: only out"};
 	for (int i = 0; i < 3; i++) {
-		AUTO_RESULT struct runner_result res = { .status = -1 };
+		AUTO_RESULT struct runner_result res = {.status = -1};
 		int rc = runner_must(&rec.base, argv, NULL, 1000, &res, &err);
 
 		assert_int_equal(rc, i < 2 ? -ERR_COMMAND_FAILED : -ERR_TIMEOUT);
@@ -469,21 +477,21 @@ static void test_runner_must(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_runner_must),
-		cmocka_unit_test(test_filter_keeps_the_hosts_list),
-		cmocka_unit_test(test_create),
-		cmocka_unit_test(test_create_is_idempotent),
-		cmocka_unit_test(test_foreign_volumes_are_left_alone),
-		cmocka_unit_test(test_no_space_says_both_figures),
-		cmocka_unit_test(test_create_done_in_spite_of_a_failure),
-		cmocka_unit_test(test_bad_specs_reach_no_command),
-		cmocka_unit_test(test_remove),
-		cmocka_unit_test(test_grow_and_probe),
-		cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_bad_reports),
-		cmocka_unit_test(test_prepare_makes_a_group),
-		cmocka_unit_test(test_prepare_refuses_what_is_not_empty),
-		cmocka_unit_test(test_prepare_looks_at_all_first),
+	    cmocka_unit_test(test_runner_must),
+	    cmocka_unit_test(test_filter_keeps_the_hosts_list),
+	    cmocka_unit_test(test_create),
+	    cmocka_unit_test(test_create_is_idempotent),
+	    cmocka_unit_test(test_foreign_volumes_are_left_alone),
+	    cmocka_unit_test(test_no_space_says_both_figures),
+	    cmocka_unit_test(test_create_done_in_spite_of_a_failure),
+	    cmocka_unit_test(test_bad_specs_reach_no_command),
+	    cmocka_unit_test(test_remove),
+	    cmocka_unit_test(test_grow_and_probe),
+	    cmocka_unit_test(test_lists),
+	    cmocka_unit_test(test_bad_reports),
+	    cmocka_unit_test(test_prepare_makes_a_group),
+	    cmocka_unit_test(test_prepare_refuses_what_is_not_empty),
+	    cmocka_unit_test(test_prepare_looks_at_all_first),
 	};
 
 	recorder_init(&rec);
