@@ -12,7 +12,7 @@
 /* Every step kind that runs on a node has its row here; exec_run() asserts it. */
 static const struct exec_row table[STEP_KIND_COUNT] = {
 	[STEP_KIND_volume_create] = { do_volume_create, undo_volume_create, probe_volume_create },
-	[STEP_KIND_volume_remove] = { do_volume_remove, NULL, NULL },
+	[STEP_KIND_volume_remove] = { do_volume_remove, NULL, probe_volume_remove },
 	[STEP_KIND_image_write] = { do_image_write, NULL, NULL },
 	[STEP_KIND_drbd_configure] = { do_drbd_configure, undo_drbd_configure, NULL },
 	[STEP_KIND_drbd_make_md] = { do_drbd_make_md, NULL, NULL },
@@ -26,10 +26,10 @@ static const struct exec_row table[STEP_KIND_COUNT] = {
 	[STEP_KIND_drbd_secondary] = { do_drbd_secondary, undo_drbd_secondary, probe_drbd_secondary },
 	[STEP_KIND_drbd_two_primaries] = { do_drbd_two_primaries, undo_drbd_two_primaries, NULL },
 	[STEP_KIND_drbd_one_primary] = { do_drbd_one_primary, NULL, NULL },
-	[STEP_KIND_drbd_cut] = { do_drbd_cut, NULL, NULL },
-	[STEP_KIND_drbd_down] = { do_drbd_down, NULL, NULL },
+	[STEP_KIND_drbd_cut] = { do_drbd_cut, NULL, probe_drbd_cut },
+	[STEP_KIND_drbd_down] = { do_drbd_down, NULL, probe_drbd_down },
 	[STEP_KIND_drbd_forget] = { do_drbd_forget, NULL, NULL },
-	[STEP_KIND_drbd_probe_target] = { do_drbd_probe_target, NULL, NULL },
+	[STEP_KIND_drbd_probe_target] = { do_drbd_probe_target, undo_drbd_probe_target, NULL },
 	[STEP_KIND_guest_start] = { do_guest_start, undo_guest_start, probe_guest_start },
 	[STEP_KIND_guest_shutdown] = { do_guest_shutdown, NULL, probe_guest_gone },
 	[STEP_KIND_guest_destroy] = { do_guest_destroy, NULL, probe_guest_gone },
@@ -39,7 +39,7 @@ static const struct exec_row table[STEP_KIND_COUNT] = {
 	[STEP_KIND_guest_migrate] = { do_guest_migrate, undo_guest_migrate, NULL },
 	[STEP_KIND_guest_arrived] = { do_guest_arrived, NULL, NULL },
 	[STEP_KIND_guest_resume] = { do_guest_resume, NULL, NULL },
-	[STEP_KIND_etcd_start] = { do_etcd_start, undo_etcd_start, NULL },
+	[STEP_KIND_etcd_start] = { do_etcd_start, undo_etcd_start, probe_etcd_start },
 	[STEP_KIND_etcd_stop] = { do_etcd_stop, NULL, NULL },
 	[STEP_KIND_masterd_start] = { do_masterd_start, undo_masterd_start, NULL },
 	[STEP_KIND_masterd_stop] = { do_masterd_stop, NULL, NULL },
@@ -56,15 +56,22 @@ static void name_step(struct err *err, enum step_kind kind)
 		(void)str_copy(err->step, sizeof(err->step), step_infos[kind].name);
 }
 
+static bool lacks_drbd(const struct exec_env *env, enum step_kind kind)
+{
+	return !env->drbd && strncmp(step_infos[kind].name, "drbd_", 5) == 0;
+}
+
 int exec_run(struct exec_env *env, const struct exec_call *call, json_t **ret_result, struct err *err)
 {
 	const struct exec_row *row = &table[call->kind];
 	int rc = 0;
 
 	assert(row->run);
-	if (call->dir == STEP_DO)
+	if (call->dir == STEP_DO && lacks_drbd(env, call->kind))
+		rc = err_set(err, ERR_NOT_PREPARED, "this node has no DRBD");
+	else if (call->dir == STEP_DO)
 		rc = row->run(env, call, ret_result, err);
-	else if (row->undo)
+	else if (row->undo && !lacks_drbd(env, call->kind)) /* where there is no DRBD nothing was done with it */
 		rc = row->undo(env, call, err);
 	name_step(err, call->kind);
 	return rc;
@@ -73,9 +80,14 @@ int exec_run(struct exec_env *env, const struct exec_call *call, json_t **ret_re
 int exec_probe(struct exec_env *env, const struct exec_call *call, bool *ret_done, struct err *err)
 {
 	const struct exec_row *row = &table[call->kind];
+	bool done = false;
+	int rc = 0;
 
-	*ret_done = false;
-	return row->probe ? row->probe(env, call, ret_done, err) : 0;
+	if (row->probe && !lacks_drbd(env, call->kind))
+		rc = row->probe(env, call, &done, err);
+	name_step(err, call->kind);
+	*ret_done = rc == 0 && done;
+	return rc;
 }
 
 int exec_cancel(struct exec_env *env, enum step_kind kind, const void *args, struct err *err)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "hypervisor/hypervisor.h"
 #include "node/exec_inside.h"
 #include "storage/storage.h"
 
@@ -33,19 +34,12 @@ static int fill(struct exec_env *env, const struct step_drbd_conf *a, struct drb
 	return 0;
 }
 
-static int need_drbd(struct exec_env *env, struct err *err)
-{
-	return env->drbd ? 0 : err_set(err, ERR_NOT_PREPARED, "this node has no DRBD");
-}
-
 int do_drbd_configure(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	struct drbd_conf conf;
-	int rc = need_drbd(env, err);
+	int rc = fill(env, c->args, &conf, err);
 
 	(void)ret;
-	if (rc == 0)
-		rc = fill(env, c->args, &conf, err);
 	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
 }
 
@@ -81,7 +75,7 @@ int do_drbd_make_md(struct exec_env *env, const struct exec_call *c, json_t **re
 
 /* ---- attach, connect -------------------------------------------------------------------------------------- */
 
-static bool attached(const struct drbd_status *s)
+bool exec_drbd_attached(const struct drbd_status *s)
 {
 	if (!s->up || s->n_volumes == 0)
 		return false;
@@ -97,8 +91,14 @@ int probe_drbd_attach(struct exec_env *env, const struct exec_call *c, bool *ret
 	struct drbd_status s;
 	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
-	*ret = rc == 0 && attached(&s);
+	*ret = rc == 0 && exec_drbd_attached(&s);
 	return rc;
+}
+
+static int lost_its_disk(const struct step_resource *a, struct err *err)
+{
+	return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource),
+	       err_hint(err, "'gnt instance replace-disks -s %s' makes it anew", a->resource);
 }
 
 int do_drbd_attach(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
@@ -108,14 +108,29 @@ int do_drbd_attach(struct exec_env *env, const struct exec_call *c, json_t **ret
 	(void)ret;
 	/* A replica that lost its disk stays off until it is made anew (H6, H16). */
 	if (a->force != 1 && env->system->stale_marked(env->system, a->uuid))
-		return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource),
-		       err_hint(err, "'gnt instance replace-disks -s %s' makes it anew", a->resource);
+		return lost_its_disk(a, err);
 	return env->drbd->ops->attach(env->drbd, a->resource, err);
+}
+
+/* Never the graceful way: it lets a Primary on the other side go on unasked (H8). */
+int undo_drbd_connect(struct exec_env *env, const struct exec_call *c, struct err *err)
+{
+	return env->drbd->ops->disconnect(env->drbd, ((const struct step_resource *)c->args)->resource, true, err);
 }
 
 int undo_drbd_attach(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
-	return env->drbd->ops->down(env->drbd, ((const struct step_resource *)c->args)->resource, err);
+	const struct step_resource *a = c->args;
+	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
+
+	if (rc < 0 || !s.up)
+		return rc;
+	/* It was Primary without its disk before, else it were Secondary again by now: what runs on it stays up. */
+	if (s.role == DRBD_ROLE_PRIMARY)
+		return 0;
+	rc = undo_drbd_connect(env, c, err);
+	return rc < 0 ? rc : env->drbd->ops->down(env->drbd, a->resource, err);
 }
 
 static bool connecting(const struct drbd_status *s)
@@ -133,6 +148,21 @@ int probe_drbd_connect(struct exec_env *env, const struct exec_call *c, bool *re
 	return rc;
 }
 
+static int may_connect(struct exec_env *env, const struct step_resource *a, const struct drbd_status *s, struct err *err)
+{
+	bool diskless = !exec_drbd_attached(s), primary = s->role == DRBD_ROLE_PRIMARY;
+
+	/* A side without its disk that is not Primary never connects: a frozen Primary would thaw with no verdict (H11). */
+	if (diskless && !primary)
+		return err_set(err, ERR_WRONG_STATE, "the disks of '%s' are not attached on this node", a->resource);
+	if (env->system->pinned(env->system, a->uuid))
+		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", a->resource);
+	/* A Primary that has lost its disk lives on its peer's: it may look for it again. */
+	if (a->force != 1 && !diskless && env->system->stale_marked(env->system, a->uuid))
+		return lost_its_disk(a, err);
+	return 0;
+}
+
 int do_drbd_connect(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
@@ -142,114 +172,165 @@ int do_drbd_connect(struct exec_env *env, const struct exec_call *c, json_t **re
 	(void)ret;
 	if (rc < 0 || connecting(&s))
 		return rc;
-	/* A side without its disk that is not Primary never connects: a frozen Primary would thaw with no verdict (H11). */
-	if (!attached(&s) && s.role != DRBD_ROLE_PRIMARY)
-		return err_set(err, ERR_WRONG_STATE, "the disks of '%s' are not attached on this node", a->resource);
-	if (env->system->pinned(env->system, a->uuid))
-		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", a->resource);
-	return env->drbd->ops->connect(env->drbd, a->resource, a->discard == 1, err);
+	rc = may_connect(env, a, &s, err);
+	return rc < 0 ? rc : env->drbd->ops->connect(env->drbd, a->resource, a->discard == 1, err);
 }
 
-int undo_drbd_connect(struct exec_env *env, const struct exec_call *c, struct err *err)
-{
-	return env->drbd->ops->disconnect(env->drbd, ((const struct step_resource *)c->args)->resource, false, err);
-}
-
+/* It attaches and connects what is not: what those two refuse is refused here too. */
 int do_drbd_adjust(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
+	const struct step_resource *a = c->args;
+
 	(void)ret;
-	return env->drbd->ops->adjust(env->drbd, ((const struct step_resource *)c->args)->resource, err);
+	if (env->system->pinned(env->system, a->uuid))
+		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", a->resource);
+	if (a->force != 1 && env->system->stale_marked(env->system, a->uuid))
+		return lost_its_disk(a, err);
+	return env->drbd->ops->adjust(env->drbd, a->resource, err);
 }
 
 /* ---- apart ------------------------------------------------------------------------------------------------------ */
 
 struct look {
 	struct exec_env *env;
-	const char *resource;
+	const struct step_resource *a;
 	struct drbd_status s;
+	struct err why;
 };
 
 static int is_apart(void *arg, struct err *err)
 {
 	struct look *l = arg;
-	int rc = l->env->drbd->ops->status(l->env->drbd, l->resource, &l->s, err);
+	int rc = l->env->drbd->ops->status(l->env->drbd, l->a->resource, &l->s, err);
 
 	if (rc < 0)
 		return rc;
 	return !l->s.up || l->s.conn == DRBD_CONN_STANDALONE || l->s.conn == DRBD_CONN_NONE;
 }
 
+int probe_drbd_cut(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)
+{
+	struct look l = { .env = env, .a = c->args };
+	int rc = is_apart(&l, err);
+
+	*ret = rc > 0;
+	return rc < 0 ? rc : 0;
+}
+
 /* The plain cut: never the graceful disconnect, which makes a Secondary outdate itself and lets the Primary go on unasked (H9). */
 int do_drbd_cut(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
-	struct look l = { .env = env, .resource = ((const struct step_resource *)c->args)->resource };
+	struct look l = { .env = env, .a = c->args };
 	int rc = is_apart(&l, err);
 
 	(void)ret;
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	rc = env->drbd->ops->disconnect(env->drbd, l.resource, true, err);
+	rc = env->drbd->ops->disconnect(env->drbd, l.a->resource, true, err);
 	if (rc == 0)
 		rc = exec_until(env, c, 20000, is_apart, &l, err);
 	if (rc == -ERR_TIMEOUT)
-		return err_set(err, ERR_TIMEOUT, "DRBD still shows a connection of '%s' after the cut", l.resource);
+		return err_set(err, ERR_TIMEOUT, "DRBD still shows a connection of '%s' after the cut (%s)", l.a->resource,
+			       drbd_cstate_name(l.s.conn));
+	return rc;
+}
+
+int probe_drbd_down(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)
+{
+	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, ((const struct step_resource *)c->args)->resource, &s, err);
+
+	*ret = rc == 0 && !s.up;
 	return rc;
 }
 
 static int is_down(void *arg, struct err *err)
 {
 	struct look *l = arg;
-	struct err ignored = ERR_INIT;
 	int rc;
 
 	(void)err;
-	/* "held open" until the process has gone: tried again. */
-	rc = l->env->drbd->ops->secondary(l->env->drbd, l->resource, &ignored);
+	/* "Held open" until the process has gone: tried again. */
+	err_clear(&l->why);
+	rc = l->env->drbd->ops->secondary(l->env->drbd, l->a->resource, &l->why);
 	if (rc == 0)
-		rc = l->env->drbd->ops->down(l->env->drbd, l->resource, &ignored);
+		rc = l->env->drbd->ops->down(l->env->drbd, l->a->resource, &l->why);
 	return rc == 0;
 }
 
-int exec_tear_down(struct exec_env *env, const struct exec_call *c, const char *resource, struct err *err)
+static bool frozen(const struct drbd_status *s)
 {
-	struct look l = { .env = env, .resource = resource };
+	return s->suspended_fencing || s->suspended_other;
+}
+
+/*
+ * H13's order, for a Primary that may not go on: were the disk detached or the I/O resumed while a connection can still come, the frozen
+ * writes could reach the new owner. Each order may have been given before.
+ */
+static int thaw_with_errors(struct look *l, struct err *err)
+{
+	struct drbdm *d = l->env->drbd;
+	int rc = d->ops->disconnect(d, l->a->resource, true, err);
+
+	if (rc == 0 && exec_drbd_attached(&l->s))
+		rc = d->ops->detach(d, l->a->resource, true, err);
+	if (rc == 0)
+		rc = d->ops->resume_io(d, l->a->resource, err);
+	if (rc < 0)
+		return rc;
+	/* Its guest has lost its disk for good; a signal that waited in the frozen I/O comes through now. */
 	struct err ignored = ERR_INIT;
-	int rc = env->drbd->ops->status(env->drbd, resource, &l.s, err);
+	IGNORE(l->env->hv->ops->destroy(l->env->hv, l->a->uuid, &ignored)); /* who holds it still is told below */
+	return 0;
+}
+
+static int tear_down(struct exec_env *env, const struct exec_call *c, struct err *err)
+{
+	struct look l = { .env = env, .a = c->args };
+	int rc = env->drbd->ops->status(env->drbd, l.a->resource, &l.s, err);
 
 	if (rc < 0 || !l.s.up)
 		return rc;
-	if (l.s.suspended_fencing || l.s.suspended_other) {
-		/* Each may have been done before; what counts is the order (H13). */
-		(void)env->drbd->ops->disconnect(env->drbd, resource, true, &ignored);
-		(void)env->drbd->ops->detach(env->drbd, resource, true, &ignored);
-		rc = env->drbd->ops->resume_io(env->drbd, resource, err);
-		if (rc < 0)
-			return rc;
-	} else if (l.s.role == DRBD_ROLE_SECONDARY) {
-		return env->drbd->ops->down(env->drbd, resource, err);
-	}
-	rc = exec_until(env, c, 30000, is_down, &l, err);
+	if (frozen(&l.s))
+		rc = thaw_with_errors(&l, err);
+	else if (l.s.role != DRBD_ROLE_PRIMARY)
+		return env->drbd->ops->down(env->drbd, l.a->resource, err);
+	if (rc == 0)
+		rc = exec_until(env, c, 30000, is_down, &l, err);
 	if (rc == -ERR_TIMEOUT)
-		return err_set(err, ERR_BUSY, "DRBD resource '%s' is held open", resource), err_hint(err, "look who has it open: 'lsof /dev/drbdN'");
+		return err_set(err, ERR_BUSY, "DRBD resource '%s' does not go down: %s", l.a->resource, l.why.msg),
+		       err_hint(err, "look who has it open: 'lsof /dev/drbdN'");
 	return rc;
 }
 
 int do_drbd_down(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
+	struct drbd_status s;
 
 	(void)ret;
 	if (a->force == 1)
-		return exec_tear_down(env, c, a->resource, err);
+		return tear_down(env, c, err);
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
+	if (rc < 0 || !s.up)
+		return rc;
+	if (frozen(&s)) /* the tool would wait with it */
+		return err_set(err, ERR_BUSY, "DRBD resource '%s' is frozen and waits for a verdict", a->resource),
+		       err_hint(err, "it is given when a majority of voters answers; or start the mirror's node");
 	return env->drbd->ops->down(env->drbd, a->resource, err);
 }
 
 int do_drbd_forget(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
-	int rc = env->drbd->ops->remove_conf(env->drbd, a->resource, err);
+	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
 	(void)ret;
+	if (rc == 0 && s.up) /* without its file nobody could take it down any more */
+		return err_set(err, ERR_BUSY, "DRBD resource '%s' is still up on this node", a->resource);
+	if (rc == 0)
+		rc = env->drbd->ops->remove_conf(env->drbd, a->resource, err);
 	if (rc == 0)
 		rc = env->system->stale_mark(env->system, a->uuid, false, err);
 	return rc < 0 ? rc : env->system->pin(env->system, a->uuid, false, err);

@@ -8,10 +8,16 @@
 #include "hypervisor/hypervisor.h"
 #include "node/exec_inside.h"
 
+static int info_of(struct exec_env *env, const char *uuid, struct hv_info *ret, struct err *err)
+{
+	memset(ret, 0, sizeof(*ret));
+	return env->hv->ops->info(env->hv, uuid, ret, err);
+}
+
 static int state_of(struct exec_env *env, const char *uuid, enum hv_state *ret, struct err *err)
 {
 	struct hv_info info;
-	int rc = env->hv->ops->info(env->hv, uuid, &info, err);
+	int rc = info_of(env, uuid, &info, err);
 
 	if (rc == 0)
 		*ret = info.state;
@@ -93,7 +99,11 @@ int do_guest_start(struct exec_env *env, const struct exec_call *c, json_t **ret
 	fill(env, a, &g, &t);
 	rc = env->hv->ops->start(env->hv, &g, false, err);
 	free(t.console);
-	return rc;
+	/* What was there already may stand still since a migration that was given up; the permission to start it is fresh. */
+	enum hv_state s = HV_NONE;
+	if (rc == 0)
+		rc = state_of(env, a->uuid, &s, err);
+	return rc == 0 && s == HV_PAUSED ? env->hv->ops->resume(env->hv, a->uuid, err) : rc;
 }
 
 int undo_guest_start(struct exec_env *env, const struct exec_call *c, struct err *err)
@@ -112,15 +122,47 @@ int probe_guest_gone(struct exec_env *env, const struct exec_call *c, bool *ret,
 	return rc;
 }
 
+#define SHUTDOWN_SLICE_MS 10000
+
+/* In slices, so that a cancel is heard; each presses the button again, for guests that were not listening yet. */
+static int ask_to_shut_down(struct exec_env *env, const struct exec_call *c, const struct step_guest_ref *a, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	enum hv_state s = HV_NONE;
+	int rc = state_of(env, a->uuid, &s, err);
+
+	for (int64_t left_ms = a->timeout_s * 1000; rc == 0 && s != HV_NONE; left_ms -= SHUTDOWN_SLICE_MS) {
+		if (left_ms <= 0)
+			return err_set(err, ERR_TIMEOUT, "guest '%s' has not shut down within %lld s", a->name, (long long)a->timeout_s),
+			       err_hint(err, "look at its console; --force ends it");
+		if (c->canceled && __atomic_load_n(c->canceled, __ATOMIC_ACQUIRE))
+			return err_set(err, ERR_CANCELED, "canceled while guest '%s' shuts down", a->name);
+		rc = env->hv->ops->shutdown(env->hv, a->uuid, (int)(left_ms < SHUTDOWN_SLICE_MS ? left_ms : SHUTDOWN_SLICE_MS), &ignored);
+		if (rc == 0)
+			return 0;
+		if (rc != -ERR_TIMEOUT) {
+			if (err)
+				*err = ignored;
+			return rc;
+		}
+		err_clear(&ignored);
+		rc = state_of(env, a->uuid, &s, err);
+	}
+	return rc;
+}
+
 int do_guest_shutdown(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_guest_ref *a = c->args;
-	int rc = a->timeout_s > 0 ? env->hv->ops->shutdown(env->hv, a->uuid, (int)(a->timeout_s * 1000), err) : -ERR_TIMEOUT;
+	struct err why = ERR_INIT;
+	int rc = ask_to_shut_down(env, c, a, &why);
 
 	(void)ret;
 	/* A guest that does not listen is ended, as 'shutdown' has meant since Ganeti. */
-	if (rc < 0 && a->force == 1)
+	if (rc < 0 && rc != -ERR_CANCELED && a->force == 1)
 		return env->hv->ops->destroy(env->hv, a->uuid, err);
+	if (rc < 0 && err)
+		*err = why;
 	return rc;
 }
 
@@ -141,24 +183,31 @@ int do_guest_reset(struct exec_env *env, const struct exec_call *c, json_t **ret
 int do_guest_hold(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_guest_ref *a = c->args;
-	enum hv_state s = HV_NONE;
-	int rc = state_of(env, a->uuid, &s, err);
+	struct hv_info info;
+	int rc = info_of(env, a->uuid, &info, err);
 
-	(void)ret;
-	if (rc == 0 && s != HV_RUNNING && s != HV_PAUSED)
-		return err_set(err, ERR_WRONG_STATE, "guest '%s' does not run on this node (%s)", a->name, hv_state_name(s));
-	return rc;
+	if (rc < 0)
+		return rc;
+	if (info.state != HV_RUNNING && info.state != HV_PAUSED)
+		return err_set(err, ERR_WRONG_STATE, "guest '%s' does not run on this node (%s)", a->name, hv_state_name(info.state));
+	if (info.migrating)
+		return err_set(err, ERR_BUSY, "guest '%s' is being migrated already", a->name),
+		       err_hint(err, "'virsh domjobinfo %s' on its node; 'virsh domjobabort %s' ends it", a->name, a->name);
+	*ret = json_pack("{s:s}", "state", hv_state_name(info.state));
+	return 0;
 }
 
 /* Comes last of all undos: by then the target's half is gone, so the source may go on. */
 int undo_guest_hold(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
 	const struct step_guest_ref *a = c->args;
-	enum hv_state s = HV_NONE;
-	int rc = state_of(env, a->uuid, &s, err);
+	struct hv_info info;
+	int rc = info_of(env, a->uuid, &info, err);
 
-	if (rc < 0 || s != HV_PAUSED)
+	if (rc < 0 || info.state != HV_PAUSED)
 		return rc; /* runs, or is gone: the reconciler starts it again then */
+	if (info.migrating)
+		return err_set(err, ERR_BUSY, "the migration of guest '%s' has not ended yet", a->name);
 	rc = env->authorise(env, a->uuid, AUTH_RESUME, err);
 	return rc < 0 ? rc : env->hv->ops->resume(env->hv, a->uuid, err);
 }
@@ -188,17 +237,24 @@ int do_guest_migrate(struct exec_env *env, const struct exec_call *c, json_t **r
 		.progress = on_progress,
 		.arg = (void *)(uintptr_t)c,
 	};
-	struct err first = ERR_INIT;
+	struct err first = ERR_INIT, second = ERR_INIT;
 	enum hv_state s = HV_NONE;
-	int rc = env->hv->ops->migrate(env->hv, a->uuid, &m, &first);
 
 	(void)ret;
+	if (c->canceled && __atomic_load_n(c->canceled, __ATOMIC_ACQUIRE))
+		return err_set(err, ERR_CANCELED, "canceled before the migration of guest '%s' began", a->name);
+	int rc = state_of(env, a->uuid, &s, err);
+	if (rc < 0 || s == HV_NONE) /* done before, as far as this side can see: the target is asked next */
+		return rc;
+	rc = env->hv->ops->migrate(env->hv, a->uuid, &m, &first);
 	if (rc == 0)
 		return 0;
-	/* The answer says nothing about where the guest is: gone from here means that it has arrived; the target is asked next. */
-	if (state_of(env, a->uuid, &s, err) == 0 && s == HV_NONE && rc != -ERR_CANCELED)
+	/* The answer says nothing about where the guest is. Gone from here means that it has arrived, canceled too late or not: it
+	 * must not be killed over there as an attempt that failed. The target is asked next. */
+	if (state_of(env, a->uuid, &s, &second) == 0 && s == HV_NONE)
 		return 0;
-	*err = first;
+	if (err)
+		*err = first;
 	return rc;
 }
 
@@ -239,20 +295,24 @@ int undo_guest_expect(struct exec_env *env, const struct exec_call *c, struct er
 int do_guest_arrived(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_guest_ref *a = c->args;
-	enum hv_state s = HV_NONE;
-	int rc = state_of(env, a->uuid, &s, err);
+	struct hv_info info;
+	int rc = info_of(env, a->uuid, &info, err);
 
 	(void)ret;
-	if (rc == 0 && s != HV_PAUSED)
-		return err_set(err, ERR_HYPERVISOR, "guest '%s' has not arrived whole on the target (%s)", a->name, hv_state_name(s));
+	if (rc == 0 && (info.state != HV_PAUSED || info.migrating))
+		return err_set(err, ERR_HYPERVISOR, "guest '%s' has not arrived whole on the target (%s)", a->name, hv_state_name(info.state));
 	return rc;
 }
 
 int do_guest_resume(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_guest_ref *a = c->args;
-	int rc = env->authorise(env, a->uuid, AUTH_RESUME, err);
+	enum hv_state s = HV_NONE;
+	int rc = state_of(env, a->uuid, &s, err);
 
 	(void)ret;
+	if (rc < 0 || s == HV_RUNNING)
+		return rc; /* nothing to permit */
+	rc = env->authorise(env, a->uuid, AUTH_RESUME, err);
 	return rc < 0 ? rc : env->hv->ops->resume(env->hv, a->uuid, err);
 }

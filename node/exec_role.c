@@ -12,7 +12,8 @@ struct look {
 	const struct exec_call *call;
 	const char *resource;
 	struct drbd_status s;
-	int alone; /* looks without a connection */
+	int idle;     /* looks in a row at which nothing came nearer to the end */
+	int permille; /* last told */
 };
 
 static int read_status(struct look *l, struct err *err)
@@ -22,7 +23,7 @@ static int read_status(struct look *l, struct err *err)
 
 static struct look look_at(struct exec_env *env, const struct exec_call *c)
 {
-	return (struct look){ .env = env, .call = c, .resource = ((const struct step_resource *)c->args)->resource };
+	return (struct look){ .env = env, .call = c, .resource = ((const struct step_resource *)c->args)->resource, .permille = -1 };
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------------ */
@@ -32,7 +33,13 @@ static int is_connected(void *arg, struct err *err)
 	struct look *l = arg;
 	int rc = read_status(l, err);
 
-	return rc < 0 ? rc : l->s.up && l->s.conn == DRBD_CONN_CONNECTED;
+	if (rc < 0)
+		return rc;
+	if (!l->s.up || l->s.conn == DRBD_CONN_STANDALONE) /* from there it does not come by itself */
+		return err_set(err, ERR_DEGRADED, "the replicas of '%s' do not connect (%s)", l->resource,
+			       drbd_cstate_name(l->s.conn)),
+		       err_hint(err, "the kernel log of both nodes says why: another secret, or data that has parted");
+	return l->s.conn == DRBD_CONN_CONNECTED;
 }
 
 int do_drbd_wait_connected(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
@@ -61,42 +68,69 @@ int do_drbd_skip_sync(struct exec_env *env, const struct exec_call *c, json_t **
 	if (l.s.conn != DRBD_CONN_CONNECTED)
 		return err_set(err, ERR_WRONG_STATE, "the replicas of '%s' are not connected", l.resource);
 	for (int i = 0; i < l.s.n_volumes; i++)
-		if (l.s.volumes[i].disk != DRBD_DISK_INCONSISTENT || l.s.volumes[i].peer_disk != DRBD_DISK_INCONSISTENT)
-			return err_set(err, ERR_NOT_SAFE, "a replica of '%s' has been in use", l.resource);
+		if (l.s.volumes[i].disk != DRBD_DISK_INCONSISTENT || l.s.volumes[i].peer_disk != DRBD_DISK_INCONSISTENT ||
+		    l.s.volumes[i].repl != DRBD_REPL_ESTABLISHED)
+			return err_set(err, ERR_NOT_SAFE, "a replica of '%s' has been in use", l.resource),
+			       err_hint(err, "let it resync; or make the metadata of both sides anew");
 	return env->drbd->ops->new_current_uuid(env->drbd, l.resource, true, err);
 }
 
-#define ALONE_LOOKS 150 /* of 200 ms: half a minute without the mirror ends the wait */
+#define IDLE_LOOKS 150 /* of 200 ms: half a minute without a mirror to resync with ends the wait */
 
-static int is_in_sync(void *arg, struct err *err)
+static void tell(struct look *l)
 {
-	struct look *l = arg;
 	int64_t left_kib = 0;
 	int permille = 1000;
 	char text[64];
-	int rc = read_status(l, err);
 
-	if (rc < 0)
-		return rc;
-	l->alone = l->s.conn == DRBD_CONN_CONNECTED ? 0 : l->alone + 1;
-	if (l->alone > ALONE_LOOKS)
-		return err_set(err, ERR_NODE_DOWN, "the mirror of '%s' has gone during the resync", l->resource);
 	for (int i = 0; i < l->s.n_volumes; i++) {
 		left_kib += l->s.volumes[i].out_of_sync_kib;
 		permille = l->s.volumes[i].done_permille < permille ? l->s.volumes[i].done_permille : permille;
 	}
+	if (!l->call->progress || permille == l->permille)
+		return;
+	l->permille = permille;
 	(void)snprintf(text, sizeof(text), "resync: %lld MiB left", (long long)(left_kib / 1024));
-	if (l->call->progress)
-		l->call->progress(l->call->progress_arg, permille, text);
-	return drbd_status_in_sync(&l->s);
+	l->call->progress(l->call->progress_arg, permille, text);
+}
+
+static bool resyncs(const struct drbd_status *s)
+{
+	for (int i = 0; i < s->n_volumes; i++)
+		if (s->conn == DRBD_CONN_CONNECTED && s->volumes[i].repl != DRBD_REPL_ESTABLISHED && s->volumes[i].repl != DRBD_REPL_OFF)
+			return true;
+	return false;
+}
+
+static int is_in_sync(void *arg, struct err *err)
+{
+	struct look *l = arg;
+	int rc = read_status(l, err);
+
+	if (rc < 0)
+		return rc;
+	if (drbd_status_in_sync(&l->s))
+		return 1;
+	l->idle = resyncs(&l->s) ? 0 : l->idle + 1;
+	if (!l->s.up || l->s.conn == DRBD_CONN_STANDALONE || (l->idle > IDLE_LOOKS && l->s.conn != DRBD_CONN_CONNECTED))
+		return err_set(err, ERR_NODE_DOWN, "the mirror of '%s' has gone during the resync (%s)", l->resource,
+			       drbd_cstate_name(l->s.conn));
+	if (l->idle > IDLE_LOOKS)
+		return err_set(err, ERR_DEGRADED, "no resync of '%s' runs, though its replicas are not in sync", l->resource);
+	tell(l);
+	return 0;
 }
 
 int do_drbd_wait_sync(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	struct look l = look_at(env, c);
+	int rc;
 
 	(void)ret;
-	return exec_until(env, c, 7 * 86400 * 1000, is_in_sync, &l, err);
+	do { /* as long as it takes: a resync that gets on has no deadline */
+		rc = exec_until(env, c, 3600 * 1000, is_in_sync, &l, err);
+	} while (rc == -ERR_TIMEOUT);
+	return rc;
 }
 
 /* ---- roles ------------------------------------------------------------------------------------------------ */
@@ -106,12 +140,16 @@ int probe_drbd_primary(struct exec_env *env, const struct exec_call *c, bool *re
 	struct look l = look_at(env, c);
 	int rc = read_status(&l, err);
 
-	*ret = rc == 0 && l.s.up && l.s.role == DRBD_ROLE_PRIMARY;
+	/* With the pin still set it is not done: nobody else would take that away. */
+	*ret = rc == 0 && l.s.up && l.s.role == DRBD_ROLE_PRIMARY &&
+	       !env->system->pinned(env->system, ((const struct step_resource *)c->args)->uuid);
 	return rc;
 }
 
 static int may_promote(struct exec_env *env, const struct step_resource *a, const struct drbd_status *s, struct err *err)
 {
+	if (!s->up)
+		return err_set(err, ERR_WRONG_STATE, "the replica of '%s' on this node is down", a->resource);
 	if (a->force == 1)
 		return 0;
 	if (env->system->stale_marked(env->system, a->uuid))
@@ -121,6 +159,16 @@ static int may_promote(struct exec_env *env, const struct step_resource *a, cons
 			return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", a->resource,
 				       drbd_dstate_name(s->volumes[i].disk));
 	return 0;
+}
+
+/* --force is for data that is known to be behind: on any other it would only pass by the handler that asks for the verdict (H8, H10). */
+static bool needs_force(const struct step_resource *a, const struct drbd_status *s)
+{
+	bool behind = false;
+
+	for (int i = 0; i < s->n_volumes; i++)
+		behind = behind || (s->volumes[i].disk != DRBD_DISK_UPTODATE && s->volumes[i].disk != DRBD_DISK_CONSISTENT);
+	return a->force == 1 && behind;
 }
 
 int do_drbd_primary(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
@@ -136,7 +184,7 @@ int do_drbd_primary(struct exec_env *env, const struct exec_call *c, json_t **re
 	if (rc == 0)
 		rc = env->authorise(env, a->uuid, AUTH_PROMOTE, err);
 	if (rc == 0 && l.s.role != DRBD_ROLE_PRIMARY)
-		rc = env->drbd->ops->primary(env->drbd, a->resource, a->force == 1, err);
+		rc = env->drbd->ops->primary(env->drbd, a->resource, needs_force(a, &l.s), err);
 	return rc < 0 ? rc : env->system->pin(env->system, a->uuid, false, err);
 }
 
@@ -200,25 +248,52 @@ int do_drbd_one_primary(struct exec_env *env, const struct exec_call *c, json_t 
 
 /* ---- may this replica take over? (H7) --------------------------------------------------------------------------- */
 
+static int fit(struct exec_env *env, const struct step_resource *a, struct look *l, struct err *err)
+{
+	int rc = read_status(l, err);
+
+	/* A marked replica is not even attached: it has nothing to say. */
+	if (rc == 0 && a->force != 1 && env->system->stale_marked(env->system, a->uuid))
+		rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource);
+	if (rc == 0 && !exec_drbd_attached(&l->s)) {
+		rc = env->drbd->ops->attach(env->drbd, a->resource, err);
+		if (rc == 0)
+			rc = read_status(l, err);
+	}
+	/* Were it still looking for its peer, the kernel would not keep to the answer. */
+	if (rc == 0 && l->s.conn == DRBD_CONN_CONNECTING) {
+		rc = env->drbd->ops->disconnect(env->drbd, a->resource, true, err);
+		if (rc == 0)
+			rc = read_status(l, err);
+	}
+	if (rc == 0)
+		rc = may_promote(env, a, &l->s, err);
+	for (int i = 0; rc == 0 && i < l->s.n_volumes && a->force != 1; i++)
+		if (l->s.volumes[i].disk != DRBD_DISK_UPTODATE && l->s.volumes[i].disk != DRBD_DISK_CONSISTENT)
+			rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", a->resource,
+				     drbd_dstate_name(l->s.volumes[i].disk));
+	return rc;
+}
+
 int do_drbd_probe_target(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
 	struct look l = look_at(env, c);
+	struct err ignored = ERR_INIT;
 	int rc = env->system->pin(env->system, a->uuid, true, err); /* from the answer on it does not connect until promoted */
 
 	if (rc == 0)
-		rc = read_status(&l, err);
-	if (rc == 0 && !l.s.up)
-		rc = err_set(err, ERR_WRONG_STATE, "the replica of '%s' is down", a->resource);
-	if (rc == 0)
-		rc = may_promote(env, a, &l.s, err);
-	for (int i = 0; rc == 0 && i < l.s.n_volumes && a->force != 1; i++)
-		if (l.s.volumes[i].disk != DRBD_DISK_UPTODATE && l.s.volumes[i].disk != DRBD_DISK_CONSISTENT)
-			rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", a->resource,
-				     drbd_dstate_name(l.s.volumes[i].disk));
-	if (rc == 0)
-		*ret = json_pack("{s:b}", "fit", 1);
-	else
-		(void)env->system->pin(env->system, a->uuid, false, NULL);
-	return rc;
+		rc = fit(env, a, &l, err);
+	if (rc < 0) {
+		IGNORE(env->system->pin(env->system, a->uuid, false, &ignored)); /* the undo takes it away too */
+		return rc;
+	}
+	*ret = json_pack("{s:b, s:b, s:b}", "fit", 1, "uptodate", drbd_status_uptodate(&l.s), "marked",
+			 env->system->stale_marked(env->system, a->uuid));
+	return 0;
+}
+
+int undo_drbd_probe_target(struct exec_env *env, const struct exec_call *c, struct err *err)
+{
+	return env->system->pin(env->system, ((const struct step_resource *)c->args)->uuid, false, err);
 }

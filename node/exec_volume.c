@@ -7,6 +7,7 @@
 #include "storage/storage.h"
 
 #define QEMU_IMG_MS 900000
+#define QEMU_IMG_INFO_MS 60000
 
 static int backend(struct exec_env *env, const struct step_volume *v, struct volumes **ret, struct err *err)
 {
@@ -43,31 +44,42 @@ int do_volume_create(struct exec_env *env, const struct exec_call *c, json_t **r
 	return rc;
 }
 
-static int remove_all(struct exec_env *env, const struct step_volumes *a, struct err *err)
+/* Goes on past a volume that cannot be removed: the first error counts. */
+static int remove_all(struct exec_env *env, const struct step_volumes *a, bool undo, struct err *err)
 {
 	int rc = 0;
 
-	for (int i = a->n_volumes - 1; i >= 0 && rc == 0; i--) {
+	for (int i = a->n_volumes - 1; i >= 0; i--) {
+		struct err why = ERR_INIT;
 		struct volume_spec s;
 		struct volumes *v;
 
 		spec(&a->volumes[i], &s);
-		rc = backend(env, &a->volumes[i], &v, err);
-		if (rc == 0)
-			rc = v->ops->remove(v, &s, err);
+		int one = backend(env, &a->volumes[i], &v, &why);
+		if (one == 0)
+			one = v->ops->remove(v, &s, &why);
+		else if (undo)
+			one = 0; /* without the storage nothing was made on it */
+		if (one == -ERR_FOREIGN && undo)
+			one = 0; /* its "do" was refused for the same reason: it is not ours to take away */
+		if (one < 0 && rc == 0) {
+			rc = one;
+			if (err)
+				*err = why;
+		}
 	}
 	return rc;
 }
 
 int undo_volume_create(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
-	return remove_all(env, c->args, err);
+	return remove_all(env, c->args, true, err);
 }
 
 int do_volume_remove(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	(void)ret;
-	return remove_all(env, c->args, err);
+	return remove_all(env, c->args, false, err);
 }
 
 int probe_volume_create(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)
@@ -89,6 +101,27 @@ int probe_volume_create(struct exec_env *env, const struct exec_call *c, bool *r
 	return 0;
 }
 
+/* None of that name, whoever's and however large. */
+int probe_volume_remove(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)
+{
+	const struct step_volumes *a = c->args;
+
+	*ret = true;
+	for (int i = 0; i < a->n_volumes && *ret; i++) {
+		AUTO_FREE struct volume_info *list = NULL;
+		struct volumes *v;
+		int n = 0, rc = backend(env, &a->volumes[i], &v, err);
+
+		if (rc == 0)
+			rc = v->ops->list(v, &list, &n, err);
+		if (rc < 0)
+			return rc;
+		for (int k = 0; k < n && *ret; k++)
+			*ret = strcmp(list[k].name, a->volumes[i].name) != 0 || strcmp(list[k].pool, a->volumes[i].pool) != 0;
+	}
+	return 0;
+}
+
 /* ---- images ------------------------------------------------------------------------------------------- */
 
 static int image_size(struct exec_env *env, const char *image, int64_t *ret_mib, struct err *err)
@@ -96,13 +129,16 @@ static int image_size(struct exec_env *env, const char *image, int64_t *ret_mib,
 	const char *const argv[] = { "qemu-img", "info", "--output", "json", "--", image, NULL };
 	AUTO_RESULT struct runner_result res;
 	AUTO_JSON json_t *j = NULL;
-	int rc = runner_must(env->runner, argv, NULL, 60000, &res, err);
+	int rc = runner_must(env->runner, argv, NULL, QEMU_IMG_INFO_MS, &res, err);
 
 	if (rc == 0)
 		rc = json_parse(buf_str(&res.out), res.out.len, RUNNER_OUTPUT_MAX, &j, err);
 	if (rc < 0)
 		return err_wrap(err, "image '%s'", image);
-	*ret_mib = (json_int(j, "virtual-size", 0) + 1048575) / 1048576;
+	int64_t bytes = json_int(j, "virtual-size", -1);
+	if (bytes < 0)
+		return err_set(err, ERR_COMMAND_FAILED, "image '%s': 'qemu-img info' tells no size", image);
+	*ret_mib = bytes / 1048576 + (bytes % 1048576 != 0);
 	return 0;
 }
 
@@ -113,14 +149,16 @@ int do_image_write(struct exec_env *env, const struct exec_call *c, json_t **ret
 	const char *const argv[] = { "qemu-img", "convert", "-n", "-W", "-O", "raw", "--", a->image, a->device, NULL };
 	AUTO_RESULT struct runner_result res;
 	int64_t mib = 0;
-	int rc = image_size(env, a->image, &mib, err);
+	int rc;
 
 	(void)ret;
 	memset(&res, 0, sizeof(res));
+	rc = image_size(env, a->image, &mib, err);
 	if (rc < 0)
 		return rc;
 	if (a->size != FIELD_UNSET && mib > a->size)
 		return err_set(err, ERR_NO_SPACE, "image '%s' has %lld MiB, the disk %lld MiB", a->image, (long long)mib, (long long)a->size),
 		       err_hint(err, "give a larger disk: --disk 0:size=%lldm", (long long)mib);
-	return runner_must(env->runner, argv, NULL, QEMU_IMG_MS, &res, err);
+	rc = runner_must(env->runner, argv, NULL, (int)(QEMU_IMG_MS * env->time_factor), &res, err);
+	return rc < 0 ? err_wrap(err, "image '%s'", a->image) : 0;
 }

@@ -123,7 +123,7 @@ bool service_running(const struct conf *conf, struct runner *r, const char *name
 {
 	AUTO_FREE char *unit = xasprintf("%s.service", name);
 	const char *const argv[] = { "systemctl", "is-active", "--quiet", "--", unit, NULL };
-	AUTO_RESULT struct runner_result res;
+	AUTO_RESULT struct runner_result res = { .status = -1 };
 	struct err err = ERR_INIT;
 
 	if (!by_systemd(conf))

@@ -42,7 +42,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(drbd_cut,        NODE,   NONE,    NORMAL, 1, step_resource, "cut the connection (disconnect --force)")       \
 	STEP(drbd_down,       NODE,   FORWARD, NORMAL, 3, step_resource, "take the replica down")                         \
 	STEP(drbd_forget,     NODE,   FORWARD, FAST,   3, step_resource, "remove the DRBD resource's file")               \
-	STEP(drbd_probe_target, NODE, NONE,    NORMAL, 0, step_resource, "ask the replica whether it may take over")      \
+	STEP(drbd_probe_target, NODE, UNDO,    NORMAL, 0, step_resource, "ask the replica whether it may take over")      \
 	/* guests */                                                                                                      \
 	STEP(guest_start,     NODE,   UNDO,    NORMAL, 0, step_guest,    "start the guest")                               \
 	STEP(guest_shutdown,  NODE,   NONE,    SLOW,   0, step_guest_ref, "shut the guest down")                          \
