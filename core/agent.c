@@ -8,6 +8,7 @@
 
 #include "common/list.h"
 #include "common/sm.h"
+#include "common/units.h"
 #include "common/xmem.h"
 
 /* A record's life. What stands on the disk is never ahead of what was done, and never behind what was said. */
@@ -18,17 +19,19 @@ enum rec_state {
 	REC_RUNNING,
 	REC_CLOSING,   /* "ended" is being written */
 	REC_ENDED,
-	REC_REPROBING, /* after a crash: was it done? */
+	REC_RESTING,   /* started before a crash; nobody has asked for it since */
+	REC_REPROBING, /* asked for again: was it done? */
 	REC_WAITING,   /* an undo that waits for its do */
 };
 
 static const struct sm_state rec_states[] = {
-	[REC_NEW] = { "new", SM_BIT(REC_PROBING) | SM_BIT(REC_MARKING) | SM_BIT(REC_WAITING) | SM_BIT(REC_CLOSING) | SM_BIT(REC_ENDED), SM_INITIAL },
+	[REC_NEW] = { "new", SM_BIT(REC_PROBING) | SM_BIT(REC_MARKING) | SM_BIT(REC_WAITING) | SM_BIT(REC_CLOSING) | SM_BIT(REC_ENDED) | SM_BIT(REC_RESTING), SM_INITIAL },
 	[REC_PROBING] = { "probing", SM_BIT(REC_MARKING) | SM_BIT(REC_CLOSING), 0 },
-	[REC_MARKING] = { "marking", SM_BIT(REC_RUNNING) | SM_BIT(REC_ENDED), 0 },
+	[REC_MARKING] = { "marking", SM_BIT(REC_RUNNING) | SM_BIT(REC_CLOSING) | SM_BIT(REC_ENDED), 0 },
 	[REC_RUNNING] = { "running", SM_BIT(REC_CLOSING), 0 },
 	[REC_CLOSING] = { "closing", SM_BIT(REC_ENDED), 0 },
-	[REC_ENDED] = { "ended", SM_BIT(REC_PROBING) | SM_BIT(REC_MARKING) | SM_BIT(REC_REPROBING) | SM_BIT(REC_WAITING), SM_FINAL },
+	[REC_ENDED] = { "ended", SM_BIT(REC_PROBING) | SM_BIT(REC_MARKING) | SM_BIT(REC_CLOSING) | SM_BIT(REC_WAITING), SM_FINAL },
+	[REC_RESTING] = { "resting", SM_BIT(REC_REPROBING) | SM_BIT(REC_MARKING), 0 },
 	[REC_REPROBING] = { "reprobing", SM_BIT(REC_RUNNING) | SM_BIT(REC_CLOSING), 0 },
 	[REC_WAITING] = { "waiting", SM_BIT(REC_MARKING) | SM_BIT(REC_CLOSING), 0 },
 };
@@ -41,7 +44,7 @@ static const struct sm rec_sm = { "agent record", rec_states, (int)ARRAY_SIZE(re
 	F(T, STR, kind, 39, FIELD_REQUIRED, NULL, "", "step kind")                                                       \
 	F(T, INT, attempt, 0, 1000000, 0, "0", "", "try")                                                                \
 	F(T, BOOL, ended, 0, "no", "", "ended; else started, and not known to have ended")                               \
-	F(T, BOOL, was_so, 0, "no", "", "the state was there before: an undo has nothing to take back")                  \
+	F(T, BOOL, was_so, 0, "no", "", "nothing was done here: an undo has nothing to take back")                       \
 	F(T, JSON, args, 0, "", "arguments, to go on after a crash")                                                     \
 	F(T, JSON, result, 0, "", "what it answered")                                                                    \
 	F(T, STR, error, 39, 0, NULL, "", "error name")                                                                  \
@@ -58,9 +61,13 @@ struct rec {
 	int64_t epoch;      /* of the newest order: answers carry it */
 	bool wanted;        /* somebody waits for the answer */
 	bool cancel;
+	bool begun;         /* "started" is on the disk: it was executed, or nobody can tell */
 	bool forget;        /* the job is over: drop it when nothing is under way */
-	int rc;
 };
+
+/* Jobs that are over, so that a late order of one is not taken for a new one. Late orders come by connections, which end with the process. */
+#define FORGOTTEN_MAX 1024
+
 
 struct agent {
 	void (*emit)(void *arg, const struct agent_action *a);
@@ -68,11 +75,14 @@ struct agent {
 	struct list recs;
 	int n_recs;
 	uint64_t next_token;
-	int64_t epoch;         /* highest seen, durable */
-	int64_t epoch_pending; /* being written; orders wait for it */
-	uint64_t epoch_token;
+	int64_t epoch;         /* durable: nothing is done for a higher one */
+	int64_t epoch_seen;    /* highest seen: nothing is done for a lower one */
+	int64_t epoch_writing; /* by the call of epoch_token */
+	uint64_t epoch_token;  /* 0 = none */
 	struct msg_step *held; /* orders that wait for the epoch to be durable */
 	int n_held;
+	int64_t forgotten[FORGOTTEN_MAX];
+	int n_forgotten; /* ever */
 	bool ready;
 };
 
@@ -236,32 +246,11 @@ static void close_rec(struct agent *a, struct rec *r)
 	persist(a, r);
 }
 
-static void start_undo(struct agent *a, struct rec *undo);
-
-static void ended(struct agent *a, struct rec *r)
-{
-	sm_move(&rec_sm, &r->state, REC_ENDED);
-	if (r->wanted)
-		reply(a, r);
-	r->wanted = false;
-	if (r->d.dir == STEP_DO) {
-		struct rec *undo = rec_find(a, r->d.job, r->d.index, STEP_UNDO_DIR);
-
-		if (undo && undo->state == REC_WAITING)
-			start_undo(a, undo);
-	}
-	if (r->forget) {
-		unpersist(a, r);
-		rec_free(a, r);
-	}
-}
-
-/* ---- orders ---------------------------------------------------------------------------------------------- */
-
 static void mark_started(struct agent *a, struct rec *r)
 {
 	sm_move(&rec_sm, &r->state, REC_MARKING);
 	r->d.ended = 0;
+	r->d.was_so = 0;
 	persist(a, r);
 }
 
@@ -270,12 +259,57 @@ static void start_undo(struct agent *a, struct rec *undo)
 {
 	const struct rec *done = rec_find(a, undo->d.job, undo->d.index, STEP_DO);
 
-	if (!done || done->d.was_so == 1) {
-		close_rec(a, undo); /* the record alone is the tombstone */
+	if (undo->begun || (done && done->d.was_so != 1)) {
+		mark_started(a, undo);
 		return;
 	}
-	mark_started(a, undo);
+	set_outcome(undo, 0, NULL, NULL);
+	close_rec(a, undo); /* the record alone is the tombstone */
 }
+
+static void start_waiting_undo(struct agent *a, int64_t job, int64_t index)
+{
+	struct rec *undo = rec_find(a, job, index, STEP_UNDO_DIR);
+
+	if (undo && undo->state == REC_WAITING)
+		start_undo(a, undo);
+}
+
+static void ended(struct agent *a, struct rec *r)
+{
+	sm_move(&rec_sm, &r->state, REC_ENDED);
+	if (r->wanted)
+		reply(a, r);
+	r->wanted = false;
+	if (r->d.dir == STEP_DO)
+		start_waiting_undo(a, r->d.job, r->d.index);
+	if (r->forget) {
+		unpersist(a, r);
+		rec_free(a, r);
+	}
+}
+
+/* A do that failed before it began leaves no record: it may be ordered anew, and an undo has nothing to take back. */
+static void never_began(struct agent *a, struct rec *r, int rc, const struct err *err)
+{
+	int64_t job = r->d.job, index = r->d.index;
+
+	set_outcome(r, rc, NULL, err);
+	if (r->wanted)
+		reply(a, r);
+	rec_free(a, r);
+	start_waiting_undo(a, job, index);
+}
+
+static void close_canceled(struct agent *a, struct rec *r)
+{
+	struct err err = ERR_INIT;
+
+	set_outcome(r, err_set(&err, ERR_CANCELED, "canceled"), NULL, &err);
+	close_rec(a, r);
+}
+
+/* ---- orders ---------------------------------------------------------------------------------------------- */
 
 static void take_args(struct rec *r, const struct msg_step *m)
 {
@@ -283,66 +317,141 @@ static void take_args(struct rec *r, const struct msg_step *m)
 	r->d.args = m->args ? json_deep_copy(m->args) : json_object();
 }
 
+static bool at_rest(const struct rec *r)
+{
+	return r->state == REC_ENDED || r->state == REC_RESTING;
+}
+
+static void drop(struct agent *a, struct rec *r)
+{
+	unpersist(a, r);
+	rec_free(a, r);
+}
+
+/* Lowest job of which nothing is in hand; 0 = none below the limit. */
+static int64_t oldest_idle_job(const struct agent *a, int64_t below)
+{
+	int64_t oldest = 0;
+
+	list_for_each(l, &a->recs) {
+		int64_t job = list_entry(l, struct rec, link)->d.job;
+		bool idle = job < below && (!oldest || job < oldest);
+
+		for (struct list *k = a->recs.next; idle && k != &a->recs; k = k->next) {
+			const struct rec *r = list_entry(k, struct rec, link);
+
+			idle = r->d.job != job || at_rest(r);
+		}
+		if (idle)
+			oldest = job;
+	}
+	return oldest;
+}
+
+/* The word that a job is over may have been lost with a connection: then its records go when there is no room for others. */
+static bool make_room(struct agent *a, int64_t job)
+{
+	while (a->n_recs >= AGENT_RECORDS_MAX) {
+		int64_t old = oldest_idle_job(a, job);
+
+		if (!old)
+			return false;
+		list_for_each_safe(l, &a->recs) {
+			struct rec *r = list_entry(l, struct rec, link);
+
+			if (r->d.job == old)
+				drop(a, r);
+		}
+	}
+	return true;
+}
+
+/* The record that an order is about; NULL = it was answered with an error. */
+static struct rec *rec_for(struct agent *a, const struct msg_step *m)
+{
+	struct rec *r = rec_find(a, m->job, m->index, m->dir);
+
+	if (r && strcmp(r->d.kind, m->kind) != 0) {
+		reply_error(a, m, ERR_INTERNAL, "a step of another kind was ordered under the same number");
+		return NULL;
+	}
+	if (!r && !make_room(a, m->job)) {
+		reply_error(a, m, ERR_QUEUE_FULL, "this node remembers too many steps of unfinished jobs");
+		return NULL;
+	}
+	if (!r)
+		r = rec_add(a, m->job, m->index, m->dir, m->kind);
+	r->epoch = m->epoch;
+	return r;
+}
+
+/* True: it goes on with the record, which nothing is done about at the moment. */
+static bool take_order(struct agent *a, struct rec *r, const struct msg_step *m)
+{
+	if (r->state == REC_ENDED && (!r->d.error[0] || m->attempt <= r->d.attempt)) {
+		reply(a, r);
+		return false;
+	}
+	r->wanted = true;
+	if (r->state != REC_NEW && !at_rest(r))
+		return false; /* it is in hand: its end is answered */
+	r->d.attempt = m->attempt;
+	r->cancel = false;
+	take_args(r, m);
+	return true;
+}
+
 static void order_do(struct agent *a, const struct msg_step *m)
 {
-	struct rec *r = rec_find(a, m->job, m->index, STEP_DO);
+	struct rec *r;
 
 	if (rec_find(a, m->job, m->index, STEP_UNDO_DIR)) {
 		reply_error(a, m, ERR_TOMBSTONE, "the step was undone before this order came");
 		return;
 	}
-	if (!r)
-		r = rec_add(a, m->job, m->index, STEP_DO, m->kind);
-	r->epoch = m->epoch;
-	if (r->state == REC_ENDED && (!r->d.error[0] || m->attempt <= r->d.attempt)) {
-		reply(a, r);
+	r = rec_for(a, m);
+	if (!r || !take_order(a, r, m))
 		return;
-	}
-	r->wanted = true;
-	if (r->state != REC_NEW && r->state != REC_ENDED)
-		return; /* it is in hand: its end is answered */
-	r->d.attempt = m->attempt;
-	r->cancel = false;
-	take_args(r, m);
-	if (r->state == REC_ENDED) { /* tried again: what an earlier try left is ours, so no look whether it was so before */
+	if (r->state == REC_ENDED && r->begun) { /* tried again: what an earlier try left is ours, so no look whether it was so before */
 		mark_started(a, r);
 		return;
 	}
-	sm_move(&rec_sm, &r->state, REC_PROBING);
+	r->d.was_so = 0;
+	sm_move(&rec_sm, &r->state, r->state == REC_RESTING ? REC_REPROBING : REC_PROBING);
 	call(a, r, AGENT_PROBE);
 }
 
 static void cancel_do(struct agent *a, struct rec *r)
 {
-	if (r->cancel || r->state != REC_RUNNING)
+	if (r->cancel || at_rest(r))
 		return;
-	r->cancel = true;
+	r->cancel = true; /* not begun yet: then it does not begin */
+	if (r->state != REC_RUNNING)
+		return;
 	struct agent_action act = { .kind = AGENT_CANCEL, .token = r->token };
 	a->emit(a->arg, &act);
 }
 
 static void order_undo(struct agent *a, const struct msg_step *m)
 {
-	struct rec *u = rec_find(a, m->job, m->index, STEP_UNDO_DIR), *d = rec_find(a, m->job, m->index, STEP_DO);
+	struct rec *u = rec_for(a, m), *d = rec_find(a, m->job, m->index, STEP_DO);
 
-	if (!u)
-		u = rec_add(a, m->job, m->index, STEP_UNDO_DIR, m->kind);
-	u->epoch = m->epoch;
-	if (u->state == REC_ENDED && (!u->d.error[0] || m->attempt <= u->d.attempt)) {
-		reply(a, u);
+	if (!u || !take_order(a, u, m))
 		return;
-	}
-	u->wanted = true;
-	if (u->state != REC_NEW && u->state != REC_ENDED)
-		return;
-	u->d.attempt = m->attempt;
-	take_args(u, m);
-	if (d && d->state != REC_ENDED) {
+	if (d && !at_rest(d)) {
 		sm_move(&rec_sm, &u->state, REC_WAITING);
 		cancel_do(a, d);
 		return;
 	}
 	start_undo(a, u);
+}
+
+static bool is_forgotten(const struct agent *a, int64_t job)
+{
+	for (int i = 0; i < FORGOTTEN_MAX && i < a->n_forgotten; i++)
+		if (a->forgotten[i] == job)
+			return true;
+	return false;
 }
 
 static void obey(struct agent *a, const struct msg_step *m)
@@ -359,8 +468,8 @@ static void obey(struct agent *a, const struct msg_step *m)
 			cancel_do(a, r);
 		return;
 	}
-	if (a->n_recs >= AGENT_RECORDS_MAX) {
-		reply_error(a, m, ERR_QUEUE_FULL, "this node remembers too many steps of unfinished jobs");
+	if (is_forgotten(a, m->job)) {
+		reply_error(a, m, ERR_TOMBSTONE, "the job was over before this order came");
 		return;
 	}
 	if (m->dir == STEP_DO)
@@ -374,8 +483,12 @@ static void keep_epoch(struct agent *a, int64_t epoch)
 	struct agent_action act = { .kind = AGENT_PERSIST, .record_key = "epoch" };
 	char text[32];
 
+	if (epoch > a->epoch_seen)
+		a->epoch_seen = epoch;
+	if (epoch <= a->epoch || (a->epoch_token && epoch <= a->epoch_writing))
+		return;
 	(void)snprintf(text, sizeof(text), "%lld", (long long)epoch);
-	a->epoch_pending = epoch;
+	a->epoch_writing = epoch;
 	a->epoch_token = act.token = ++a->next_token;
 	act.record_text = text;
 	a->emit(a->arg, &act);
@@ -384,113 +497,143 @@ static void keep_epoch(struct agent *a, int64_t epoch)
 void agent_step(struct agent *a, const struct msg_step *m)
 {
 	assert(a->ready);
-	if (m->epoch < agent_highest_epoch(a)) {
+	if (m->epoch < a->epoch_seen) {
 		reply_error(a, m, ERR_STALE_EPOCH, "another master has taken over");
 		return;
 	}
-	if (m->epoch > agent_highest_epoch(a))
-		keep_epoch(a, m->epoch);
-	if (a->epoch_token) { /* nothing is done for an epoch that is not on the disk */
+	keep_epoch(a, m->epoch);
+	if (m->epoch <= a->epoch) {
+		obey(a, m);
+	} else if (a->n_held >= AGENT_RECORDS_MAX) {
+		reply_error(a, m, ERR_QUEUE_FULL, "too many orders wait for this node's disk");
+	} else { /* nothing is done for an epoch that is not on the disk */
 		a->held = xrealloc(a->held, (size_t)(a->n_held + 1) * sizeof(*a->held));
 		schema_copy(&msg_step_schema, &a->held[a->n_held++], m);
-		return;
 	}
-	obey(a, m);
 }
 
 int agent_epoch(struct agent *a, int64_t epoch, struct err *err)
 {
-	if (epoch < agent_highest_epoch(a))
+	if (epoch < a->epoch_seen)
 		return err_set(err, ERR_STALE_EPOCH, "a master of epoch %lld says hello, epoch %lld was seen", (long long)epoch,
-			       (long long)agent_highest_epoch(a));
-	if (epoch > agent_highest_epoch(a))
-		keep_epoch(a, epoch);
+			       (long long)a->epoch_seen);
+	keep_epoch(a, epoch);
 	return 0;
 }
 
 int64_t agent_highest_epoch(const struct agent *a)
 {
-	return a->epoch_pending > a->epoch ? a->epoch_pending : a->epoch;
+	return a->epoch_seen;
 }
 
 /* ---- answers of the bridge --------------------------------------------------------------------------------- */
 
-static void epoch_kept(struct agent *a)
+/* The held orders are looked at again, in order; refused when their epoch could not be kept. */
+static void epoch_written(struct agent *a, bool ok)
 {
 	struct msg_step *held = a->held;
 	int n = a->n_held;
 
-	a->epoch = a->epoch_pending;
 	a->epoch_token = 0;
 	a->held = NULL;
 	a->n_held = 0;
+	if (ok)
+		a->epoch = a->epoch_writing;
 	for (int i = 0; i < n; i++) {
-		agent_step(a, &held[i]);
+		if (ok)
+			agent_step(a, &held[i]);
+		else if (held[i].cancel != 1)
+			reply_error(a, &held[i], ERR_IO, "the node cannot write its records (disk full?)");
 		schema_done(&msg_step_schema, &held[i]);
 	}
 	free(held);
+}
+
+static int cannot_write(struct err *err)
+{
+	return err_set(err, ERR_IO, "the node cannot write its records (disk full?)");
+}
+
+static void marked(struct agent *a, struct rec *r, bool ok)
+{
+	struct err err = ERR_INIT;
+
+	if (!ok && r->d.dir == STEP_DO && !r->begun) {
+		int rc = cannot_write(&err);
+
+		never_began(a, r, rc, &err);
+	} else if (!ok) {
+		int rc = cannot_write(&err);
+
+		set_outcome(r, rc, NULL, &err);
+		ended(a, r);
+	} else if (r->cancel) {
+		r->begun = true;
+		close_canceled(a, r);
+	} else {
+		r->begun = true;
+		sm_move(&rec_sm, &r->state, REC_RUNNING);
+		call(a, r, AGENT_EXEC);
+	}
+}
+
+static void closed(struct agent *a, struct rec *r, bool ok)
+{
+	struct err err = ERR_INIT;
+
+	/*
+	 * Even if the record of the end is lost the answer holds: "started" is on the disk, and after a crash the step is probed. But a
+	 * tombstone that is not on the disk is none.
+	 */
+	if (!ok && r->d.dir == STEP_UNDO_DIR && !r->begun) {
+		int rc = cannot_write(&err);
+
+		set_outcome(r, rc, NULL, &err);
+	}
+	ended(a, r);
 }
 
 void agent_persisted(struct agent *a, uint64_t token, bool ok)
 {
 	struct rec *r;
 
-	if (token == a->epoch_token) {
-		if (ok) {
-			epoch_kept(a);
-			return;
-		}
-		/* It cannot be kept: its orders are dropped, the master gives them again. */
-		for (int i = 0; i < a->n_held; i++)
-			schema_done(&msg_step_schema, &a->held[i]);
-		free(a->held);
-		a->held = NULL;
-		a->n_held = 0;
-		a->epoch_token = 0;
-		a->epoch_pending = a->epoch;
+	if (a->epoch_token && token == a->epoch_token) {
+		epoch_written(a, ok);
 		return;
 	}
 	r = by_token(a, token);
 	if (!r)
 		return;
 	r->token = 0;
-	if (r->state == REC_MARKING && ok) {
-		sm_move(&rec_sm, &r->state, REC_RUNNING);
-		call(a, r, AGENT_EXEC);
-	} else if (r->state == REC_MARKING) { /* nothing was done: answered as failed, with no record of a start */
-		struct err err = ERR_INIT;
-
-		set_outcome(r, err_set(&err, ERR_IO, "the node cannot write its records (disk full?)"), NULL, &err);
-		ended(a, r);
-	} else if (r->state == REC_CLOSING) {
-		/* Even if the record of the end is lost the answer holds: after a crash the step is probed. */
-		ended(a, r);
-	}
+	if (r->state == REC_MARKING)
+		marked(a, r, ok);
+	else if (r->state == REC_CLOSING)
+		closed(a, r, ok);
 }
 
 void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const struct err *err)
 {
 	struct rec *r = by_token(a, token);
 
-	(void)err;
-	if (!r)
+	if (!r || (r->state != REC_PROBING && r->state != REC_REPROBING))
 		return;
 	r->token = 0;
-	bool so = rc == 0 && done; /* a look that failed says nothing: then it is done, it is idempotent */
-	if (r->state == REC_PROBING) {
-		if (so) {
-			r->d.was_so = 1;
-			set_outcome(r, 0, NULL, NULL);
-			close_rec(a, r);
-			return;
-		}
+	bool first = r->state == REC_PROBING;
+	if (rc < 0 && first) {
+		never_began(a, r, rc, err);
+	} else if (rc < 0) {
+		set_outcome(r, rc, NULL, err);
+		close_rec(a, r);
+	} else if (done) {
+		r->d.was_so = first;
+		set_outcome(r, 0, NULL, NULL);
+		close_rec(a, r);
+	} else if (r->cancel) {
+		r->d.was_so = first; /* nothing was done */
+		close_canceled(a, r);
+	} else if (first) {
 		mark_started(a, r);
-	} else if (r->state == REC_REPROBING) {
-		if (so) {
-			set_outcome(r, 0, NULL, NULL);
-			close_rec(a, r);
-			return;
-		}
+	} else {
 		sm_move(&rec_sm, &r->state, REC_RUNNING);
 		call(a, r, AGENT_EXEC);
 	}
@@ -512,62 +655,62 @@ void agent_executed(struct agent *a, uint64_t token, int rc, json_t *result, con
 int agent_load(struct agent *a, const char *record_key, const char *record_text, struct err *err)
 {
 	struct agent_disk d;
+	char key[64];
 
 	if (strcmp(record_key, "epoch") == 0) {
-		char *end = NULL;
-		long long v = strtoll(record_text, &end, 10);
+		int64_t epoch = 0;
+		int rc = units_parse_int(record_text, 0, INT64_MAX, &epoch, err);
 
-		if (end == record_text || v < 0)
-			return err_set(err, ERR_INTERNAL, "the kept epoch '%.30s' is not a number", record_text);
-		a->epoch = a->epoch_pending = v;
+		if (rc < 0)
+			return err_wrap(err, "the kept epoch");
+		a->epoch = a->epoch_seen = epoch;
 		return 0;
 	}
 	int rc = schema_decode_text(&agent_disk_schema, &d, record_text, err);
 	if (rc < 0)
 		return rc;
-	struct rec *r = rec_add(a, d.job, d.index, d.dir, d.kind);
+	struct rec *r = rec_find(a, d.job, d.index, d.dir) ? NULL : rec_add(a, d.job, d.index, d.dir, d.kind);
+	if (r)
+		key_of(r, key);
+	if (!r || strcmp(key, record_key) != 0) {
+		if (r)
+			rec_free(a, r);
+		schema_done(&agent_disk_schema, &d);
+		return err_set(err, ERR_BAD_VALUE, "the record '%.60s' is of another step", record_key);
+	}
 	schema_done(&agent_disk_schema, &r->d);
 	r->d = d;
-	r->state = REC_ENDED;
+	/* A tombstone that was no more than that began nothing either; to take it for begun costs one undo too many, which is harmless. */
+	r->begun = d.was_so != 1;
+	sm_move(&rec_sm, &r->state, d.ended == 1 ? REC_ENDED : REC_RESTING);
 	return 0;
 }
 
 void agent_ready(struct agent *a)
 {
 	a->ready = true;
-	list_for_each(l, &a->recs) {
-		struct rec *r = list_entry(l, struct rec, link);
-
-		if (r->d.ended == 1)
-			continue;
-		/* Started, and then we died: look, and do it (again) when it is not so. */
-		if (step_kind_by_name(r->d.kind) < 0) {
-			r->d.ended = 1;
-			continue;
-		}
-		sm_move(&rec_sm, &r->state, REC_REPROBING);
-		if (r->d.dir == STEP_DO) {
-			call(a, r, AGENT_PROBE);
-		} else {
-			sm_move(&rec_sm, &r->state, REC_RUNNING); /* an undo has no probe: it is idempotent */
-			call(a, r, AGENT_EXEC);
-		}
-	}
 }
 
 void agent_forget_job(struct agent *a, int64_t job)
 {
+	int kept = 0;
+
+	if (!is_forgotten(a, job))
+		a->forgotten[a->n_forgotten++ % FORGOTTEN_MAX] = job;
+	for (int i = 0; i < a->n_held; i++) {
+		if (a->held[i].job == job)
+			schema_done(&msg_step_schema, &a->held[i]);
+		else
+			a->held[kept++] = a->held[i];
+	}
+	a->n_held = kept;
 	list_for_each_safe(l, &a->recs) {
 		struct rec *r = list_entry(l, struct rec, link);
 
-		if (r->d.job != job)
-			continue;
-		if (r->state == REC_ENDED) {
-			unpersist(a, r);
-			rec_free(a, r);
-		} else {
+		if (r->d.job == job && at_rest(r))
+			drop(a, r);
+		else if (r->d.job == job)
 			r->forget = true;
-		}
 	}
 }
 
@@ -576,6 +719,6 @@ int agent_running(const struct agent *a)
 	int n = 0;
 
 	list_for_each(l, &a->recs)
-		n += list_entry(l, struct rec, link)->state != REC_ENDED;
+		n += !at_rest(list_entry(l, struct rec, link));
 	return n;
 }

@@ -4,12 +4,15 @@
  *
  *   - an order with an epoch below the highest seen is refused; a higher one is kept durably before anything is done
  *   - (job, index, dir) names a step; one that ended is answered from its record, one that runs is joined
- *   - before "do" the state is probed: already so => done, and a later undo has nothing to take back
+ *   - before "do" the state is probed: already so => done, and a later undo has nothing to take back; a look that fails
+ *     fails the step, with nothing begun
  *   - the record "started" is durable before the step is executed, the record "ended" before it is answered
- *   - after a crash a started step is probed first, then done again (steps are idempotent)
+ *   - after a crash a started step rests until its order comes again (a node that has booted does nothing by itself): then it is
+ *     probed, and done again when it is not so; or its undo comes
  *   - an undo leaves a tombstone that refuses a late do; an undo of a step never started only leaves that
- *   - an undo waits for its running do (which is told to stop)
- *   - records of a job are dropped when the master says that the job is over, at the latest after AGENT_RECORDS_MAX
+ *   - an undo waits for its running do (which is told to stop); a do that is told so before it began does not begin
+ *   - records of a job are dropped when the master says that the job is over, at the latest after AGENT_RECORDS_MAX, the oldest
+ *     job's first; orders of a job that is over are refused for as long as a connection could still bring them
  */
 #ifndef CORE_AGENT_H
 #define CORE_AGENT_H

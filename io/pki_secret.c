@@ -8,7 +8,7 @@
 #include <sodium.h>
 
 /*
- * The least that OWASP recommends for Argon2id (19 MiB, 2 passes): some 25 ms. Our secrets are random and long, so
+ * The least that OWASP recommends for Argon2id (19 MiB, 2 passes): some 40 ms. Our secrets are random and long, so
  * guessing is hopeless anyway, and the master that checks a join token should not stall for a quarter of a second.
  */
 #define HASH_PASSES 2ULL
