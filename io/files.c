@@ -2,6 +2,7 @@
 #include "io/files.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "common/buf.h"
 #include "common/xmem.h"
+#include "schema/field.h"
 
 static enum err_code code_of_errno(void)
 {
@@ -168,4 +170,35 @@ int dir_make(const char *path, unsigned mode, struct err *err)
 			return rc;
 	}
 	return make_one(p, mode, err);
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------------- */
+
+bool file_exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int dir_names(const char *path, char ***ret, int *ret_n, struct err *err)
+{
+	DIR *d = opendir(path);
+	char **names = NULL;
+	int n = 0;
+
+	if (!d)
+		return err_errno(err, code_of_errno(), "cannot read directory '%s'", path);
+	for (struct dirent *e; (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			strs_add(&names, &n, e->d_name);
+	(void)closedir(d);
+	if (n)
+		qsort(names, (size_t)n, sizeof(*names), by_name);
+	*ret = names;
+	*ret_n = n;
+	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef IO_FILES_H
 #define IO_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/err.h"
@@ -18,5 +19,8 @@ int file_write_durable(const char *path, const char *text, unsigned mode, struct
 int dir_make(const char *path, unsigned mode, struct err *err) WARN_UNUSED;
 /* Removes a file, durably. Absent is success. */
 int file_remove(const char *path, struct err *err) WARN_UNUSED;
+bool file_exists(const char *path);
+/* Names in a directory but those that begin with a dot (a write that did not end leaves such); sorted. strs_clear() frees them. */
+int dir_names(const char *path, char ***ret, int *ret_n, struct err *err) WARN_UNUSED;
 
 #endif

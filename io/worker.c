@@ -487,3 +487,66 @@ void workers_free(struct workers *w)
 	if (last)
 		pool_destroy(w);
 }
+
+/* ---- waiting -------------------------------------------------------------------------------------------------- */
+
+struct worker_event {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool set;
+};
+
+void worker_pause(int ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	(void)nanosleep(&t, NULL);
+}
+
+struct worker_event *worker_event_new(void)
+{
+	struct worker_event *e = xcalloc(1, sizeof(*e));
+	pthread_condattr_t attr;
+
+	(void)pthread_mutex_init(&e->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&e->cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	return e;
+}
+
+void worker_event_free(struct worker_event *e)
+{
+	(void)pthread_mutex_destroy(&e->lock);
+	(void)pthread_cond_destroy(&e->cond);
+	free(e);
+}
+
+void worker_event_set(struct worker_event *e)
+{
+	(void)pthread_mutex_lock(&e->lock);
+	e->set = true;
+	(void)pthread_cond_signal(&e->cond);
+	(void)pthread_mutex_unlock(&e->lock);
+}
+
+bool worker_event_wait(struct worker_event *e, int64_t ms)
+{
+	struct timespec end;
+	int rc = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += (time_t)(ms / 1000);
+	end.tv_nsec += ms % 1000 * 1000000L;
+	if (end.tv_nsec >= 1000000000L) {
+		end.tv_sec++;
+		end.tv_nsec -= 1000000000L;
+	}
+	(void)pthread_mutex_lock(&e->lock);
+	while (!e->set && rc == 0)
+		rc = pthread_cond_timedwait(&e->cond, &e->lock, &end);
+	bool set = e->set;
+	(void)pthread_mutex_unlock(&e->lock);
+	return set;
+}

@@ -8,6 +8,7 @@
 #ifndef IO_WORKER_H
 #define IO_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -36,5 +37,15 @@ void workers_free(struct workers *w); /* waits for running jobs; queued ones get
 DEFINE_CLEANUP(struct workers *, workers_free);
 void workers_submit(struct workers *w, const char *lane, const struct worker_job *job);
 int workers_stuck(const struct workers *w); /* jobs written off and not come back */
+
+/* ---- for work() itself: the only ways in which it may wait. A simulation has its own. ---- */
+
+void worker_pause(int ms);
+/* One party waits, another one ends its waiting, from any thread. */
+struct worker_event;
+struct worker_event *worker_event_new(void);
+void worker_event_free(struct worker_event *e); /* when neither can use it any more */
+void worker_event_set(struct worker_event *e);
+bool worker_event_wait(struct worker_event *e, int64_t ms); /* false = it was not set in time */
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/xmem.h"
 #include "node/node.h"
@@ -22,8 +21,8 @@ struct wait {
 	char instance[UUID_LEN + 1];
 	enum authority what;
 	const char *csr;
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
+	struct worker_event *event;
+	pthread_mutex_t lock;  /* guards what follows */
 	int refs;              /* worker and loop: the last one frees */
 	bool answered;
 	int rc;
@@ -39,7 +38,7 @@ static void wait_unref(struct wait *w)
 	if (left)
 		return;
 	(void)pthread_mutex_destroy(&w->lock);
-	(void)pthread_cond_destroy(&w->cond);
+	worker_event_free(w->event);
 	free(w->cert);
 	free(w->ca);
 	free(w);
@@ -54,8 +53,8 @@ static void answer(struct wait *w, int rc, const struct err *err)
 	w->rc = rc;
 	if (err)
 		w->err = *err;
-	(void)pthread_cond_signal(&w->cond);
 	(void)pthread_mutex_unlock(&w->lock);
+	worker_event_set(w->event);
 	wait_unref(w);
 }
 
@@ -91,34 +90,26 @@ static void ask(void *arg)
 static struct wait *wait_new(struct noded *n)
 {
 	struct wait *w = xcalloc(1, sizeof(*w));
-	pthread_condattr_t attr;
 
 	w->node = n;
 	w->refs = 2;
 	(void)pthread_mutex_init(&w->lock, NULL);
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&w->cond, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	w->event = worker_event_new();
 	return w;
 }
 
 /* On a worker: posts the question and waits. Consumes the worker's reference only through wait_unref by the caller. */
 static int await(struct wait *w, struct err *err)
 {
-	struct timespec end;
+	double slow = w->node->env.time_factor > 1 ? w->node->env.time_factor : 1;
 
 	loop_post(w->node->loop, ask, w);
-	(void)clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += (time_t)(ANSWER_WITHIN_MS * (w->node->env.time_factor > 1 ? w->node->env.time_factor : 1) / 1000);
+	(void)worker_event_wait(w->event, (int64_t)(ANSWER_WITHIN_MS * slow));
 	(void)pthread_mutex_lock(&w->lock);
-	int rc = 0;
-	while (!w->answered && rc == 0)
-		rc = pthread_cond_timedwait(&w->cond, &w->lock, &end);
 	bool answered = w->answered;
 	if (answered && w->rc < 0 && err)
 		*err = w->err;
-	rc = answered ? w->rc : 0;
+	int rc = answered ? w->rc : 0;
 	(void)pthread_mutex_unlock(&w->lock);
 	if (!answered)
 		return err_set(err, ERR_TIMEOUT, "the master has not answered in time, so nothing is permitted");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "common/xmem.h"
@@ -108,11 +107,9 @@ static int wait_ms(struct exec_env *env, const struct exec_call *call, int ms, s
 {
 	(void)env;
 	for (int left = ms; left > 0; left -= 50) {
-		struct timespec t = { .tv_nsec = (left < 50 ? left : 50) * 1000000L };
-
 		if (call && call->canceled && __atomic_load_n(call->canceled, __ATOMIC_ACQUIRE))
 			return err_set(err, ERR_CANCELED, "canceled");
-		(void)nanosleep(&t, NULL);
+		worker_pause(left < 50 ? left : 50);
 	}
 	return 0;
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/handler.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/xmem.h"
 #include "io/conf.h"
+#include "io/files.h"
 #include "io/nano.h"
 #include "io/pki.h"
 #include "schema/msgs.h"
@@ -16,6 +15,7 @@
 
 #define VERDICT_MS 40000 /* then "not now": the agent asks on by itself */
 #define MARK_MODE 0600
+#define RES_BYTES_MAX 65536
 #define YES 7
 #define NO 1
 
@@ -59,23 +59,16 @@ static int request(const struct conf *conf, const char *op, json_t *args, int ti
 static void mark_stale(const struct conf *conf, const char *resource)
 {
 	AUTO_FREE char *file = xasprintf("%s/etc/drbd.d/%s.res", conf->root, resource);
-	AUTO_FREE char *line = NULL;
+	AUTO_FREE char *text = NULL;
 	char uuid[UUID_LEN + 1];
-	size_t room = 0;
-	FILE *f = fopen(file, "re");
+	struct err err = ERR_INIT;
 
-	if (!f)
+	if (file_read_text(file, RES_BYTES_MAX, &text, &err) < 0 || sscanf(text, "# gantry instance %36s", uuid) != 1)
 		return;
-	if (getline(&line, &room, f) > 0 && sscanf(line, "# gantry instance %36s", uuid) == 1) {
-		AUTO_FREE char *dir = conf_state_path(conf, "stale");
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, uuid);
-		AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, MARK_MODE);
-		AUTO_FD int dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (fd < 0 || fsync(fd) < 0 || dfd < 0 || fsync(dfd) < 0)
-			(void)fprintf(stderr, "gantry-noded: cannot mark '%s' as stale\n", uuid);
-	}
-	(void)fclose(f);
+	AUTO_FREE char *dir = conf_state_path(conf, "stale");
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, uuid);
+	if (file_write_durable(path, "1\n", MARK_MODE, &err) < 0)
+		(void)fprintf(stderr, "gantry-noded: cannot mark '%s' as stale: %s\n", uuid, err.msg);
 }
 
 int handler_drbd(const char *root, const char *event)

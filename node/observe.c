@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this machine is like now: looked at on a worker, reported when it changed. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "common/log.h"
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
+#include "io/netif.h"
 #include "node/node.h"
 #include "storage/storage.h"
 
@@ -139,16 +139,17 @@ static void look_volumes(struct look *l, struct volumes *v)
 
 static void look_bridges(struct look *l)
 {
-	DIR *d = opendir("/sys/class/net");
+	struct netif_list list;
+	struct err err = ERR_INIT;
 
-	for (struct dirent *e; d && (e = readdir(d));) {
-		AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", e->d_name);
-
-		if (e->d_name[0] != '.' && access(path, F_OK) == 0 && l->o.n_bridges < 64)
-			strs_add(&l->o.bridges, &l->o.n_bridges, e->d_name);
+	if (netif_real()->list(&list, &err) < 0) {
+		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
+		return;
 	}
-	if (d)
-		(void)closedir(d);
+	for (int i = 0; i < list.n_devs && l->o.n_bridges < 64; i++)
+		if (list.devs[i].bridge)
+			strs_add(&l->o.bridges, &l->o.n_bridges, list.devs[i].name);
+	netif_list_done(&list);
 }
 
 static int look_work(void *arg, struct err *err)

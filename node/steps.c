@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's actions on real disks and workers: records in files, steps on worker threads. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,20 +234,20 @@ int steps_new(struct noded *n, struct err *err)
 		return rc;
 	list_init(&n->steps);
 	n->agent = agent_new(emit, n);
-	DIR *d = opendir(dir);
-	if (!d)
-		return err_errno(err, ERR_IO, "cannot read '%s'", dir);
-	for (struct dirent *e; (e = readdir(d));) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, e->d_name);
+	char **names = NULL;
+	int n_names = 0;
+	rc = dir_names(dir, &names, &n_names, err);
+	for (int i = 0; i < n_names; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, names[i]);
 		AUTO_FREE char *text = NULL;
 		struct err why = ERR_INIT;
 
-		if (e->d_name[0] == '.' || strstr(e->d_name, ".tmp"))
-			continue;
-		if (file_read_text(path, RECORD_MAX, &text, &why) < 0 || agent_load(n->agent, e->d_name, text, &why) < 0)
+		if (file_read_text(path, RECORD_MAX, &text, &why) < 0 || agent_load(n->agent, names[i], text, &why) < 0)
 			log_err_record(LOG_LEVEL_WARNING, path, &why);
 	}
-	(void)closedir(d);
+	strs_clear(&names, &n_names);
+	if (rc < 0)
+		return rc;
 	agent_ready(n->agent);
 	return 0;
 }

@@ -324,7 +324,7 @@ static bool stale_marked(struct exec_system *s, const char *uuid)
 {
 	AUTO_FREE char *path = mark_path(s, "stale", uuid);
 
-	return access(path, F_OK) == 0;
+	return file_exists(path);
 }
 
 static int pin(struct exec_system *s, const char *uuid, bool set, struct err *err)
@@ -336,7 +336,7 @@ static bool pinned(struct exec_system *s, const char *uuid)
 {
 	AUTO_FREE char *path = mark_path(s, "pinned", uuid);
 
-	return access(path, F_OK) == 0;
+	return file_exists(path);
 }
 
 struct exec_system *system_new(const struct conf *conf, struct noded *n)
