@@ -270,5 +270,6 @@ void command_done(struct command *c)
 		free(c->args);
 	}
 	json_decref(c->given);
+	json_decref(c->details);
 	memset(c, 0, sizeof(*c));
 }

@@ -75,6 +75,7 @@ static int read_reply(const char *text, json_t **ret_result, int64_t *ret_stale_
 		rc = err_set(err, (enum err_code)err_by_name(r.error), "%s", r.msg ? r.msg : r.error);
 		(void)err_hint(err, "%s", r.hint ? r.hint : "");
 		(void)str_copy(err->field, sizeof(err->field), r.field);
+		*ret_result = TAKE(r.result); /* details of the refusal, if there are any */
 	} else {
 		*ret_result = TAKE(r.result);
 		*ret_stale_ms = r.stale_ms == FIELD_UNSET ? 0 : r.stale_ms;

@@ -19,6 +19,7 @@ struct command {
 	void *args;       /* the request's struct */
 	json_t *given;    /* what was said, as JSON: only that is sent */
 	struct options opt;
+	json_t *details;  /* of a refusal: {"missing": [{"what", "fix"}]} */
 };
 
 /* ---- argv.c ---- */
@@ -41,7 +42,7 @@ struct cli_link;
 int call_open(const struct command *c, struct cli_link **ret, struct err *err) WARN_UNUSED;
 void call_close(struct cli_link *l);
 DEFINE_CLEANUP(struct cli_link *, call_close);
-/* Gives *ret_result (may be NULL json). *ret_stale_ms: age of the answer, 0 = fresh. */
+/* Gives *ret_result (may be NULL json; after a refusal its details: {"missing": [...]}). *ret_stale_ms: age of the answer, 0 = fresh. */
 int call_request(struct cli_link *l, const char *op, json_t *args, const struct options *o, int timeout_ms, json_t **ret_result,
 		 int64_t *ret_stale_ms, struct err *err) WARN_UNUSED;
 
@@ -52,6 +53,8 @@ int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t *
 /* ---- render.c ---- */
 void render_result(const struct command *c, const json_t *result);
 void render_plan(const json_t *plan);
+/* What a machine lacks, each with what mends it; to standard error. */
+void render_missing(const json_t *details);
 
 /* ---- special.c: commands that gnt does with other requests ---- */
 int special_run(struct command *c, struct cli_link *l, struct err *err) WARN_UNUSED;

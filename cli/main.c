@@ -11,16 +11,20 @@
 #define ANSWER_MS 95000
 #define LOCAL_MS 600000 /* cluster init installs and waits */
 
-static int print_error(const struct err *err, bool json)
+static int print_error(const struct err *err, const json_t *details, bool json)
 {
 	if (json) {
 		AUTO_JSON json_t *j = json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "name", err_name(err->code), "msg", err->msg, "hint",
 						err_hint_text(err), "field", err->field);
+		if (details)
+			(void)json_object_update(json_object_get(j, "error"), (json_t *)(uintptr_t)details);
 		AUTO_FREE char *text = json_dumps(j, JSON_INDENT(2));
 
 		(void)puts(text);
 	} else {
 		(void)fprintf(stderr, "error: %s\n", err->msg);
+		if (json_array_size(json_object_get(details, "missing")) > 1)
+			render_missing(details);
 		if (err_hint_text(err)[0])
 			(void)fprintf(stderr, "hint: %s\n", err_hint_text(err));
 	}
@@ -104,8 +108,10 @@ static int run(struct command *c, struct err *err)
 	if (op_infos[c->op].kind == OP_CLIENT)
 		return special_run(c, l, err);
 	rc = call_request(l, op_infos[c->op].name, c->given, &c->opt, op_infos[c->op].kind == OP_LOCAL ? LOCAL_MS : ANSWER_MS, &result, &stale, err);
-	if (rc < 0)
+	if (rc < 0) {
+		c->details = TAKE(result);
 		return rc;
+	}
 	if (stale)
 		(void)fprintf(stderr, "warning: no majority of voters answers; this is %lld s old\n", (long long)(stale / 1000));
 	rc = finish(c, l, result, err);
@@ -162,7 +168,7 @@ int main(int argc, char **argv)
 	} else if (!help_is_group(argv[1])) {
 		(void)err_set(&err, ERR_BAD_REQUEST, "'%s' is no group of commands", argv[1]);
 		(void)err_hint(&err, "'gnt --help' lists them");
-		return print_error(&err, false);
+		return print_error(&err, NULL, false);
 	} else if (argc < 3 || strcmp(argv[2], "--help") == 0) {
 		help_group(argv[1]);
 		return argc < 3 ? 2 : 0;
@@ -170,11 +176,11 @@ int main(int argc, char **argv)
 		int status = 0;
 
 		if (argv_parse(argc - 1, argv + 1, &c, &err) < 0)
-			return print_error(&err, false);
+			return print_error(&err, NULL, false);
 		if (c.opt.help)
 			help_op(c.op);
 		else if (run(&c, &err) < 0)
-			status = print_error(&err, c.opt.json);
+			status = print_error(&err, c.details, c.opt.json);
 		command_done(&c);
 		free(storage);
 		return status;

@@ -168,3 +168,12 @@ void render_result(const struct command *c, const json_t *r)
 	default: tree(r, 0); return;
 	}
 }
+
+void render_missing(const json_t *details)
+{
+	size_t i;
+	json_t *m;
+
+	json_array_foreach(json_object_get(details, "missing"), i, m)
+		(void)fprintf(stderr, "  * %s\n      %s\n", json_str(m, "what", ""), json_str(m, "fix", ""));
+}

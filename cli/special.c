@@ -51,7 +51,8 @@ static int node_add(struct command *c, struct cli_link *l, struct err *err)
 		return rc;
 	(void)fprintf(stderr, "* a join token for '%s' is made, good once\n* joining over ssh\n", a->name);
 	AUTO_FREE char *input = xasprintf("%s\n", json_str(token, "token", ""));
-	AUTO_FREE char *remote = xasprintf("gantry-noded join%s%s -", a->secondary_ip[0] ? " -s " : "", a->secondary_ip);
+	AUTO_FREE char *remote = xasprintf("gantry-noded join%s%s%s -", a->witness == 1 ? " --witness" : "", a->secondary_ip[0] ? " -s " : "",
+						   a->secondary_ip);
 	rc = run_ssh(a->name, remote, input, err);
 	if (rc == 0)
 		(void)fprintf(stderr, "* node '%s' is in the cluster\n", a->name);

@@ -25,6 +25,7 @@ struct conf {
 	int64_t link_port, etcd_client_port, etcd_peer_port;
 	char **etcd_endpoints; /* NULL-terminated; NULL when there are none */
 	int n_etcd_endpoints;
+	bool witness;          /* votes, runs no guests */
 	char hypervisor[16];   /* "libvirt", "fake" */
 	char storage[16];      /* "lvm+drbd", "fake" */
 	char fake_world[PATH_LEN + 1];

@@ -89,6 +89,8 @@ const struct conf_row conf_rows[] = {
 	{ .name = "etcd_endpoints", .type = CONF_TEXTS, .offset = offsetof(struct conf, etcd_endpoints), .size = 128,
 	  .count_offset = offsetof(struct conf, n_etcd_endpoints), .def = "", .max = VOTERS_MAX, .check = check_url,
 	  .help = "Where the store's members are, for a master that starts. Empty: this node's own member." },
+	{ .name = "witness", .type = CONF_BOOL, MEMBER(witness), .def = "false",
+	  .help = "This machine only votes: it runs no guests and holds no disks. Written by 'gantry-noded join --witness'." },
 	{ .name = "hypervisor", MEMBER(hypervisor), .def = "libvirt", .choices = "libvirt|fake",
 	  .help = "What runs guests. 'fake' is for trying Gantry out: nothing real happens." },
 	{ .name = "storage", MEMBER(storage), .def = "lvm+drbd", .choices = "lvm+drbd|fake",

@@ -120,6 +120,12 @@ static int check_token(struct master *m, const struct msg_join *j, bool *ret_wit
 		return err_set(err, ERR_BAD_TOKEN, "the join token is wrong, used or expired");
 	if (t->node[0] && strcmp(t->node, j->name) != 0)
 		return err_set(err, ERR_BAD_TOKEN, "the join token is for node '%s', this is '%s'", t->node, j->name);
+	if (t->witness == 1 && j->witness != 1)
+		return err_set(err, ERR_BAD_TOKEN, "the join token is for a witness, '%s' joins as a node with guests", j->name),
+		       err_hint(err, "repeat it there with 'gantry-noded join --witness', or print another token");
+	if (t->witness != 1 && j->witness == 1)
+		return err_set(err, ERR_BAD_TOKEN, "the join token is for a node with guests, '%s' joins as a witness", j->name),
+		       err_hint(err, "print one with 'gnt node token --witness'");
 	*ret_witness = t->witness == 1;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/libvirt/libvirt.h"
+#include "hypervisor/none.h"
 #include "io/files.h"
 #include "io/spawn.h"
 #include "node/node.h"
@@ -39,6 +40,10 @@ int backends_new(const struct conf *conf, struct exec_env *env, struct err *err)
 	struct err why = ERR_INIT;
 
 	env->runner = spawn_runner();
+	if (conf->witness) {
+		env->hv = none_new();
+		return 0;
+	}
 	if (strcmp(conf->hypervisor, "fake") == 0)
 		return fake_backends(conf, env, err);
 	/* A machine that is not prepared yet starts without; 'gnt node prepare' and init say what is missing. */
@@ -55,10 +60,15 @@ void backends_free(struct exec_env *env)
 {
 	if (env->backend) {
 		fake_close(env->backend);
-		return;
+	} else {
+		lvm_free(env->lvm);
+		drbdm_free(env->drbd);
+		file_free(env->file);
+		if (env->hv && env->hv != none_new())
+			libvirt_free(env->hv);
 	}
-	lvm_free(env->lvm);
-	drbdm_free(env->drbd);
-	file_free(env->file);
-	libvirt_free(env->hv);
+	env->backend = NULL;
+	env->lvm = env->file = NULL;
+	env->drbd = NULL;
+	env->hv = NULL;
 }

@@ -3,7 +3,6 @@
  * Making a cluster, and ending one. Not a job: there is no master yet. Everything is checked before anything is touched, all that is
  * missing is listed at once, and what was done is undone in reverse when a later part fails (doc/design/006-bootstrap.adoc).
  */
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,116 +15,17 @@
 #include "hypervisor/hypervisor.h"
 #include "io/files.h"
 #include "io/pki.h"
+#include "io/spawn.h"
 #include "io/store.h"
-#include "node/bootstrap.h"
+#include "node/missing.h"
 #include "node/node.h"
+#include "node/prepare.h"
 #include "node/system.h"
 #include "storage/storage.h"
 
 #define CA_DAYS 3650
 #define CERT_DAYS 730
 #define STORE_WAIT_MS 60000
-
-/* ---- what is missing -------------------------------------------------------------------------------- */
-
-void missing_add(struct missing *m, const char *fix, const char *fmt, ...)
-{
-	char line[300];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	buf_printf(&m->text, "%s%s (%s)", m->n ? "; " : "", line, fix);
-	m->n++;
-}
-
-static void check_storage(struct noded *n, const char *vg, struct missing *m)
-{
-	AUTO_FREE struct pool_info *pools = NULL;
-	struct err err = ERR_INIT;
-	int k = 0;
-
-	if (!vg[0])
-		return;
-	if (!n->env.lvm || n->env.lvm->ops->pools(n->env.lvm, &pools, &k, &err) < 0) {
-		missing_add(m, "apt-get install lvm2", "volume groups cannot be listed: %s", err.msg);
-		return;
-	}
-	for (int i = 0; i < k; i++)
-		if (strcmp(pools[i].name, vg) == 0) {
-			if (pools[i].size_mib < 512)
-				missing_add(m, "give it a larger disk", "volume group '%s' has only %lld MiB", vg, (long long)pools[i].size_mib);
-			return;
-		}
-	missing_add(m, "gnt node prepare --disk /dev/DISK --yes", "there is no volume group '%s'", vg);
-}
-
-static void check_machine(struct noded *n, const char *bridge, struct missing *m)
-{
-	struct hv_node_info info = { .memory_total_mib = 0 };
-	struct err err = ERR_INIT;
-	AUTO_FREE struct drbd_status *list = NULL;
-	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", bridge);
-	bool real = strcmp(n->conf.hypervisor, "libvirt") == 0;
-	int k = 0;
-
-	if (n->env.hv->ops->node_info(n->env.hv, &info, &err) < 0)
-		missing_add(m, "systemctl start libvirtd", "libvirt does not answer: %s", err.msg);
-	free(info.host_cpu_xml);
-	if (n->env.drbd && n->env.drbd->ops->status_all(n->env.drbd, &list, &k, &err) < 0)
-		missing_add(m, "modprobe drbd; apt-get install drbd-utils", "DRBD does not answer: %s", err.msg);
-	if (real && bridge[0] && access(path, F_OK) < 0)
-		missing_add(m, "gnt node prepare --bridge BRIDGE=INTERFACE --yes", "there is no bridge '%s'", bridge);
-	if (real && access("/usr/bin/etcd", X_OK) < 0)
-		missing_add(m, "apt-get install etcd-server", "etcd is not installed");
-	if (real) {
-		AUTO_FREE char *helper = NULL;
-
-		if (file_read_text("/sys/module/drbd/parameters/usermode_helper", 256, &helper, &err) == 0) {
-			helper[strcspn(helper, "\n")] = '\0';
-			if (strcmp(helper, "/sbin/drbdadm") != 0)
-				missing_add(m, "gnt node prepare --yes", "DRBD's helper is '%s', it must be /sbin/drbdadm", helper);
-		}
-	}
-}
-
-/* ---- addresses ---------------------------------------------------------------------------------------- */
-
-int resolve_name(const char *name, char out[ADDR_LEN + 1])
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
-	int rc = -1;
-
-	if (getaddrinfo(name, NULL, &hints, &list) != 0)
-		return -1;
-	for (struct addrinfo *a = list; a && rc < 0; a = a->ai_next) {
-		char text[ADDR_LEN + 1];
-
-		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) != 0)
-			continue;
-		if (strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0)
-			continue; /* Debian writes the host's name beside 127.0.1.1: of no use to others */
-		(void)str_copy(out, ADDR_LEN + 1, text);
-		rc = 0;
-	}
-	freeaddrinfo(list);
-	return rc;
-}
-
-static int own_addresses(struct noded *n, const struct op_cluster_init *a, struct conf *c, struct missing *m)
-{
-	if (a->address[0])
-		(void)str_copy(c->address, sizeof(c->address), a->address);
-	else if (!c->address[0] && resolve_name(c->node_name, c->address) < 0)
-		missing_add(m, "write it into /etc/hosts, or give --address", "this machine's name '%s' does not resolve", c->node_name);
-	if (a->secondary_ip[0])
-		(void)str_copy(c->replication_address, sizeof(c->replication_address), a->secondary_ip);
-	else if (!c->replication_address[0])
-		(void)str_copy(c->replication_address, sizeof(c->replication_address), c->address);
-	(void)n;
-	return 0;
-}
 
 /* ---- the store's first transaction ------------------------------------------------------------------------ */
 
@@ -235,28 +135,38 @@ struct birth { /* a cluster in the making */
 	char *cert, *key;
 };
 
-static int check_all(struct noded *n, const struct op_cluster_init *a, struct birth *b, struct err *err)
+static void check_cluster_address(const struct op_cluster_init *a, struct birth *b, struct missing *m)
 {
-	struct missing m = { .n = 0 };
-	int rc = 0;
+	const char *dev = a->master_netdev[0] ? a->master_netdev : a->bridge;
+
+	if (!a->ip[0] && resolve_name(a->name, b->cluster.ip) < 0)
+		missing_add(m, "write it into /etc/hosts, or give --ip ADDRESS, or --ip none", "cluster name '%s' does not resolve", a->name);
+	else if (a->ip[0] && strcmp(a->ip, "none") != 0)
+		(void)str_copy(b->cluster.ip, sizeof(b->cluster.ip), a->ip);
+	if (!b->cluster.ip[0])
+		return;
+	if (strcmp(b->cluster.ip, b->conf.address) == 0)
+		missing_add(m, "give the cluster an address of its own: --ip ADDRESS, or --ip none", "the cluster's address '%s' is this machine's",
+			    b->cluster.ip);
+	AUTO_FREE char *path = xasprintf("%s/sys/class/net/%s", b->conf.root, dev);
+	if (strcmp(dev, a->bridge) != 0 && access(path, F_OK) < 0) /* a bridge that is not there is told already */
+		missing_add(m, "give one that 'ip link' shows: --master-netdev DEVICE", "there is no interface '%s' for the cluster's address", dev);
+}
+
+static int check_all(struct noded *n, const struct op_cluster_init *a, struct birth *b, json_t **ret_details, struct err *err)
+{
+	struct missing m = { NULL };
 
 	if (n->member)
 		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster);
-	(void)own_addresses(n, a, &b->conf, &m);
-	if (!a->ip[0] && resolve_name(a->name, b->cluster.ip) < 0)
-		missing_add(&m, "write it into /etc/hosts, or give --ip ADDRESS, or --ip none", "cluster name '%s' does not resolve", a->name);
-	else if (a->ip[0] && strcmp(a->ip, "none") != 0)
-		(void)str_copy(b->cluster.ip, sizeof(b->cluster.ip), a->ip);
-	if (b->cluster.ip[0] && strcmp(b->cluster.ip, b->conf.address) == 0)
-		missing_add(&m, "give the cluster an address of its own, or --ip none", "the cluster's address '%s' is this machine's", b->cluster.ip);
-	check_storage(n, a->vg_name, &m);
-	check_machine(n, a->bridge, &m);
-	if (m.n) {
-		rc = err_set(err, ERR_NOT_PREPARED, "%d things are missing: %s", m.n, buf_str(&m.text));
-		(void)err_hint(err, "nothing was changed; mend them and repeat the command");
-	}
-	buf_done(&m.text);
-	return rc;
+	own_addresses(a->address, a->secondary_ip, &b->conf, &m);
+	missing_addresses(&b->conf, &m);
+	check_cluster_address(a, b, &m);
+	missing_storage(&n->env, a->vg_name, &m);
+	missing_machine(&b->conf, &n->env, a->bridge, &m);
+	missing_room(&b->conf, &m);
+	missing_clock(&b->conf, loop_wall_ms(n->loop) / 1000, &m);
+	return missing_end(&m, ret_details, err);
 }
 
 static int make_identity(struct birth *b, struct err *err)
@@ -382,7 +292,7 @@ int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *
 	schema_init(&cluster_schema, &b.cluster);
 	schema_init(&secret_schema, &b.secret);
 	schema_init(&node_schema, &b.first);
-	int rc = check_all(n, a, &b, err);
+	int rc = check_all(n, a, &b, ret, err);
 	if (rc == 0) {
 		fill_objects(n, a, &b);
 		rc = make_identity(&b, err);
@@ -435,4 +345,16 @@ int bootstrap_restore(struct noded *n, const void *args, json_t **ret, struct er
 	(void)ret;
 	return err_set(err, ERR_NOT_SUPPORTED, "restoring a configuration is not built yet"),
 	       err_hint(err, "'gnt cluster init', then add the instances again; the backup has every parameter");
+}
+
+/* ---- before all of it ------------------------------------------------------------------------------------------- */
+
+int prepare_machine(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	const struct op_node_prepare *a = args;
+
+	if (strcmp(n->conf.hypervisor, "libvirt") != 0)
+		return err_set(err, ERR_WRONG_STATE, "this node runs on a fake world: there is nothing to prepare"),
+		       err_hint(err, "a real machine has hypervisor = \"libvirt\" in gantry.conf");
+	return prepare_run(spawn_runner(), netif_real(), n->conf.root, a, ret, err);
 }

@@ -81,9 +81,14 @@ int node_become_member(struct noded *n, struct err *err)
 	if (rc < 0)
 		return rc;
 	default_name(&fresh);
+	bool other_parts = fresh.witness != n->conf.witness;
 	conf_done(&n->conf);
 	n->conf = fresh;
-	rc = load_tls(n, err);
+	if (other_parts) /* no guests, no disks: nobody uses them, this machine was in no cluster */
+		backends_free(&n->env);
+	rc = other_parts ? backends_new(&n->conf, &n->env, err) : 0;
+	if (rc == 0)
+		rc = load_tls(n, err);
 	if (rc == 0)
 		rc = load_settings(n, err);
 	n->env.node_uuid = n->conf.node_uuid;

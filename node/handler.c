@@ -45,9 +45,8 @@ static int request(const struct conf *conf, const char *op, json_t *args, int ti
 	if (r.error[0]) {
 		rc = err_set(err, (enum err_code)err_by_name(r.error), "%s", r.msg ? r.msg : "");
 		(void)err_hint(err, "%s", r.hint ? r.hint : "");
-	} else {
-		*ret = TAKE(r.result);
 	}
+	*ret = TAKE(r.result); /* of a refusal: its details */
 	schema_done(&msg_reply_schema, &r);
 	return rc;
 }
@@ -100,10 +99,20 @@ static int read_token(char *out, size_t size)
 	return 0;
 }
 
+static void print_missing(const json_t *details)
+{
+	size_t i;
+	json_t *m;
+
+	json_array_foreach(json_object_get(details, "missing"), i, m)
+		(void)fprintf(stderr, "  * %s\n      %s\n", json_str(m, "what", ""), json_str(m, "fix", ""));
+}
+
 int handler_join(const char *root, int argc, char **argv)
 {
 	char token[600] = "";
 	const char *replication = "";
+	bool witness = false;
 	struct conf conf;
 	struct err err = ERR_INIT;
 	AUTO_JSON json_t *answer = NULL;
@@ -111,26 +120,35 @@ int handler_join(const char *root, int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
 			replication = argv[++i];
+		else if (strcmp(argv[i], "--witness") == 0)
+			witness = true;
 		else if (strcmp(argv[i], "-") == 0)
 			(void)read_token(token, sizeof(token));
 		else
 			(void)str_copy(token, sizeof(token), argv[i]);
 	}
 	if (!token[0]) {
-		(void)fprintf(stderr, "usage: gantry-noded join [-s REPLICATION_ADDRESS] TOKEN|-\n");
+		(void)fprintf(stderr, "usage: gantry-noded join [--witness] [-s REPLICATION_ADDRESS] TOKEN|-\n");
 		return 2;
 	}
 	int rc = conf_load(root, &conf, &err);
 	if (rc == 0) {
-		AUTO_JSON json_t *args = json_pack("{s:s, s:s}", "token", token, "secondary_ip", replication);
+		AUTO_JSON json_t *args = json_pack("{s:s, s:s, s:b}", "token", token, "secondary_ip", replication, "witness", witness);
 
 		rc = request(&conf, "node.join", args, 120000, &answer, &err);
 		conf_done(&conf);
 	}
 	if (rc < 0) {
-		(void)fprintf(stderr, "error: %s\nhint: %s\n", err.msg, err_hint_text(&err));
+		(void)fprintf(stderr, "error: %s\n", err.msg);
+		if (json_array_size(json_object_get(answer, "missing")) > 1)
+			print_missing(answer);
+		(void)fprintf(stderr, "hint: %s\n", err_hint_text(&err));
 		return err_exit_status(err.code);
 	}
 	(void)printf("node '%s' has joined\n", json_str(answer, "node", ""));
+	if (json_array_size(json_object_get(answer, "missing"))) {
+		(void)fprintf(stderr, "warning: it gets no guests before it has what is missing\n");
+		print_missing(answer);
+	}
 	return 0;
 }

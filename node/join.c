@@ -8,7 +8,7 @@
 #include "io/files.h"
 #include "io/pki.h"
 #include "io/token.h"
-#include "node/bootstrap.h"
+#include "node/missing.h"
 #include "node/node.h"
 #include "node/system.h"
 
@@ -46,6 +46,7 @@ static void on_open(void *arg, struct link *k, const char *peer)
 	(void)str_copy(m.address, sizeof(m.address), j->conf.address);
 	(void)str_copy(m.replication_address, sizeof(m.replication_address), j->conf.replication_address);
 	(void)str_copy(m.version, sizeof(m.version), PACKAGE_VERSION);
+	m.witness = j->conf.witness;
 	m.wall_ms = loop_wall_ms(j->loop);
 	AUTO_JSON json_t *o = schema_encode(&msg_join_schema, &m);
 	json_object_set_new(o, "type", json_string("join"));
@@ -158,23 +159,38 @@ static int keep(struct joining *j, struct err *err)
 	return rc;
 }
 
-static int prepare(struct noded *n, const struct op_node_join *a, struct joining *j, struct err *err)
+static int prepare(struct noded *n, const struct op_node_join *a, struct joining *j, json_t **ret_details, struct err *err)
 {
+	struct missing m = { NULL };
 	int rc = join_token_parse(a->token, &j->token, err);
+
 	if (rc < 0)
 		return rc;
 	if (n->member)
-		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster);
-	if (a->address[0])
-		(void)str_copy(j->conf.address, sizeof(j->conf.address), a->address);
-	else if (!j->conf.address[0] && resolve_name(j->conf.node_name, j->conf.address) < 0)
-		return err_set(err, ERR_NOT_PREPARED, "this machine's name '%s' does not resolve", j->conf.node_name),
-		       err_hint(err, "write it into /etc/hosts, or give --address");
-	if (a->secondary_ip[0])
-		(void)str_copy(j->conf.replication_address, sizeof(j->conf.replication_address), a->secondary_ip);
-	else if (!j->conf.replication_address[0])
-		(void)str_copy(j->conf.replication_address, sizeof(j->conf.replication_address), j->conf.address);
-	return pki_make_csr(j->conf.node_name, &j->csr, &j->key, err);
+		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster),
+		       err_hint(err, "'gnt node remove %s' there first, if it is to change", n->conf.node_name);
+	j->conf.witness = a->witness == 1;
+	own_addresses(a->address, a->secondary_ip, &j->conf, &m);
+	missing_addresses(&j->conf, &m);
+	missing_machine(&j->conf, &n->env, "", &m);
+	missing_room(&j->conf, &m);
+	missing_clock(&j->conf, loop_wall_ms(n->loop) / 1000, &m);
+	rc = missing_end(&m, ret_details, err);
+	return rc < 0 ? rc : pki_make_csr(j->conf.node_name, &j->csr, &j->key, err);
+}
+
+/* What the cluster uses and this machine has not: it is a node, but gets no guests until it has it. */
+static json_t *lacking(struct noded *n, const struct joining *j)
+{
+	struct missing m = { NULL };
+	struct step_settings s;
+	struct err ignored = ERR_INIT;
+
+	if (j->conf.witness || schema_decode(&step_settings_schema, &s, j->answer.settings, &ignored) < 0)
+		return json_array();
+	missing_storage(&n->env, s.vg_name, &m);
+	schema_done(&step_settings_schema, &s);
+	return m.list ? m.list : json_array();
 }
 
 int join_cluster(struct noded *n, const void *args, json_t **ret, struct err *err)
@@ -183,13 +199,14 @@ int join_cluster(struct noded *n, const void *args, json_t **ret, struct err *er
 
 	conf_copy(&j.conf, &n->conf);
 	schema_init(&msg_joined_schema, &j.answer);
-	int rc = prepare(n, args, &j, err);
+	int rc = prepare(n, args, &j, ret, err);
 	if (rc == 0)
 		rc = ask(&j, err);
 	if (rc == 0)
 		rc = keep(&j, err);
 	if (rc == 0)
-		*ret = json_pack("{s:s, s:s, s:I}", "node", j.conf.node_name, "uuid", j.answer.uuid, "job", (json_int_t)j.answer.job);
+		*ret = json_pack("{s:s, s:s, s:I, s:o}", "node", j.conf.node_name, "uuid", j.answer.uuid, "job", (json_int_t)j.answer.job, "missing",
+				 lacking(n, &j));
 	free(j.csr);
 	free(j.key);
 	schema_done(&msg_joined_schema, &j.answer);

@@ -139,7 +139,7 @@ static void local_done(void *arg, int rc, const struct err *err)
 	if (rc == 0 && here[j->row].leaves && !n->stopping)
 		node_left(n);
 	if (!n->stopping)
-		local_answer(j->server, &j->from, j->id, rc == 0 ? TAKE(j->result) : NULL, rc < 0 ? &why : NULL);
+		local_answer(j->server, &j->from, j->id, TAKE(j->result), rc < 0 ? &why : NULL); /* a refusal may carry details */
 	json_decref(j->result);
 	schema_done(op_infos[here[j->row].op].args, j->args);
 	free(j->args);

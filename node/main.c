@@ -44,7 +44,7 @@ static int run(const char *root, struct err *err)
 static int usage(void)
 {
 	(void)fprintf(stderr, "usage: gantry-noded [--root DIR] [--version]\n"
-			      "       gantry-noded join [-s REPLICATION_ADDRESS] TOKEN|-   join the cluster that the token is from (- = read it)\n"
+			      "       gantry-noded join [--witness] [-s REPLICATION_ADDRESS] TOKEN|-   join the cluster that the token is from (- = read it)\n"
 			      "       gantry-noded fence-peer | ...                        called by DRBD\n");
 	return 2;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 'gnt node prepare': what a fresh machine needs before it can be a node. Shows each thing; does it with --yes. */
+#include "node/prepare.h"
+
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,244 +10,371 @@
 
 #include "common/xmem.h"
 #include "io/files.h"
-#include "io/spawn.h"
-#include "node/node.h"
 #include "storage/lvm/prepare.h"
 #include "storage/runner.h"
 
 #define COMMAND_MS 120000
+#define HELPER "/sbin/drbdadm"
 
-struct prep {
-	struct noded *n;
-	const struct op_node_prepare *a;
-	json_t *done; /* lines: what was or would be done */
-	bool yes;
-};
-
-static void say(struct prep *p, bool needed, const char *fmt, ...) PRINTF(3, 4);
-static void say(struct prep *p, bool needed, const char *fmt, ...)
+void prepare_say(struct prepare *p, bool needed, const char *fmt, ...)
 {
-	char line[400];
+	char line[500];
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	json_array_append_new(p->done, json_sprintf("%s: %s", !needed ? "is so" : p->yes ? "done" : "would do", line));
+	p->todo += needed;
+	json_array_append_new(p->lines, json_sprintf("%s: %s", !needed ? "is so" : p->yes ? "done" : "would do", line));
+}
+
+char *prepare_path(const struct prepare *p, const char *path)
+{
+	return xasprintf("%s%s", p->root, path);
+}
+
+bool prepare_has(const struct prepare *p, const char *path)
+{
+	AUTO_FREE char *full = prepare_path(p, path);
+
+	return access(full, F_OK) == 0;
+}
+
+int prepare_command(struct prepare *p, const char *const argv[], struct err *err)
+{
+	AUTO_RESULT struct runner_result res = { .status = -1 };
+
+	return runner_must(p->runner, argv, NULL, COMMAND_MS, &res, err);
+}
+
+bool prepare_asks(struct prepare *p, const char *const argv[])
+{
+	AUTO_RESULT struct runner_result res = { .status = -1 };
+	struct err ignored = ERR_INIT;
+
+	return p->runner->run(p->runner, argv, NULL, COMMAND_MS, &res, &ignored) == 0 && res.status == 0;
+}
+
+int prepare_file(struct prepare *p, const char *path, const char *text, const char *what, struct err *err)
+{
+	AUTO_FREE char *full = prepare_path(p, path), *old = NULL;
+	AUTO_FREE char *dir = xstrndup(full, (size_t)(strrchr(full, '/') - full));
+	struct err ignored = ERR_INIT;
+	int rc = 0;
+
+	if (file_read_text(full, 65536, &old, &ignored) == 0 && strcmp(old, text) == 0) {
+		prepare_say(p, false, "%s", what);
+		return 0;
+	}
+	if (p->yes)
+		rc = dir_make(dir, 0755, err);
+	if (rc == 0 && p->yes)
+		rc = file_write_durable(full, text, 0644, err);
+	if (rc == 0)
+		prepare_say(p, true, "%s (%s)", what, path);
+	return rc;
 }
 
 /* ---- packages: named, not installed: that is the operator's decision --------------------------------------- */
 
-static int check_packages(struct err *err)
+static void check_packages(struct prepare *p)
 {
 	static const struct {
 		const char *path, *package;
+		bool votes; /* a witness needs it, too */
 	} need[] = {
-		{ "/usr/sbin/lvs", "lvm2" }, { "/usr/sbin/drbdadm", "drbd-utils" }, { "/usr/bin/etcd", "etcd-server" },
-		{ "/usr/sbin/libvirtd", "libvirt-daemon-system" }, { "/usr/bin/qemu-system-x86_64", "qemu-system-x86" }, { "/usr/bin/qemu-img", "qemu-utils" },
+		{ "/usr/bin/etcd", "etcd-server", true },
+		{ "/sbin/lvs", "lvm2", false },
+		{ "/sbin/drbdadm", "drbd-utils", false },
+		{ "/usr/sbin/libvirtd", "libvirt-daemon-system", false },
+		{ "/usr/bin/qemu-system-x86_64", "qemu-system-x86", false },
+		{ "/usr/bin/qemu-img", "qemu-utils", false },
 	};
 	AUTO_BUF struct buf missing = BUF_INIT;
 
 	for (size_t i = 0; i < ARRAY_SIZE(need); i++)
-		if (access(need[i].path, F_OK) < 0)
+		if ((need[i].votes || p->a->witness != 1) && !prepare_has(p, need[i].path))
 			buf_printf(&missing, " %s", need[i].package);
 	if (!missing.len)
-		return 0;
-	(void)err_set(err, ERR_NOT_PREPARED, "packages are missing:%s", buf_str(&missing));
-	return err_hint(err, "apt-get install%s", buf_str(&missing));
+		return;
+	AUTO_FREE char *fix = xasprintf("apt-get install%s", buf_str(&missing));
+	missing_add(&p->missing, fix, "packages are missing:%s", buf_str(&missing));
 }
 
 /* ---- disk ------------------------------------------------------------------------------------------------------ */
 
-static int prepare_disk(struct prep *p, struct err *err)
+static int prepare_disk(struct prepare *p, struct err *err)
 {
 	struct lvm_disk d;
 
 	if (!p->a->disk[0])
 		return 0;
-	int rc = lvm_disk_inspect(spawn_runner(), p->a->disk, &d, err);
+	int rc = lvm_disk_inspect(p->runner, p->a->disk, &d, err);
 	if (rc < 0)
 		return rc;
 	if (strcmp(d.vg, p->a->vg_name) == 0) {
-		say(p, false, "disk %s is in volume group '%s'", p->a->disk, d.vg);
+		prepare_say(p, false, "disk %s is in volume group '%s'", p->a->disk, d.vg);
 		return 0;
 	}
-	rc = lvm_disk_must_be_empty(spawn_runner(), p->a->disk, &d, err);
-	if (rc < 0)
-		return rc;
-	if (p->yes) {
+	rc = lvm_disk_must_be_empty(p->runner, p->a->disk, &d, err);
+	if (rc == 0 && p->yes) {
 		const char *const disks[] = { p->a->disk };
 
-		rc = lvm_prepare(spawn_runner(), p->a->vg_name, disks, 1, err);
+		rc = lvm_prepare(p->runner, p->a->vg_name, disks, 1, err);
 	}
 	if (rc == 0)
-		say(p, true, "volume group '%s' on the empty disk %s (%lld MiB)", p->a->vg_name, p->a->disk, (long long)d.size_mib);
+		prepare_say(p, true, "volume group '%s' on the empty disk %s (%lld MiB)", p->a->vg_name, p->a->disk, (long long)d.size_mib);
 	return rc;
 }
 
-/* ---- bridge ------------------------------------------------------------------------------------------------------ */
+/* ---- DRBD's helper ------------------------------------------------------------------------------------------------- */
 
-static int run(const char *const argv[], struct err *err)
+/* "options drbd ... usermode_helper=X" with another X than ours: where that word stands in the line, else NULL. */
+static char *foreign_helper(char *line)
 {
-	AUTO_RESULT struct runner_result res;
+	char word[16] = "", module[16] = "";
+	char *at = strstr(line, "usermode_helper=");
 
-	return runner_must(spawn_runner(), argv, NULL, COMMAND_MS, &res, err);
+	if (!at || sscanf(line, "%15s %15s", word, module) != 2 || strcmp(word, "options") != 0 || strcmp(module, "drbd") != 0)
+		return NULL;
+	size_t len = strcspn(at, " \t");
+	return len == strlen("usermode_helper=" HELPER) && strncmp(at, "usermode_helper=" HELPER, len) == 0 ? NULL : at;
 }
 
-static int write_network(const char *bridge, const char *interface, struct err *err)
+/* Ganeti's instructions have people write usermode_helper=/bin/true, which promises what nobody has done. Gives the text without. */
+static char *without_helper(const char *text, bool *ret_had)
 {
-	AUTO_FREE char *netdev = xasprintf("# made by 'gnt node prepare'\n[NetDev]\nName=%s\nKind=bridge\n", bridge);
-	AUTO_FREE char *port = xasprintf("# made by 'gnt node prepare'\n[Match]\nName=%s\n\n[Network]\nBridge=%s\n", interface, bridge);
-	AUTO_FREE char *a = xasprintf("/etc/systemd/network/20-%s.netdev", bridge), *b = xasprintf("/etc/systemd/network/20-%s-port.network", bridge);
-	int rc = dir_make("/etc/systemd/network", 0755, err);
+	struct buf b = BUF_INIT;
 
-	if (rc == 0)
-		rc = file_write_durable(a, netdev, 0644, err);
-	return rc < 0 ? rc : file_write_durable(b, port, 0644, err);
-}
+	*ret_had = false;
+	buf_puts(&b, "");
+	for (const char *line = text; *line;) {
+		size_t n = strcspn(line, "\n");
+		AUTO_FREE char *copy = xstrndup(line, n);
+		char *at = foreign_helper(copy), more[8];
 
-static int prepare_bridge(struct prep *p, struct err *err)
-{
-	char bridge[NAME_LEN + 1];
-	const char *eq = strchr(p->a->bridge, '=');
+		line += n + (line[n] == '\n');
+		if (at) {
+			size_t len = strcspn(at, " \t");
 
-	if (!p->a->bridge[0])
-		return 0;
-	if (!eq || eq == p->a->bridge || !eq[1] || (size_t)(eq - p->a->bridge) >= sizeof(bridge))
-		return err_set(err, ERR_BAD_VALUE, "'%s' is not of the form BRIDGE=INTERFACE", p->a->bridge), err_hint(err, "for example --bridge br0=eth0");
-	memcpy(bridge, p->a->bridge, (size_t)(eq - p->a->bridge));
-	bridge[eq - p->a->bridge] = '\0';
-	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", bridge), *port = xasprintf("/sys/class/net/%s/brif/%s", bridge, eq + 1);
-	AUTO_FREE char *dev = xasprintf("/sys/class/net/%s", eq + 1);
-	if (access(port, F_OK) == 0) {
-		say(p, false, "bridge '%s' has port '%s'", bridge, eq + 1);
-		return 0;
+			*ret_had = true;
+			memmove(at, at + len, strlen(at + len) + 1);
+			if (sscanf(copy, " options drbd %7s", more) != 1)
+				continue; /* nothing else was in it */
+		}
+		buf_printf(&b, "%s\n", copy);
 	}
-	if (access(dev, F_OK) < 0)
-		return err_set(err, ERR_NOT_FOUND, "there is no interface '%s'", eq + 1);
-	int rc = 0;
-	if (p->yes) {
-		const char *const add[] = { "ip", "link", "add", "name", bridge, "type", "bridge", NULL };
-		const char *const up[] = { "ip", "link", "set", bridge, "up", NULL };
-
-		rc = write_network(bridge, eq + 1, err);
-		if (rc == 0 && access(path, F_OK) < 0)
-			rc = run(add, err);
-		if (rc == 0)
-			rc = run(up, err);
-		if (rc < 0)
-			return rc;
-	}
-	/* Moving the address under a running ssh is how machines get lost: the port joins at the next boot, by the files written. */
-	say(p, true, "bridge '%s' now; interface '%s' joins it at the next boot (systemd-networkd; move its address to the bridge)", bridge, eq + 1);
-	return rc;
+	return buf_steal(&b);
 }
 
-/* ---- modules, helper, services ------------------------------------------------------------------------------------- */
-
-static int ensure_file(struct prep *p, const char *path, const char *text, const char *what, struct err *err)
+static int clear_foreign_helper(struct prepare *p, const char *name, struct err *err)
 {
-	AUTO_FREE char *old = NULL;
+	AUTO_FREE char *path = xasprintf("/etc/modprobe.d/%s", name), *full = prepare_path(p, path), *keep = xasprintf("%s.before-gantry", full);
+	AUTO_FREE char *text = NULL;
+	bool had = false;
 	struct err ignored = ERR_INIT;
-	int rc = 0;
 
-	if (file_read_text(path, 65536, &old, &ignored) == 0 && strcmp(old, text) == 0) {
-		say(p, false, "%s", what);
+	if (file_read_text(full, 65536, &text, &ignored) < 0)
+		return 0; /* unreadable: what is in force is checked by init */
+	AUTO_FREE char *clean = without_helper(text, &had);
+	if (!had)
 		return 0;
-	}
-	if (p->yes)
-		rc = file_write_durable(path, text, 0644, err);
+	int rc = p->yes ? file_write_durable(keep, text, 0644, err) : 0;
+	if (rc == 0 && p->yes)
+		rc = file_write_durable(full, clean, 0644, err);
 	if (rc == 0)
-		say(p, true, "%s (%s)", what, path);
+		prepare_say(p, true, "another helper for DRBD is taken out of %s, as a Ganeti node has it (the old text is kept as %s.before-gantry)", path, name);
 	return rc;
 }
 
-static int prepare_kernel(struct prep *p, struct err *err)
+static int prepare_modprobe(struct prepare *p, struct err *err)
 {
-	static const char *const modules[] = { "modprobe", "-a", "drbd", "tun", "vhost_net", NULL };
-	AUTO_RESULT struct runner_result res;
-	int rc = ensure_file(p, "/etc/modules-load.d/gantry.conf", "drbd\ntun\ndm_mod\n", "kernel modules are loaded at boot", err);
+	AUTO_FREE char *dir = prepare_path(p, "/etc/modprobe.d");
+	DIR *d = opendir(dir);
+	int rc = 0;
 
-	memset(&res, 0, sizeof(res));
-	if (rc == 0)
-		rc = ensure_file(p, "/etc/modprobe.d/gantry-drbd.conf", "options drbd minor_count=255 usermode_helper=/sbin/drbdadm\n",
-				 "DRBD calls /sbin/drbdadm for its handlers", err);
-	if (rc < 0 || !p->yes)
-		return rc;
-	(void)spawn_runner()->run(spawn_runner(), modules, NULL, COMMAND_MS, &res, err); /* vhost_net may be missing: emulation does without */
-	err_clear(err);
-	/* At run time without a newline: with one the kernel looks for a file whose name ends in it. */
-	FILE *f = fopen("/sys/module/drbd/parameters/usermode_helper", "we");
-	if (f) {
-		(void)fputs("/sbin/drbdadm", f);
-		(void)fclose(f);
+	for (struct dirent *e; d && rc == 0 && (e = readdir(d));) {
+		size_t n = strlen(e->d_name);
+
+		if (n > 5 && strcmp(e->d_name + n - 5, ".conf") == 0 && strcmp(e->d_name, "gantry-drbd.conf") != 0)
+			rc = clear_foreign_helper(p, e->d_name, err);
 	}
+	if (d)
+		(void)closedir(d);
+	return rc < 0 ? rc : prepare_file(p, "/etc/modprobe.d/gantry-drbd.conf",
+					  "# made by 'gnt node prepare'\noptions drbd minor_count=255 usermode_helper=" HELPER "\n",
+					  "DRBD calls " HELPER " for its handlers, also after a boot", err);
+}
+
+/* The running kernel. No line end: with one the kernel looks for a file whose name ends in it, and finds none. */
+static int prepare_helper(struct prepare *p, struct err *err)
+{
+	AUTO_FREE char *path = prepare_path(p, "/sys/module/drbd/parameters/usermode_helper"), *now = NULL;
+	struct err ignored = ERR_INIT;
+
+	if (file_read_text(path, 256, &now, &ignored) < 0) {
+		if (p->yes)
+			return err_set(err, ERR_NOT_PREPARED, "the kernel has no DRBD module"), err_hint(err, "install the kernel that has it: apt-get install linux-image-amd64");
+		return 0; /* 'modprobe' stands in the plan already; what the module brings is known afterwards */
+	}
+	if (strcmp(now, HELPER "\n") == 0 || strcmp(now, HELPER) == 0) {
+		prepare_say(p, false, "the kernel calls " HELPER " for DRBD");
+		return 0;
+	}
+	if (p->yes) {
+		AUTO_FD int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+		if (fd < 0 || write(fd, HELPER, strlen(HELPER)) != (ssize_t)strlen(HELPER))
+			return err_errno(err, ERR_IO, "cannot set DRBD's helper in '%s'", path);
+	}
+	prepare_say(p, true, "the kernel calls " HELPER " for DRBD, not '%.*s'", (int)strcspn(now, "\n"), now);
 	return 0;
 }
 
-static int mask_unit(struct prep *p, const char *unit, const char *why, struct err *err)
+static int prepare_kernel(struct prepare *p, struct err *err)
+{
+	static const char *const load[] = { "modprobe", "-a", "drbd", "dm_mod", "tun", NULL };
+	static const char *const vhost[] = { "modprobe", "-q", "vhost_net", NULL };
+	int rc = prepare_file(p, "/etc/modules-load.d/gantry.conf", "# made by 'gnt node prepare'\ndrbd\ndm_mod\ntun\nvhost_net\n",
+			      "kernel modules are loaded at boot", err);
+
+	if (rc == 0)
+		rc = prepare_modprobe(p, err);
+	if (rc < 0)
+		return rc;
+	if (prepare_has(p, "/sys/module/drbd")) {
+		prepare_say(p, false, "the kernel has loaded DRBD");
+	} else {
+		rc = p->yes ? prepare_command(p, load, err) : 0;
+		if (rc < 0)
+			return err_hint(err, "install the kernel that has the module: apt-get install linux-image-amd64");
+		prepare_say(p, true, "kernel modules are loaded now: drbd dm_mod tun");
+		if (p->yes)
+			(void)prepare_asks(p, vhost); /* emulation does without */
+	}
+	return prepare_helper(p, err);
+}
+
+/* ---- units ------------------------------------------------------------------------------------------------------------ */
+
+static int mask_unit(struct prepare *p, const char *unit, const char *why, struct err *err)
 {
 	const char *const is[] = { "systemctl", "is-enabled", unit, NULL };
-	const char *const mask[] = { "systemctl", "mask", "--now", unit, NULL };
-	AUTO_RESULT struct runner_result res;
-	int rc = spawn_runner()->run(spawn_runner(), is, NULL, COMMAND_MS, &res, err);
+	/* A template runs by the names of its instances only: there is nothing of its own to stop. */
+	const char *const mask[] = { "systemctl", "mask", strchr(unit, '@') ? "--quiet" : "--now", unit, NULL };
+	AUTO_RESULT struct runner_result res = { .status = -1 };
+	int rc = p->runner->run(p->runner, is, NULL, COMMAND_MS, &res, err);
 
 	if (rc < 0)
 		return rc;
 	if (strncmp(buf_str(&res.out), "masked", 6) == 0) {
-		say(p, false, "%s is masked: %s", unit, why);
+		prepare_say(p, false, "%s is masked: %s", unit, why);
 		return 0;
 	}
-	rc = p->yes ? run(mask, err) : 0;
+	rc = p->yes ? prepare_command(p, mask, err) : 0;
 	if (rc == 0)
-		say(p, true, "mask %s: %s", unit, why);
+		prepare_say(p, true, "mask %s: %s", unit, why);
 	return rc;
 }
 
-static int prepare_libvirt(struct prep *p, struct err *err)
+static int prepare_units(struct prepare *p, struct err *err)
 {
-	static const char *const sockets[] = { "systemctl", "enable", "--now", "libvirtd-tls.socket", NULL };
-	static const char *const stop[] = { "systemctl", "stop", "libvirtd.service", NULL };
-	static const char *const start[] = { "systemctl", "start", "libvirtd.service", NULL };
-	int rc = ensure_file(p, "/etc/default/libvirtd", "# made by 'gnt node prepare': libvirtd stays, it is asked all the time\nLIBVIRTD_ARGS=\"\"\n",
-			     "libvirtd does not end when idle", err);
+	static const struct {
+		const char *unit, *why;
+		bool votes;
+	} units[] = {
+		{ "etcd.service", "Gantry runs an etcd of its own", true },
+		{ "drbd.service", "resources come up by the master's order only", false },
+		{ "drbd@.service", "resources come up by the master's order only", false },
+		{ "drbd@.target", "resources come up by the master's order only", false },
+		{ "libvirt-guests.service", "guests are the cluster's", false },
+	};
+	int rc = 0;
 
-	if (rc < 0 || !p->yes)
-		return rc;
-	AUTO_FREE char *ca = xasprintf("%s/etc/pki/CA/cacert.pem", p->n->conf.root);
-	if (access(ca, F_OK) < 0)
-		return 0; /* no certificates yet: init and join write them, and turn TLS on */
-	rc = run(stop, err);
-	if (rc == 0)
-		rc = run(sockets, err);
-	return rc < 0 ? rc : run(start, err);
+	for (size_t i = 0; i < ARRAY_SIZE(units) && rc == 0; i++)
+		if (units[i].votes || p->a->witness != 1)
+			rc = mask_unit(p, units[i].unit, units[i].why, err);
+	return rc;
 }
 
-int prepare_machine(struct noded *n, const void *args, json_t **ret, struct err *err)
+/* libvirtd is asked all the time: it must not end when idle. TLS is turned on around a restart; guests are other processes. */
+static int prepare_libvirt(struct prepare *p, struct err *err)
 {
-	struct prep p = { .n = n, .a = args };
+	static const char *const is_on[] = { "systemctl", "is-enabled", "--quiet", "libvirtd-tls.socket", NULL };
+	static const char *const commands[][5] = {
+		{ "systemctl", "stop", "libvirtd.service", NULL },
+		{ "systemctl", "enable", "--now", "libvirtd-tls.socket", NULL },
+		{ "systemctl", "start", "libvirtd.service", NULL },
+	};
+	int rc = prepare_file(p, "/etc/default/libvirtd", "# made by 'gnt node prepare': libvirtd stays, it is asked all the time\nLIBVIRTD_ARGS=\"\"\n",
+			      "libvirtd does not end when idle", err);
 
-	p.yes = p.a->yes == 1;
-	if (strcmp(n->conf.hypervisor, "libvirt") != 0)
-		return err_set(err, ERR_WRONG_STATE, "this node runs on a fake world: there is nothing to prepare");
-	p.done = json_array();
-	int rc = check_packages(err);
+	if (rc < 0)
+		return rc;
+	if (prepare_asks(p, is_on)) {
+		prepare_say(p, false, "libvirt takes migrations over TLS");
+		return 0;
+	}
+	if (!prepare_has(p, "/etc/pki/libvirt/servercert.pem")) {
+		prepare_say(p, false, "libvirt takes migrations over TLS once init or join has written the cluster's certificates");
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && rc == 0 && p->yes; i++)
+		rc = prepare_command(p, commands[i], err);
 	if (rc == 0)
-		rc = prepare_disk(&p, err);
+		prepare_say(p, true, "libvirt takes migrations over TLS (libvirtd-tls.socket)");
+	return rc;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------------------------------- */
+
+static int pass(struct prepare *p, struct err *err)
+{
+	typedef int part_fn(struct prepare *p, struct err *err);
+	static const struct {
+		part_fn *fn;
+		bool votes;
+	} parts[] = {
+		{ prepare_disk, false }, { prepare_bridge, false }, { prepare_kernel, false }, { prepare_units, true }, { prepare_libvirt, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		struct err why = ERR_INIT;
+
+		if (!parts[i].votes && p->a->witness == 1)
+			continue;
+		int rc = parts[i].fn(p, &why);
+		if (rc < 0 && p->yes) {
+			*err = why;
+			return rc;
+		}
+		if (rc < 0) /* still looking: all that is wrong is told at once */
+			missing_add(&p->missing, err_hint_text(&why), "%s", why.msg);
+	}
+	return 0;
+}
+
+int prepare_run(struct runner *r, const struct netif_ops *netif, const char *root, const struct op_node_prepare *a, json_t **ret,
+		struct err *err)
+{
+	struct prepare p = { .runner = r, .netif = netif, .root = root, .a = a, .lines = json_array() };
+
+	check_packages(&p);
+	int rc = p.missing.list ? 0 : pass(&p, err); /* without the tools there is nothing to look with */
 	if (rc == 0)
-		rc = prepare_bridge(&p, err);
+		rc = missing_end(&p.missing, ret, err);
+	if (rc == 0 && a->yes == 1 && p.todo) {
+		json_decref(p.lines);
+		p.lines = json_array();
+		p.todo = 0;
+		p.yes = true;
+		rc = pass(&p, err);
+	}
 	if (rc == 0)
-		rc = prepare_kernel(&p, err);
-	if (rc == 0)
-		rc = mask_unit(&p, "etcd.service", "Gantry runs an etcd of its own", err);
-	if (rc == 0)
-		rc = mask_unit(&p, "drbd.service", "resources come up by the master's order only", err);
-	if (rc == 0)
-		rc = mask_unit(&p, "libvirt-guests.service", "guests are the cluster's", err);
-	if (rc == 0)
-		rc = prepare_libvirt(&p, err);
-	if (rc == 0)
-		*ret = json_pack("{s:O, s:s}", "machine", p.done, "next", p.yes ? "gnt cluster init, or gantry-noded join" : "repeat with --yes to do it");
-	json_decref(p.done);
+		*ret = json_pack("{s:O, s:s}", "machine", p.lines, "next",
+				 p.todo && !p.yes ? "repeat with --yes to do it" :
+				 p.todo		  ? "gnt cluster init, or gantry-noded join" :
+						    "there is nothing to do: gnt cluster init, or gantry-noded join");
+	json_decref(p.lines);
 	return rc;
 }

@@ -167,7 +167,7 @@ static int libvirt_listens(struct err *err)
 /* libvirt and QEMU have places of their own for the same certificate (hypervisor/libvirt/tlsconf.c). */
 static int install_for_libvirt(const struct conf *conf, const char *ca, const char *cert, const char *key, struct err *err)
 {
-	if (strcmp(conf->hypervisor, "libvirt") != 0)
+	if (strcmp(conf->hypervisor, "libvirt") != 0 || conf->witness)
 		return 0;
 	for (int i = 0; tls_files[i].path; i++) {
 		const struct tls_file *f = &tls_files[i];
@@ -278,6 +278,7 @@ int system_forget(const struct conf *conf, struct err *err)
 		rc = file_remove(settings, err);
 	conf_copy(&blank, conf);
 	blank.node_uuid[0] = '\0';
+	blank.witness = false;
 	conf_texts_clear(&blank.etcd_endpoints, &blank.n_etcd_endpoints);
 	if (rc == 0)
 		rc = conf_save(&blank, err);

@@ -168,6 +168,7 @@ SCHEMA_DECLARE(msg_gens, MSG_GENS_ROWS)
 	F(T, STR, address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "primary address")                                        \
 	F(T, STR, replication_address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "replication address")                        \
 	F(T, STR, version, 31, FIELD_REQUIRED, NULL, "", "gantry's")                                                     \
+	F(T, BOOL, witness, 0, "no", "", "it only votes")                                                                \
 	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "clock")
 SCHEMA_DECLARE(msg_join, MSG_JOIN_ROWS)
 /* Sent once the node's object is committed. */

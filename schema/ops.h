@@ -146,6 +146,7 @@ SCHEMA_DECLARE(op_node_name, OP_NODE_NAME_ROWS)
 	F(T, STR, disk, PATH_LEN, 0, NULL, "", "empty disk for the volume group")                                        \
 	F(T, STR, vg_name, NAME_LEN, 0, "xenvg", "", "volume group to make on it")                                       \
 	F(T, STR, bridge, 2 * NAME_LEN, 0, NULL, "", "bridge=interface: bridge to make over an interface")               \
+	F(T, BOOL, witness, 0, "no", "", "the machine will only vote: no disk, bridge, DRBD or libvirt is needed")         \
 	F(T, BOOL, yes, 0, "no", "-y", "do it (without, only shows what would be done)")
 SCHEMA_DECLARE(op_node_prepare, OP_NODE_PREPARE_ROWS)
 
@@ -164,7 +165,8 @@ SCHEMA_DECLARE(op_node_add, OP_NODE_ADD_ROWS)
 #define OP_NODE_JOIN_ROWS(F, T)                                                                                          \
 	F(T, STR, token, 512, FIELD_REQUIRED | FIELD_SECRET, NULL, "@", "what 'gnt node token' printed")                 \
 	F(T, STR, secondary_ip, ADDR_LEN, 0, NULL, "-s", "this machine's address for DRBD and migration")                \
-	F(T, STR, address, ADDR_LEN, 0, NULL, "", "this machine's primary address (default: what its name resolves to)")
+	F(T, STR, address, ADDR_LEN, 0, NULL, "", "this machine's primary address (default: what its name resolves to)") \
+	F(T, BOOL, witness, 0, "no", "", "votes, runs no guests: the token must be for a witness, too")
 SCHEMA_DECLARE(op_node_join, OP_NODE_JOIN_ROWS)
 
 /* What a joining node says of itself; sent over its link, not by people. */
