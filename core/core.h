@@ -29,6 +29,7 @@ enum core_action_kind {
 	CORE_JOINED,     /* the join with this client token is admitted or refused: reply holds the answer */
 	CORE_LOG,        /* something an operator should see in the journal */
 	CORE_STEP_DOWN,  /* the core has ended (batch refused): drop it */
+	CORE_HAND_OVER,  /* drop the core and resign in favour of node */
 };
 
 struct core_put {
@@ -43,7 +44,7 @@ struct core_action {
 	int n_puts;
 	uint64_t client;             /* REPLY, JOINED */
 	struct msg_reply *reply;     /* REPLY, JOINED */
-	char node[UUID_LEN + 1];     /* SEND */
+	char node[UUID_LEN + 1];     /* SEND, HAND_OVER */
 	const char *text;            /* SEND: a message; LOG: a line */
 	int64_t job;                 /* STORE_STEP */
 	int index;                   /* STORE_STEP */

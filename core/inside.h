@@ -60,9 +60,11 @@ struct core {
 void core_put_cluster(struct core *c);
 void core_put_node(struct core *c, const struct snode *n);
 void core_put_instance(struct core *c, const struct sinstance *i);
+void core_put_token(struct core *c, const struct token *t);
 void core_event(struct core *c, const char *fmt, ...) PRINTF(2, 3); /* remembered, and logged */
 void core_send(struct core *c, const char *node, const char *type, const struct schema *s, const void *msg);
 void core_reply_ok(struct core *c, uint64_t client, const char *id, json_t *result /* takes */);
+struct msg_reply *core_error_reply(const char *id, const struct err *err); /* gives */
 void core_reply_err(struct core *c, uint64_t client, const char *id, const struct err *err);
 /* Tells every node of the instance its generation. */
 void core_send_gens(struct core *c, const struct sinstance *i);

@@ -178,7 +178,7 @@ static void end_job(struct core *c, struct cjob *j, int state)
 		job_news(c, j, "done");
 	else
 		job_news(c, j, "%s: %s", state == JOB_CANCELED ? "canceled" : "failed", j->j.error_msg ? j->j.error_msg : "");
-	core_event(c, "job %lld (%s, %s) ended: %s%s%s", (long long)j->j.id, j->j.op, j->j.summary, job_state_names[state],
+	core_event(c, "job %lld (%s, %s) by %s ended: %s%s%s", (long long)j->j.id, j->j.op, j->j.summary, j->j.user, job_state_names[state],
 		   state == JOB_SUCCESS ? "" : ": ", state == JOB_SUCCESS || !j->j.error_msg ? "" : j->j.error_msg);
 }
 
@@ -776,6 +776,8 @@ int job_submit(struct core *c, enum op_index op, const json_t *args, const struc
 		return rc;
 	}
 	put_job(c, j);
+	core_event(c, "job %lld (%s%s%s) filed by %s%s%s", (long long)j->j.id, j->j.op, json_str(j->j.args, "name", "")[0] ? " " : "",
+		   json_str(j->j.args, "name", ""), j->j.user, j->j.reason ? ": " : "", j->j.reason ? j->j.reason : "");
 	job_schedule(c);
 	return 0;
 }

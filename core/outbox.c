@@ -197,6 +197,13 @@ void outbox_store_step(struct outbox *o, int64_t job, int index, enum step_kind 
 	schema_copy(&step_member_schema, &i->member, m);
 }
 
+void outbox_hand_over(struct outbox *o, const char *node)
+{
+	struct item *i = item_new(o, CORE_HAND_OVER);
+
+	(void)str_copy(i->node, sizeof(i->node), node);
+}
+
 void outbox_log(struct outbox *o, char *text)
 {
 	item_new(o, CORE_LOG)->text = text;

@@ -20,6 +20,7 @@ void outbox_reply(struct outbox *o, enum core_action_kind kind, uint64_t client,
 void outbox_reply_now(struct outbox *o, uint64_t client, struct msg_reply *reply);
 void outbox_send(struct outbox *o, const char *node, char *text);
 void outbox_store_step(struct outbox *o, int64_t job, int index, enum step_kind kind, enum step_dir dir, const struct step_member *m);
+void outbox_hand_over(struct outbox *o, const char *node);
 void outbox_log(struct outbox *o, char *text);
 /* At the end of each event: closes the unit, starts a commit if none is under way, lets out what may go. */
 void outbox_flush(struct outbox *o);

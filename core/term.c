@@ -64,14 +64,27 @@ int term_tick(struct term *t, int64_t now_ms)
 		return todo | beat_now(t, now_ms);
 	case TERM_TAKING:
 	case TERM_LOADING:
+	case TERM_RESIGNING:
 	default:
 		return todo;
 	}
 }
 
+/* "resigned", or "resigned UUID". */
+static bool resigned_to(const struct term *t, const char *beat_text)
+{
+	size_t n = strlen(TERM_RESIGNED);
+
+	if (strncmp(beat_text, TERM_RESIGNED, n) != 0)
+		return false;
+	return !beat_text[n] || (beat_text[n] == ' ' && strcmp(beat_text + n + 1, t->self) == 0);
+}
+
 /* May the one that was seen be succeeded now? Only our own clock counts, and only what we saw ourselves. */
 static bool may_take(const struct term *t, int64_t now_ms)
 {
+	if (now_ms < t->hold_until_ms)
+		return false;
 	if (!t->master_rev || t->resigned)
 		return true;
 	/* A predecessor on this node in this boot: masterd holds a lock on its state directory, so it is dead. */
@@ -90,7 +103,7 @@ int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t m
 	t->seen_any = true;
 	t->master_rev = master_rev;
 	t->beat_rev = beat_rev;
-	t->resigned = strcmp(beat_text, TERM_RESIGNED) == 0;
+	t->resigned = resigned_to(t, beat_text);
 	t->master[0] = t->master_boot[0] = '\0';
 	(void)sscanf(master_text, "%36s %36s", t->master, t->master_boot);
 	if (!may_take(t, now_ms))
@@ -147,6 +160,10 @@ static int stop(struct term *t, int64_t now_ms)
 int term_beaten(struct term *t, int64_t now_ms, enum term_beat outcome)
 {
 	t->busy = false;
+	if (t->state == TERM_RESIGNING) { /* the beat that was under way: it must not come after the resignation */
+		t->busy = true;
+		return TERM_DO_RESIGN;
+	}
 	if (t->state != TERM_MASTERING && t->state != TERM_STALE)
 		return 0;
 	if (outcome == TERM_BEAT_REFUSED)
@@ -166,4 +183,30 @@ int term_deposed(struct term *t, int64_t now_ms)
 	if (t->state != TERM_MASTERING && t->state != TERM_STALE)
 		return 0;
 	return stop(t, now_ms);
+}
+
+int term_resign(struct term *t, int64_t now_ms, const char *heir)
+{
+	if (t->state != TERM_MASTERING && t->state != TERM_STALE)
+		return 0;
+	t->state = TERM_RESIGNING;
+	t->valid_until_ms = 0;
+	(void)str_copy(t->heir, sizeof(t->heir), heir);
+	/* The others wait ttl + margin from when they saw the last beat; we a beat longer, so that an heir who lives always comes first. */
+	t->hold_until_ms = now_ms + term_ttl_ms(t) + term_margin_ms(t) + 2 * term_beat_ms(t);
+	if (t->busy)
+		return 0;
+	t->busy = true;
+	return TERM_DO_RESIGN;
+}
+
+void term_resigned(struct term *t, int64_t now_ms)
+{
+	t->busy = false;
+	(void)stop(t, now_ms);
+}
+
+void term_resign_text(const struct term *t, char out[sizeof(TERM_RESIGNED) + UUID_LEN + 1])
+{
+	(void)snprintf(out, sizeof(TERM_RESIGNED) + UUID_LEN + 1, "%s%s%s", TERM_RESIGNED, t->heir[0] ? " " : "", t->heir);
 }

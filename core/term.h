@@ -5,6 +5,9 @@
  * transaction that compares both keys with what it saw, after its own clock has seen no new beat for ttl + margin. A holder acts only
  * until the send time of its last committed beat + ttl.
  *
+ * A holder that hands over has dropped its core (it says nothing any more) before it writes "resigned UUID" as its last beat: the node
+ * named there need not wait, all others wait as for a dead master, the one that resigned a beat longer than they.
+ *
  * All times derive from ha.lease: beat lease/12, ttl lease/4, margin lease/4.
  */
 #ifndef CORE_TERM_H
@@ -19,9 +22,9 @@
 #define TERM_MASTER "/gantry/term/master"
 #define TERM_BEAT "/gantry/term/beat"
 #define TERM_SEQ "/gantry/seq"
-#define TERM_RESIGNED "resigned"
+#define TERM_RESIGNED "resigned" /* a beat: alone = to anybody, with a node behind it = to that one */
 
-enum term_state { TERM_STANDBY, TERM_TAKING, TERM_LOADING, TERM_MASTERING, TERM_STALE };
+enum term_state { TERM_STANDBY, TERM_TAKING, TERM_LOADING, TERM_MASTERING, TERM_STALE, TERM_RESIGNING };
 
 enum term_action {
 	TERM_DO_READ = 1,   /* read TERM_PREFIX, then term_seen() or term_read_failed() */
@@ -31,6 +34,7 @@ enum term_action {
 	TERM_DO_STOP = 16,  /* another one is master: drop the core */
 	TERM_DO_PAUSE = 32, /* no commit for ttl: say nothing to anybody until TERM_DO_GO */
 	TERM_DO_GO = 64,
+	TERM_DO_RESIGN = 128, /* write term_resign_text() as the beat, guarded by the epoch, then term_resigned() */
 };
 
 struct term {
@@ -43,7 +47,7 @@ struct term {
 	char master[UUID_LEN + 1]; /* "" = none yet */
 	char master_boot[UUID_LEN + 1];
 	int64_t master_rev, beat_rev; /* 0 = absent */
-	bool resigned;
+	bool resigned;             /* to anybody, or to us */
 	int64_t beat_seen_ms;     /* our clock when that beat was first seen */
 	bool seen_any;
 	/* timers and calls under way */
@@ -51,6 +55,8 @@ struct term {
 	bool busy;
 	int64_t beat_sent_ms;     /* of the beat under way */
 	int64_t valid_until_ms;   /* send time of the last committed beat + ttl */
+	char heir[UUID_LEN + 1];  /* TERM_RESIGNING: "" = anybody */
+	int64_t hold_until_ms;    /* we resigned: not ours again before */
 };
 
 void term_init(struct term *t, const char *self, const char *boot, int64_t lease_ms, int64_t now_ms);
@@ -67,6 +73,12 @@ enum term_beat { TERM_BEAT_OK, TERM_BEAT_REFUSED, TERM_BEAT_UNKNOWN };
 int term_beaten(struct term *t, int64_t now_ms, enum term_beat outcome);
 /* A batch of the core was refused: another one is master. */
 int term_deposed(struct term *t, int64_t now_ms);
+
+/* Hands the mastership to heir ("" = anybody). The caller has dropped its core: from here on it is silent. */
+int term_resign(struct term *t, int64_t now_ms, const char *heir);
+/* The answer to TERM_DO_RESIGN, whatever it was: unless it landed the heir waits as for a dead master. */
+void term_resigned(struct term *t, int64_t now_ms);
+void term_resign_text(const struct term *t, char out[sizeof(TERM_RESIGNED) + UUID_LEN + 1]);
 
 /* May the master speak at this moment? */
 bool term_valid(const struct term *t, int64_t now_ms);

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/xmem.h"
+#include "core/state.h"
 #include "io/files.h"
 
 bool master_speaks(const struct master *m)
@@ -44,6 +45,10 @@ void master_emit(void *arg, const struct core_action *a)
 		return;
 	case CORE_STEP_DOWN:
 		master_term_do(m, term_deposed(&m->term, loop_now_ms(m->loop)));
+		return;
+	case CORE_HAND_OVER:
+		log_notice("handing over to node '%s'", state_node_name(core_state(m->core), a->node));
+		master_hand_over(m, a->node);
 		return;
 	default:
 		return;

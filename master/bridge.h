@@ -45,6 +45,7 @@ struct master {
 	struct term term;
 	struct core *core;   /* NULL while standby */
 	bool paused;         /* master, but no commit for ttl: silent */
+	bool store_silent;   /* standby: the last look at the store was not answered */
 	struct loop_timer *timer;
 	char self[UUID_LEN + 1];
 	char boot[UUID_LEN + 1];
@@ -56,6 +57,7 @@ struct master {
 	int n_puts;
 	int64_t commit_seq;
 	char seq_before[48]; /* value of /gantry/seq that the next commit compares with */
+	char heir[UUID_LEN + 1]; /* a hand-over that is about to begin */
 	bool stopping;
 };
 
@@ -71,6 +73,7 @@ bool master_speaks(const struct master *m);               /* master, and valid a
 void master_term_do(struct master *m, int todo);
 void master_commit(struct master *m, const struct core_action *a);
 void master_drop_core(struct master *m);
+void master_hand_over(struct master *m, const char *heir); /* "" = anybody; may be called from inside a call of the core */
 
 /* ---- nodes.c: links ---- */
 int master_listen(struct master *m, struct err *err) WARN_UNUSED;

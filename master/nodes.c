@@ -70,7 +70,7 @@ static void not_master(struct master *m, struct peer *p)
 	schema_init(&msg_not_master_schema, &n);
 	if (!m->core)
 		(void)str_copy(n.master, sizeof(n.master), m->term.master);
-	if (m->paused)
+	if (m->paused || m->store_silent)
 		(void)str_copy(n.problem, sizeof(n.problem), "no majority of voters answers");
 	master_send_msg(p, "not_master", &msg_not_master_schema, &n);
 }

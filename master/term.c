@@ -146,7 +146,8 @@ static void read_done(void *arg, const struct store_result *r)
 	struct master *m = arg;
 	int64_t now = loop_now_ms(m->loop), mrev = 0, brev = 0;
 
-	if (r->outcome != STORE_OK) {
+	m->store_silent = r->outcome != STORE_OK;
+	if (m->store_silent) {
 		log_debug("reading the term: %s", r->err ? r->err->msg : "no answer");
 		master_term_do(m, term_read_failed(&m->term, now));
 		return;
@@ -274,6 +275,42 @@ static void drop_later(void *arg)
 		master_drop_core(m);
 }
 
+static void resignation_done(void *arg, const struct store_result *r)
+{
+	struct master *m = arg;
+
+	if (r->outcome != STORE_OK) /* whoever is master then, the successor waits a little longer */
+		log_warning("resigning: %s", r->err ? r->err->msg : "refused");
+	term_resigned(&m->term, loop_now_ms(m->loop));
+}
+
+static void write_resignation(struct master *m)
+{
+	char text[sizeof(TERM_RESIGNED) + UUID_LEN + 1];
+	const struct store_cmp cmps[] = { { .kind = STORE_CMP_MOD_REV, .key = TERM_MASTER, .revision = m->term.epoch } };
+	const struct store_op ops[] = { { STORE_PUT, TERM_BEAT, text } };
+
+	term_resign_text(&m->term, text);
+	m->store->ops->txn(m->store, cmps, 1, ops, 1, store_timeout_ms(m), resignation_done, m);
+}
+
+/* Posted: the order came from inside a call of the core. It is silent, and the cluster address down, before the resignation is written. */
+static void hand_over_later(void *arg)
+{
+	struct master *m = arg;
+
+	if (m->stopping || !m->core)
+		return;
+	master_drop_core(m);
+	master_term_do(m, term_resign(&m->term, loop_now_ms(m->loop), m->heir));
+}
+
+void master_hand_over(struct master *m, const char *heir)
+{
+	(void)str_copy(m->heir, sizeof(m->heir), heir);
+	loop_post(m->loop, hand_over_later, m);
+}
+
 void master_term_do(struct master *m, int todo)
 {
 	if (m->stopping)
@@ -302,6 +339,8 @@ void master_term_do(struct master *m, int todo)
 			master_nodes_reset(m);
 		}
 	}
+	if (todo & TERM_DO_RESIGN)
+		write_resignation(m);
 	if (todo & TERM_DO_STOP) {
 		log_notice("another master has taken over");
 		loop_post(m->loop, drop_later, m);

@@ -30,6 +30,7 @@ static void tick(void *arg)
 	observe_tick(n);
 	arbitrate_tick(n);
 	local_tick(n);
+	takeover_tick(n);
 }
 
 static void default_name(struct conf *c)
@@ -190,6 +191,7 @@ void node_free(struct noded *n)
 	authorise_abort(n);
 	workers_free(n->workers);
 	uplink_close_all(n);
+	takeover_free(n);
 	local_free(n);
 	if (n->agent)
 		steps_free(n);

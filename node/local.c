@@ -63,6 +63,7 @@ void local_reply(struct noded *n, const struct msg_reply *r)
 		call_free(c);
 		return;
 	}
+	takeover_reply(n, r);
 }
 
 void local_resend(struct noded *n)
@@ -76,6 +77,8 @@ static void no_master(struct noded *n, struct err *err)
 {
 	if (!n->member)
 		(void)err_set(err, ERR_NO_CLUSTER, "this machine is in no cluster");
+	else if (n->no_majority)
+		(void)err_set(err, ERR_NO_MAJORITY, "there is no master: no majority of voters answers");
 	else
 		(void)err_set(err, ERR_NO_MASTER, "no master answers on this node");
 	if (n->member)
@@ -179,13 +182,16 @@ static void run_here(struct noded *n, struct nano_server *s, const struct nano_f
 	workers_submit(n->workers, "bootstrap", &job); /* one lane: never two at once */
 }
 
-/* "make me the master": this node's masterd takes over when the present one gives up; it is asked to by its epoch's end. */
 static void route_local(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int op)
 {
 	struct err err = ERR_INIT;
 
 	if (op == OP_cluster_status) {
 		local_answer(s, from, r->id, status(n), NULL);
+		return;
+	}
+	if (op == OP_cluster_master_failover) {
+		takeover_start(n, s, from, r);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(here); i++)

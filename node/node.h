@@ -70,6 +70,7 @@ struct noded {
 	char master[UUID_LEN + 1];
 	int64_t epoch;
 	int64_t beat_seq, beat_next_ms;
+	int64_t welcome_ms;         /* when this master welcomed us first */
 	int64_t beat_acked_sent_ms; /* send time of the newest answered beat: the lease counts from here */
 	int64_t beat_sent_ms[16];   /* by seq % 16 */
 	struct agent *agent;
@@ -91,6 +92,8 @@ struct noded {
 	/* local clients */
 	struct nano_server *admin, *read;
 	struct list calls;
+	struct takeover *takeover; /* a master-failover under way: takeover.c */
+	bool no_majority;          /* said by the masterd that answered last */
 	struct loop_timer *timer;
 	bool stopping;
 };
@@ -140,6 +143,13 @@ void local_reply(struct noded *n, const struct msg_reply *r);
 void local_resend(struct noded *n);
 void local_tick(struct noded *n);
 void local_answer(struct nano_server *s, const struct nano_from *to, const char *id, json_t *result /* takes */, const struct err *err);
+
+/* ---- takeover.c: 'gnt cluster master-failover' on this node ---- */
+void takeover_start(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r);
+void takeover_reply(struct noded *n, const struct msg_reply *r);
+void takeover_again(struct noded *n); /* a new link: what was asked on the old one may be lost */
+void takeover_tick(struct noded *n);
+void takeover_free(struct noded *n);
 
 /* ---- requests done here, on a worker: bootstrap.c join.c prepare.c ---- */
 typedef int local_fn(struct noded *n, const void *args, json_t **ret, struct err *err);

@@ -57,11 +57,14 @@ static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct
 	if (w->lease_ms != n->conf.lease_ms)
 		n->conf.lease_ms = w->lease_ms;
 	u->welcome = true;
+	n->no_majority = false;
 	n->beat_next_ms = 0;
 	if (!was || other) {
+		n->welcome_ms = loop_now_ms(n->loop);
 		log_notice("node '%s' is master, epoch %lld", w->master, (long long)w->epoch);
 		observe_send(n);
 		local_resend(n);
+		takeover_again(n);
 	}
 	return 0;
 }
@@ -72,6 +75,7 @@ static int on_not_master(struct noded *n, struct uplink *u, const void *msg, str
 
 	(void)err;
 	u->welcome = false;
+	n->no_majority = m->problem[0] != '\0';
 	/* Where it points to is asked first; else the next candidate. */
 	for (int i = 0; i < n->settings.n_nodes; i++)
 		if (m->master[0] && strcmp(n->settings.nodes[i].uuid, m->master) == 0)
@@ -315,9 +319,10 @@ static void check_silent(struct noded *n, int64_t now)
 	if (!uplink_ready(n) || n->beat_seq < 4)
 		return;
 	int64_t limit = n->conf.lease_ms / 2;
-	if (n->beat_acked_sent_ms && now - n->beat_acked_sent_ms > limit) {
-		log_warning("the master has not answered for %lld ms", (long long)(now - n->beat_acked_sent_ms));
-		n->beat_acked_sent_ms = now; /* not again at once */
+	/* What an earlier master left unanswered says nothing of this one. (The lease itself counts from answered beats only.) */
+	int64_t since = n->beat_acked_sent_ms > n->welcome_ms ? n->beat_acked_sent_ms : n->welcome_ms;
+	if (now - since > limit) {
+		log_warning("the master has not answered for %lld ms", (long long)(now - since));
 		uplink_close_all(n);
 	}
 }

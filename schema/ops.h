@@ -33,6 +33,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(9,  cluster, restore,          LOCAL, NONE,     ADMIN, ASK,  op_cluster_restore,  "make a new cluster from a backup's configuration") \
 	OP(10, cluster, destroy,          LOCAL, NONE,     ADMIN, ASK,  op_cluster_destroy,  "end the cluster on its last node") \
 	OP(11, cluster, status,           LOCAL, NONE,     READ,  SAFE, op_none,             "what this node's own daemon knows, without the master") \
+	OP(12, cluster, hand_over,        QUICK, NONE,     ADMIN, SAFE, op_node_name,        "give the mastership to another candidate (internal)") \
 	OP(20, node, prepare,             LOCAL, NONE,     ADMIN, SAFE, op_node_prepare,     "make this machine ready to be a node (shows the plan; --yes does it)") \
 	OP(21, node, token,               QUICK, NONE,     ADMIN, SAFE, op_node_token,       "print a one-time token with which a machine joins") \
 	OP(22, node, add,                 CLIENT, NONE,    ADMIN, SAFE, op_node_add,         "add a machine: token, and join over ssh") \

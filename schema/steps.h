@@ -274,7 +274,8 @@ SCHEMA_DECLARE(step_certs, STEP_CERTS_ROWS)
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "", "name")                                                      \
 	F(T, STR, address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "primary address")                                        \
 	F(T, STR, replication_address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "replication address")                        \
-	F(T, BOOL, candidate, 0, "no", "", "runs gantry-masterd and etcd")
+	F(T, BOOL, candidate, 0, "no", "", "runs gantry-masterd and etcd")                                               \
+	F(T, BOOL, witness, 0, "no", "", "votes, runs no gantry-masterd")
 SCHEMA_DECLARE(settings_node, SETTINGS_NODE_ROWS)
 #define STEP_SETTINGS_ROWS(F, T)                                                                                         \
 	F(T, STR, cluster, NAME_LEN, 0, NULL, "", "cluster name")                                                        \

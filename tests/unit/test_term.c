@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/term.c: who may be master when. Two clocks at most: a holder's and a candidate's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/term.h"
+
+#define LEASE 12000
+#define TTL 3000
+#define MARGIN 3000
+#define BEAT 1000
+#define A "aaaaaaaa-0000-4000-8000-000000000001"
+#define B "bbbbbbbb-0000-4000-8000-000000000002"
+#define BOOT_A "11111111-0000-4000-8000-000000000001"
+#define BOOT_B "22222222-0000-4000-8000-000000000002"
+#define MASTER_A A " " BOOT_A
+
+static struct term fresh(const char *self, const char *boot)
+{
+	struct term t;
+
+	term_init(&t, self, boot, LEASE, 0);
+	return t;
+}
+
+/* A is master since 0 with epoch 7, its beat committed. */
+static struct term mastering(void)
+{
+	struct term t = fresh(A, BOOT_A);
+
+	assert_int_equal(term_tick(&t, 0), TERM_DO_READ);
+	assert_int_equal(term_seen(&t, 0, "", 0, "", 0), TERM_DO_TAKE);
+	assert_int_equal(term_taken(&t, 0, true, 7), TERM_DO_LOAD);
+	assert_int_equal(term_loaded(&t, 0, true), TERM_DO_BEAT);
+	assert_int_equal(term_beaten(&t, 0, TERM_BEAT_OK), 0);
+	assert_true(term_valid(&t, 0));
+	return t;
+}
+
+static void waits_ttl_and_margin(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_seen(&t, 100, MASTER_A, 7, "1", 8), 0);
+	assert_int_equal(term_seen(&t, 100 + TTL + MARGIN - 1, MASTER_A, 7, "1", 8), 0);
+	/* A new beat: the count begins anew. */
+	assert_int_equal(term_seen(&t, 200 + TTL + MARGIN, MASTER_A, 7, "2", 9), 0);
+	assert_int_equal(term_seen(&t, 199 + 2 * (TTL + MARGIN), MASTER_A, 7, "2", 9), 0);
+	assert_int_equal(term_seen(&t, 200 + 2 * (TTL + MARGIN), MASTER_A, 7, "2", 9), TERM_DO_TAKE);
+}
+
+static void resigned_to_anybody(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_seen(&t, 0, MASTER_A, 7, TERM_RESIGNED, 8), TERM_DO_TAKE);
+}
+
+static void resigned_to_me(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_seen(&t, 0, MASTER_A, 7, TERM_RESIGNED " " B, 8), TERM_DO_TAKE);
+}
+
+/* The heir has not come: everybody else waits as for a dead master. */
+static void resigned_to_another(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_seen(&t, 0, MASTER_A, 7, TERM_RESIGNED " cccccccc-0000-4000-8000-000000000003", 8), 0);
+	assert_int_equal(term_seen(&t, TTL + MARGIN - 1, MASTER_A, 7, TERM_RESIGNED " cccccccc-0000-4000-8000-000000000003", 8), 0);
+	assert_int_equal(term_seen(&t, TTL + MARGIN, MASTER_A, 7, TERM_RESIGNED " cccccccc-0000-4000-8000-000000000003", 8), TERM_DO_TAKE);
+}
+
+static void a_word_that_only_begins_so(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_seen(&t, 0, MASTER_A, 7, TERM_RESIGNED "x", 8), 0);
+}
+
+static void hands_over(void **state)
+{
+	struct term t = mastering();
+	char text[sizeof(TERM_RESIGNED) + UUID_LEN + 1];
+
+	(void)state;
+	assert_int_equal(term_resign(&t, 500, B), TERM_DO_RESIGN);
+	assert_false(term_valid(&t, 500)); /* silent before the store knows */
+	term_resign_text(&t, text);
+	assert_string_equal(text, TERM_RESIGNED " " B);
+	assert_int_equal(term_tick(&t, 600), 0); /* no beat any more */
+	term_resigned(&t, 700);
+	/* It sees its own node, its own boot, its own resignation: not its again while the heir has its chance. */
+	assert_int_equal(term_tick(&t, 700), TERM_DO_READ);
+	assert_int_equal(term_seen(&t, 700, MASTER_A, 7, text, 9), 0);
+	assert_int_equal(term_seen(&t, 500 + TTL + MARGIN, MASTER_A, 7, text, 9), 0);
+	assert_int_equal(term_seen(&t, 500 + TTL + MARGIN + 2 * BEAT, MASTER_A, 7, text, 9), TERM_DO_TAKE);
+}
+
+/* A beat that is under way would overwrite the resignation: it is waited for. */
+static void hands_over_after_its_beat(void **state)
+{
+	struct term t = mastering();
+
+	(void)state;
+	assert_int_equal(term_tick(&t, BEAT), TERM_DO_BEAT);
+	assert_int_equal(term_resign(&t, BEAT + 1, B), 0);
+	assert_false(term_valid(&t, BEAT + 1));
+	assert_int_equal(term_beaten(&t, BEAT + 50, TERM_BEAT_UNKNOWN), TERM_DO_RESIGN);
+}
+
+static void only_a_master_resigns(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_resign(&t, 0, A), 0);
+	assert_int_equal(t.state, TERM_STANDBY);
+	assert_int_equal(term_tick(&t, 0), TERM_DO_READ);
+}
+
+static void own_boot_takes_at_once(void **state)
+{
+	struct term t = fresh(A, BOOT_A), other = fresh(A, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_seen(&t, 0, MASTER_A, 7, "1", 8), TERM_DO_TAKE);
+	assert_int_equal(term_seen(&other, 0, MASTER_A, 7, "1", 8), 0); /* another boot: its lock says nothing */
+}
+
+static void silent_after_ttl(void **state)
+{
+	struct term t = mastering();
+
+	(void)state;
+	assert_int_equal(term_tick(&t, BEAT), TERM_DO_BEAT);
+	assert_int_equal(term_beaten(&t, BEAT + TTL, TERM_BEAT_UNKNOWN), 0);
+	assert_false(term_valid(&t, TTL));
+	assert_int_equal(term_tick(&t, BEAT + TTL) & TERM_DO_PAUSE, TERM_DO_PAUSE);
+	assert_int_equal(term_beaten(&t, BEAT + TTL + 10, TERM_BEAT_OK), TERM_DO_GO);
+	assert_true(term_valid(&t, BEAT + TTL + 10));
+}
+
+static void a_refused_beat_ends_it(void **state)
+{
+	struct term t = mastering();
+
+	(void)state;
+	assert_int_equal(term_tick(&t, BEAT), TERM_DO_BEAT);
+	assert_int_equal(term_beaten(&t, BEAT, TERM_BEAT_REFUSED), TERM_DO_STOP);
+	assert_false(term_valid(&t, BEAT));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(waits_ttl_and_margin),  cmocka_unit_test(resigned_to_anybody),
+		cmocka_unit_test(resigned_to_me),        cmocka_unit_test(resigned_to_another),
+		cmocka_unit_test(a_word_that_only_begins_so), cmocka_unit_test(hands_over),
+		cmocka_unit_test(hands_over_after_its_beat),  cmocka_unit_test(only_a_master_resigns),
+		cmocka_unit_test(own_boot_takes_at_once), cmocka_unit_test(silent_after_ttl),
+		cmocka_unit_test(a_refused_beat_ends_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
