@@ -40,6 +40,11 @@ static const struct {
 	{ "output", "o", offsetof(struct options, output), true },
 };
 
+const char *argv_common_option(size_t i)
+{
+	return i < ARRAY_SIZE(common) ? common[i].name : NULL;
+}
+
 static bool same_option(const char *field, const char *word, size_t n)
 {
 	if (strlen(field) != n)

@@ -27,6 +27,7 @@ int argv_parse(int argc, char **argv, struct command *ret, struct err *err) WARN
 void command_done(struct command *c);
 /* One alias table for old habits: "start" is "startup", "show" is "info". */
 const char *argv_alias(const char *group, const char *verb);
+const char *argv_common_option(size_t i); /* what every command takes; NULL = no more */
 
 /* ---- help.c ---- */
 void help_all(void);
@@ -34,8 +35,11 @@ void help_group(const char *group);
 void help_op(enum op_index op);
 int help_is_group(const char *word);
 void help_dump_bash(void);  /* completion */
-void help_dump_scdoc(const char *group); /* option tables for the manual */
-void help_dump_json(void);
+
+/* ---- dump.c ---- */
+/* --dump-schema=FORMAT [WHAT...]: what manual, handbook, completion and tests are made of. 0, or 2 = no such thing. */
+int dump_schema(const char *format, int argc, char **argv);
+bool help_is_internal(enum op_index op); /* not for people: left out of help and manual */
 
 /* ---- call.c ---- */
 struct cli_link;

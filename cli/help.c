@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Help, manual tables and completion: all from the rows. */
+/* Help and completion: all from the rows. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,11 +24,6 @@ int help_is_group(const char *word)
 	return 0;
 }
 
-static bool internal(enum op_index op)
-{
-	return strstr(op_infos[op].summary, "(internal") != NULL;
-}
-
 static void dashed(const char *name)
 {
 	for (; *name; name++)
@@ -48,7 +43,7 @@ void help_group(const char *group)
 {
 	(void)printf("usage: gnt %s COMMAND [OPTIONS] [ARGUMENTS]\n\n", group);
 	for (int i = 0; i < OP_COUNT; i++) {
-		if (strcmp(op_infos[i].group, group) != 0 || internal((enum op_index)i))
+		if (strcmp(op_infos[i].group, group) != 0 || help_is_internal((enum op_index)i))
 			continue;
 		(void)printf("  ");
 		dashed(op_infos[i].verb);
@@ -144,7 +139,7 @@ void help_dump_bash(void)
 	for (size_t g = 0; g < ARRAY_SIZE(groups); g++) {
 		(void)printf("\t   %s) COMPREPLY=($(compgen -W '", groups[g].group);
 		for (int i = 0; i < OP_COUNT; i++)
-			if (strcmp(op_infos[i].group, groups[g].group) == 0 && !internal((enum op_index)i)) {
+			if (strcmp(op_infos[i].group, groups[g].group) == 0 && !help_is_internal((enum op_index)i)) {
 				dashed(op_infos[i].verb);
 				(void)putchar(' ');
 			}
@@ -164,52 +159,4 @@ void help_dump_bash(void)
 		(void)puts("--json --help' -- \"$cur\"));;");
 	}
 	(void)puts("\t   esac;;\n\tesac\n}\ncomplete -F _gnt gnt");
-}
-
-void help_dump_scdoc(const char *group)
-{
-	(void)printf("gnt-%s(8)\n\n# NAME\n\ngnt-%s - Gantry: %s\n\n# COMMANDS\n", group, group, group);
-	for (int i = 0; i < OP_COUNT; i++) {
-		const struct op_info *o = &op_infos[i];
-
-		if (strcmp(o->group, group) != 0 || internal((enum op_index)i))
-			continue;
-		(void)printf("\n## ");
-		dashed(o->verb);
-		(void)printf("\n\n%s.\n", o->summary);
-		for (int k = 0; k < o->args->n_fields; k++) {
-			const struct field *f = &o->args->fields[k];
-
-			if (f->flags & FIELD_HIDDEN)
-				continue;
-			if (f->cli[0] == '@') {
-				(void)printf("\n_%s_\n\t%s\n", f->name, f->help);
-				continue;
-			}
-			(void)printf("\n*%s%s--", f->cli[0] == '-' ? f->cli : "", f->cli[0] == '-' ? "*, *" : "");
-			dashed(f->name);
-			(void)printf("*\n\t%s\n", f->help);
-		}
-	}
-	(void)printf("\n# SEE ALSO\n\n*gnt*(8), *gantry-noded*(8), *gantry-masterd*(8)\n");
-}
-
-void help_dump_json(void)
-{
-	AUTO_JSON json_t *all = json_array();
-
-	for (int i = 0; i < OP_COUNT; i++) {
-		json_t *fields = json_array();
-
-		for (int k = 0; k < op_infos[i].args->n_fields; k++) {
-			const struct field *f = &op_infos[i].args->fields[k];
-
-			json_array_append_new(fields, json_pack("{s:s, s:i, s:b, s:s}", "name", f->name, "type", (int)f->type, "required",
-								(f->flags & FIELD_REQUIRED) != 0, "help", f->help));
-		}
-		json_array_append_new(all, json_pack("{s:i, s:s, s:i, s:s, s:o}", "id", op_infos[i].id, "op", op_infos[i].name, "kind",
-						     (int)op_infos[i].kind, "summary", op_infos[i].summary, "fields", fields));
-	}
-	AUTO_FREE char *text = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
-	(void)puts(text);
 }

@@ -137,19 +137,6 @@ static void split_name(int *argc, char ***argv, char **storage)
 	(*argc)++;
 }
 
-static int dump(const char *what, const char *group)
-{
-	if (strcmp(what, "bash") == 0)
-		help_dump_bash();
-	else if (strcmp(what, "json") == 0)
-		help_dump_json();
-	else if (strcmp(what, "scdoc") == 0 && group)
-		help_dump_scdoc(group);
-	else
-		return 2;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	char **storage = xcalloc((size_t)argc + 2, sizeof(char *));
@@ -161,7 +148,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
 		(void)puts("gnt (Gantry) " PACKAGE_VERSION);
 	} else if (argc > 1 && strncmp(argv[1], "--dump-schema=", 14) == 0) {
-		return dump(argv[1] + 14, argc > 2 ? argv[2] : NULL);
+		int status = dump_schema(argv[1] + 14, argc - 2, argv + 2);
+
+		free(storage);
+		return status;
 	} else if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 		help_all();
 		return argc < 2 ? 2 : 0;

@@ -45,8 +45,24 @@ static int usage(void)
 {
 	(void)fprintf(stderr, "usage: gantry-noded [--root DIR] [--version]\n"
 			      "       gantry-noded join [--witness] [-s REPLICATION_ADDRESS] TOKEN|-   join the cluster that the token is from (- = read it)\n"
+			      "       gantry-noded --dump-settings=man|adoc                the table of gantry.conf\n"
 			      "       gantry-noded fence-peer | ...                        called by DRBD\n");
 	return 2;
+}
+
+/* The table of gantry.conf, for the manual. */
+static int dump_settings(const char *format)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	if (strcmp(format, "man") == 0)
+		conf_dump_scd(&b);
+	else if (strcmp(format, "adoc") == 0)
+		conf_dump_adoc(&b);
+	else
+		return 2;
+	(void)fputs(buf_str(&b), stdout);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -65,6 +81,8 @@ int main(int argc, char **argv)
 		(void)puts("gantry-noded " PACKAGE_VERSION);
 		return 0;
 	}
+	if (at < argc && strncmp(argv[at], "--dump-settings=", 16) == 0)
+		return dump_settings(argv[at] + 16);
 	if (at < argc && strcmp(argv[at], "join") == 0)
 		return handler_join(root, argc - at, argv + at);
 	if (at < argc && argv[at][0] != '-')
