@@ -54,6 +54,14 @@ char *json_text(const json_t *j)
 	return s;
 }
 
+bool json_is_utf8(const char *text)
+{
+	json_t *j = json_string(text);
+
+	json_decref(j);
+	return j != NULL;
+}
+
 const char *json_str(const json_t *obj, const char *key, const char *def)
 {
 	const char *s = json_string_value(json_object_get(obj, key));

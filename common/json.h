@@ -22,6 +22,9 @@ int json_parse(const char *text, size_t len, size_t max_bytes, json_t **ret, str
 /* Compact text with sorted keys (so that equal values are equal bytes). Gives the string; never NULL. */
 char *json_text(const json_t *j);
 
+/* Can JSON carry this text? */
+bool json_is_utf8(const char *text);
+
 /* Look-ups with defaults that never fail: for replies that were already checked. */
 const char *json_str(const json_t *obj, const char *key, const char *def);
 json_int_t json_int(const json_t *obj, const char *key, json_int_t def);

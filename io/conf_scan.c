@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A look over the text before libconfig 1.5 reads it: that version wraps numbers past 32 bits without a word, follows
- * @include to any file, and recurses as deep as the text nests.
+ * @include to any file, and recurses as deep as the text nests. A text in quotes that does not end it calls a "syntax error".
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -25,12 +25,17 @@ static void skip(struct scan *s, size_t n)
 			s->line++;
 }
 
-static void skip_string(struct scan *s)
+static int skip_string(struct scan *s)
 {
+	int line = s->line;
+
 	skip(s, 1);
 	while (*s->p && *s->p != '"')
 		skip(s, *s->p == '\\' ? 2 : 1);
+	if (!*s->p)
+		return err_set(s->err, ERR_BAD_VALUE, "%s:%d: the text in quotes does not end", s->name, line);
 	skip(s, 1);
+	return 0;
 }
 
 static bool skip_comment(struct scan *s)
@@ -92,7 +97,7 @@ int conf_scan(const char *name, const char *text, struct err *err)
 		int rc = 0;
 
 		if (*s.p == '"')
-			skip_string(&s);
+			rc = skip_string(&s);
 		else if (skip_comment(&s))
 			continue;
 		else if (isdigit((unsigned char)*s.p) && s.p > text)

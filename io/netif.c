@@ -75,9 +75,18 @@ static bool is_kind(const struct nlattr *info, const char *kind)
 	const struct nlattr *a;
 
 	rtnl_each_nested(a, info)
-		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
-			return strncmp(mnl_attr_get_str(a), kind, mnl_attr_get_payload_len(a)) == 0;
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND) {
+			size_t n = strnlen(mnl_attr_get_str(a), mnl_attr_get_payload_len(a));
+
+			return n == strlen(kind) && memcmp(mnl_attr_get_str(a), kind, n) == 0;
+		}
 	return false;
+}
+
+/* 0 when it is no number of that size. */
+static uint32_t number_of(const struct nlattr *a)
+{
+	return mnl_attr_get_payload_len(a) == sizeof(uint32_t) ? mnl_attr_get_u32(a) : 0;
 }
 
 static void take_mac(char out[MAC_LEN + 1], const struct nlattr *a)
@@ -93,17 +102,20 @@ static int on_dev(const struct nlmsghdr *m, void *arg)
 	struct gather *g = arg;
 	const struct ifinfomsg *head = mnl_nlmsg_get_payload(m);
 	const struct nlattr *a;
-	struct netif_dev d = { .index = (unsigned)head->ifi_index };
+	struct netif_dev d = { .mac = "" };
 	unsigned master = 0;
 
+	if (mnl_nlmsg_get_payload_len(m) < sizeof(*head))
+		return MNL_CB_OK;
+	d.index = (unsigned)head->ifi_index;
 	d.up = (head->ifi_flags & IFF_UP) != 0;
 	d.carrier = d.up && (head->ifi_flags & IFF_RUNNING);
 	d.ether = head->ifi_type == ARPHRD_ETHER;
 	rtnl_each(a, m, sizeof(*head)) {
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_IFNAME: take_name(d.name, a); break;
-		case IFLA_MTU: d.mtu_bytes = (int)mnl_attr_get_u32(a); break;
-		case IFLA_MASTER: master = mnl_attr_get_u32(a); break;
+		case IFLA_MTU: d.mtu_bytes = (int)number_of(a); break;
+		case IFLA_MASTER: master = number_of(a); break;
 		case IFLA_ADDRESS: take_mac(d.mac, a); break;
 		case IFLA_LINKINFO: d.bridge = is_kind(a, "bridge"); break;
 		default: break;
@@ -139,12 +151,15 @@ static int on_addr(const struct nlmsghdr *m, void *arg)
 {
 	struct gather *g = arg;
 	const struct ifaddrmsg *head = mnl_nlmsg_get_payload(m);
-	const struct netif_dev *dev = by_index(g->list, head->ifa_index);
-	struct netif_addr x = { .prefix = head->ifa_prefixlen };
+	struct netif_addr x = { .address = "" };
 	const void *local = NULL, *address = NULL;
-	size_t want = head->ifa_family == AF_INET ? 4 : 16;
 	const struct nlattr *a;
 
+	if (mnl_nlmsg_get_payload_len(m) < sizeof(*head))
+		return MNL_CB_OK;
+	const struct netif_dev *dev = by_index(g->list, head->ifa_index);
+	size_t want = head->ifa_family == AF_INET ? 4 : 16;
+	x.prefix = head->ifa_prefixlen;
 	if ((head->ifa_family != AF_INET && head->ifa_family != AF_INET6) || !dev)
 		return MNL_CB_OK; /* an interface that came after we looked */
 	rtnl_each(a, m, sizeof(*head)) {

@@ -222,14 +222,28 @@ int schema_decode_text(const struct schema *s, void *obj, const char *text, stru
 
 static json_t *encode(const struct schema *s, const void *obj, bool secrets);
 
+/* Text from outside (a command's stderr, say) may not be UTF-8: what JSON cannot carry becomes '?'. */
+static json_t *encode_string(const char *text)
+{
+	json_t *j = json_string(text);
+
+	if (j)
+		return j;
+	AUTO_FREE char *copy = xstrdup(text);
+	for (char *c = copy; *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	return json_string(copy);
+}
+
 static json_t *encode_field(const struct field *f, const void *obj, bool secrets)
 {
 	const void *p = at(f, obj);
 	json_t *a;
 
 	switch (f->type) {
-	case FIELD_STR: return json_stringn_nocheck(p, strlen(p));
-	case FIELD_TEXT: return json_stringn_nocheck(*(char *const *)p, strlen(*(char *const *)p));
+	case FIELD_STR: return encode_string(p);
+	case FIELD_TEXT: return encode_string(*(char *const *)p);
 	case FIELD_INT:
 	case FIELD_SIZE: return json_integer(*(const int64_t *)p);
 	case FIELD_BOOL: return json_boolean(*(const int *)p);
@@ -243,31 +257,11 @@ static json_t *encode_field(const struct field *f, const void *obj, bool secrets
 	case FIELD_STRS:
 		a = json_array();
 		for (int i = 0; i < *count(f, obj); i++)
-			json_array_append_new(a, json_stringn_nocheck((*(char **const *)p)[i], strlen((*(char **const *)p)[i])));
+			json_array_append_new(a, encode_string((*(char **const *)p)[i]));
 		return a;
 	case FIELD_JSON: return json_deep_copy(*(json_t *const *)p);
 	default: assert(!"field type"); return NULL;
 	}
-}
-
-/* Text from outside (a command's stderr, say) may not be UTF-8: what JSON cannot carry becomes '?'. */
-static json_t *clean(json_t *j)
-{
-	const char *text = json_string_value(j);
-
-	if (!text)
-		return j;
-	json_t *checked = json_stringn(text, json_string_length(j));
-	if (checked) {
-		json_decref(j);
-		return checked;
-	}
-	AUTO_FREE char *copy = xstrdup(text);
-	for (char *c = copy; *c; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	json_decref(j);
-	return json_string(copy);
 }
 
 static json_t *encode(const struct schema *s, const void *obj, bool secrets)
@@ -277,8 +271,10 @@ static json_t *encode(const struct schema *s, const void *obj, bool secrets)
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		if (field_is_set(f, obj) && (secrets || !(f->flags & FIELD_SECRET)))
-			json_object_set_new(o, f->name, clean(encode_field(f, obj, secrets)));
+		/* An empty string where there is a default was said on purpose: left out, it would come back as the default. */
+		bool said = field_is_set(f, obj) || (f->type == FIELD_STR && f->def && f->def[0]);
+		if (said && (secrets || !(f->flags & FIELD_SECRET)))
+			json_object_set_new(o, f->name, encode_field(f, obj, secrets));
 	}
 	return o;
 }

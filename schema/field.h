@@ -4,7 +4,7 @@
  * struct, its table below, strict JSON decode and encode, the command line, help and manual text.
  *
  * "Unset": INT/SIZE FIELD_UNSET, BOOL and ENUM -1, STR "", TEXT and JSON NULL, LIST and STRS empty. schema_init() gives each
- * field its default, or unset; an unset field is left out of the JSON.
+ * field its default, or unset; an unset field is left out of the JSON, but for a STR that has a default: there "" is a value.
  */
 #ifndef SCHEMA_FIELD_H
 #define SCHEMA_FIELD_H

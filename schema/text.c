@@ -165,6 +165,8 @@ static int set(const struct field *f, void *obj, const char *text, struct err *e
 	void *p = (char *)obj + f->offset;
 	struct err why = ERR_INIT;
 
+	if (!json_is_utf8(text))
+		return err_set(err, ERR_BAD_VALUE, "this is not UTF-8 text");
 	switch (f->type) {
 	case FIELD_STR:
 	case FIELD_TEXT:

@@ -128,23 +128,36 @@ static void write_nic(xmlNodePtr devices, const struct hv_nic *n)
 	attr(child(nic, "model"), "type", n->model);
 }
 
+/*
+ * The CD's place: a q35 machine has no IDE, and what it calls sd? must not be the name of a SCSI disk; elsewhere it is by custom
+ * the third place of IDE, or the first behind the disks when those are on IDE too.
+ */
+static void write_cdrom(xmlNodePtr devices, const struct hv_guest *g)
+{
+	bool q35 = set(g->machine) && strstr(g->machine, "q35") != NULL;
+	bool shared = g->n_disks > 0 && strcmp(g->disks[0].bus, q35 ? "scsi" : "ide") == 0;
+	int place = q35 ? (shared ? g->n_disks : 0) : shared && g->n_disks > 2 ? g->n_disks : 2;
+	xmlNodePtr cd = child(devices, "disk"), target;
+	char name[8];
+
+	(void)snprintf(name, sizeof(name), "%s%c", q35 ? "sd" : "hd", 'a' + place);
+	attr(cd, "type", "file");
+	attr(cd, "device", "cdrom");
+	attr(child(cd, "source"), "file", g->cdrom_image_path);
+	target = child(cd, "target");
+	attr(target, "dev", name);
+	attr(target, "bus", q35 ? "sata" : "ide");
+	(void)child(cd, "readonly");
+}
+
 static void write_devices(xmlNodePtr d, const struct hv_guest *g)
 {
 	xmlNodePtr devices = child(d, "devices");
 
 	for (int i = 0; i < g->n_disks; i++)
 		write_disk(devices, &g->disks[i], i, strcmp(g->disks[i].bus, "scsi") == 0);
-	if (set(g->cdrom_image_path)) {
-		xmlNodePtr cd = child(devices, "disk"), target;
-
-		attr(cd, "type", "file");
-		attr(cd, "device", "cdrom");
-		attr(child(cd, "source"), "file", g->cdrom_image_path);
-		target = child(cd, "target");
-		attr(target, "dev", "hdc");
-		attr(target, "bus", "ide");
-		(void)child(cd, "readonly");
-	}
+	if (set(g->cdrom_image_path))
+		write_cdrom(devices, g);
 	for (int i = 0; i < g->n_nics; i++)
 		write_nic(devices, &g->nics[i]);
 	if (g->serial_console) {
@@ -172,8 +185,52 @@ static void write_devices(xmlNodePtr d, const struct hv_guest *g)
 	attr(child(devices, "memballoon"), "model", "none");
 }
 
+/* What XML 1.0 can carry: UTF-8 without control characters. NULL is fine. */
+static bool can_carry(const char *s)
+{
+	for (const char *p = s; p && *p; p++)
+		if (((unsigned char)*p < ' ' && *p != '\t' && *p != '\n' && *p != '\r') || strncmp(p, "\xef\xbf\xbe", 3) == 0 ||
+		    strncmp(p, "\xef\xbf\xbf", 3) == 0)
+			return false;
+	return !s || xmlCheckUTF8(x(s));
+}
+
+static int check_texts(const struct hv_guest *g, struct err *err)
+{
+	const struct {
+		const char *what, *text;
+	} given[] = {
+		{ "name", g->name },
+		{ "uuid", g->uuid },
+		{ "machine", g->machine },
+		{ "cpu_type", g->cpu_type },
+		{ "kernel_path", g->kernel_path },
+		{ "initrd_path", g->initrd_path },
+		{ "kernel_args", g->kernel_args },
+		{ "boot_order", g->boot_order },
+		{ "cdrom_image_path", g->cdrom_image_path },
+		{ "vnc_bind_address", g->vnc_bind_address },
+		{ "console path", g->console_path },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		if (!can_carry(given[i].text))
+			return err_set(err, ERR_BAD_VALUE, "the guest's %s has characters that no XML can carry", given[i].what);
+	for (int i = 0; i < g->n_disks; i++)
+		good = good && can_carry(g->disks[i].path) && can_carry(g->disks[i].bus) && can_carry(g->disks[i].cache) &&
+		       can_carry(g->disks[i].format);
+	for (int i = 0; i < g->n_nics; i++)
+		good = good && can_carry(g->nics[i].bridge) && can_carry(g->nics[i].mac) && can_carry(g->nics[i].model);
+	return good ? 0 : err_set(err, ERR_BAD_VALUE, "a disk or network card of the guest has characters that no XML can carry");
+}
+
 int guest_xml_write(const struct hv_guest *g, char **ret_xml, struct err *err)
 {
+	int rc = check_texts(g, err);
+
+	if (rc < 0)
+		return rc;
 	xmlDocPtr doc = xmlNewDoc(x("1.0"));
 	xmlNodePtr d = xmlNewNode(NULL, x("domain"));
 	xmlChar *out = NULL;
@@ -192,7 +249,7 @@ int guest_xml_write(const struct hv_guest *g, char **ret_xml, struct err *err)
 	write_os(d, g);
 	if (g->acpi)
 		(void)child(child(d, "features"), "acpi");
-	int rc = write_cpu(d, g, err);
+	rc = write_cpu(d, g, err);
 	if (rc == 0) {
 		attr(child(d, "clock"), "offset", "utc");
 		(void)text(d, "on_poweroff", "destroy");

@@ -1,4 +1,3 @@
-/* LIBS: storage/libstorage.a common/libcommon.a -ljansson */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The three readers of DRBD's text; the first byte chooses: 'e' events2 (fed whole, in pieces, and again after
@@ -12,6 +11,7 @@
 #include "storage/drbd/conf.h"
 #include "storage/drbd/drbd_events.h"
 #include "storage/drbd/status_text.h"
+#include "tests/fuzz/fuzz.h"
 
 static void check(const struct drbd_status *s)
 {
@@ -105,7 +105,6 @@ static void fuzz_conf(const char *text, size_t len)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)

@@ -1,4 +1,3 @@
-/* LIBS: storage/libstorage.a common/libcommon.a -ljansson */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What lvs, vgs, lsblk, wipefs and pvs print. The first byte chooses: 'l' lvs, 'v' vgs, else the looks of
@@ -11,6 +10,7 @@
 
 #include "storage/lvm/prepare.h"
 #include "storage/lvm/report.h"
+#include "tests/fuzz/fuzz.h"
 
 struct echo {
 	struct runner base;
@@ -74,7 +74,6 @@ static void fuzz_prepare(const char *text, size_t len)
 		assert(d.path[0] == '/' && strlen(d.found) < sizeof(d.found));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
