@@ -120,9 +120,9 @@ static int set_basics(gnutls_x509_crt_t crt, time_t until, int64_t now_s)
 	return rc;
 }
 
-static int set_cn(gnutls_x509_crt_t crt, const char *cn)
+static int set_dn(gnutls_x509_crt_t crt, const char *oid, const char *text)
 {
-	return gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, cn, (unsigned)strlen(cn));
+	return gnutls_x509_crt_set_dn_by_oid(crt, oid, 0, text, (unsigned)strlen(text));
 }
 
 static time_t end_of(int64_t now_s, int days)
@@ -150,10 +150,9 @@ int pki_make_ca(const char *cluster_name, int days, char **ret_cert, char **ret_
 	if (rc >= 0)
 		rc = set_basics(crt, end_of(now_s, days), now_s);
 	if (rc >= 0)
-		rc = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, 0, cluster_name,
-						   (unsigned)strlen(cluster_name));
+		rc = set_dn(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, cluster_name);
 	if (rc >= 0)
-		rc = set_cn(crt, "Gantry cluster CA");
+		rc = set_dn(crt, GNUTLS_OID_X520_COMMON_NAME, "Gantry cluster CA");
 	if (rc >= 0)
 		rc = gnutls_x509_crt_set_basic_constraints(crt, 1, 0); /* signs nodes, no further CAs */
 	if (rc >= 0)
@@ -360,8 +359,9 @@ int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const
 		rc = gnutls_x509_crt_set_pubkey(crt, pub);
 	if (rc >= 0)
 		rc = set_basics(crt, until < ca_until ? until : ca_until, now_s);
+	/* A node has no common name: who it is stands in the SANs, and etcd would log a warning about it with every request. */
 	if (rc >= 0)
-		rc = set_cn(crt, names->cn);
+		rc = set_dn(crt, GNUTLS_OID_X520_ORGANIZATIONAL_UNIT_NAME, names->cn);
 	if (rc >= 0)
 		rc = set_purpose(crt);
 	if (rc >= 0)

@@ -27,6 +27,7 @@ static void tick(void *arg)
 	struct noded *n = arg;
 
 	uplink_tick(n);
+	watch_tick(n);
 	observe_tick(n);
 	arbitrate_tick(n);
 	local_tick(n);
@@ -188,6 +189,7 @@ void node_free(struct noded *n)
 	n->stopping = true;
 	if (n->timer)
 		loop_timer_free(n->timer);
+	watch_free(n);
 	authorise_abort(n);
 	workers_free(n->workers);
 	uplink_close_all(n);

@@ -88,7 +88,11 @@ struct noded {
 	int64_t observe_next_ms;
 	char *last_report;
 	int64_t observe_seq;
-	struct loop_child *drbd_events;
+	bool look_drbd, look_volumes; /* the next look includes them */
+	int looks;
+	struct loop_child *drbd_events; /* watch.c */
+	bool drbd_watched;
+	int64_t watch_at_ms;
 	/* local clients */
 	struct nano_server *admin, *read;
 	struct list calls;
@@ -132,9 +136,13 @@ void arbitrate_handler(struct noded *n, struct nano_server *s, const struct nano
 void arbitrate_tick(struct noded *n);
 
 /* ---- observe.c ---- */
-void observe_now(struct noded *n);
+void observe_now(struct noded *n); /* guests and DRBD; volumes when a step has touched them, and now and then */
 void observe_tick(struct noded *n);
 void observe_send(struct noded *n); /* the master is new: tell it all */
+
+/* ---- watch.c ---- */
+void watch_tick(struct noded *n);
+void watch_free(struct noded *n);
 
 /* ---- local.c ---- */
 int local_new(struct noded *n, struct err *err) WARN_UNUSED;

@@ -12,12 +12,14 @@
 #include "storage/storage.h"
 
 #define LOOK_EVERY_MS 2000
-#define TELL_EVERY 15 /* looks: also when nothing changed, so that the master's picture is never older */
+#define WHOLE_EVERY 15 /* looks: this one includes what costs commands, and is told also when nothing changed */
 
 struct look {
 	struct noded *node;
 	struct gen_entry *gens; /* as known before the look (H1) */
 	int n_gens;
+	bool drbd, volumes, whole; /* asking LVM and DRBD costs commands: only when they may have changed, and now and then */
+	bool drbd_again, volumes_again; /* could not be asked: next time */
 	struct observed o;
 };
 
@@ -84,6 +86,7 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	for (int i = 0; i < l->n_gens; i++)
 		if (strcmp(l->gens[i].instance, uuid) == 0)
 			d->gen = l->gens[i].gen;
+	l->drbd_again = l->drbd_again || d->done_permille < 1000; /* progress comes by looking only */
 }
 
 static void look_drbd(struct look *l)
@@ -98,6 +101,7 @@ static void look_drbd(struct look *l)
 		return;
 	if (d->ops->list_conf(d, &confs, &n_confs, &err) < 0 || d->ops->status_all(d, &list, &n, &err) < 0) {
 		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
+		l->drbd_again = true;
 		return;
 	}
 	for (int i = 0; i < n_confs; i++) {
@@ -123,6 +127,7 @@ static void look_volumes(struct look *l, struct volumes *v)
 		return;
 	if (v->ops->pools(v, &pools, &n_pools, &err) < 0 || v->ops->list(v, &vols, &n, &err) < 0) {
 		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
+		l->volumes_again = true;
 		return;
 	}
 	for (int i = 0; i < n_pools && l->o.n_pools < 64; i++) {
@@ -158,9 +163,12 @@ static int look_work(void *arg, struct err *err)
 
 	(void)err;
 	look_guests(l);
-	look_drbd(l);
-	look_volumes(l, l->node->env.lvm);
-	look_volumes(l, l->node->env.file);
+	if (l->drbd)
+		look_drbd(l);
+	if (l->volumes) {
+		look_volumes(l, l->node->env.lvm);
+		look_volumes(l, l->node->env.file);
+	}
 	look_bridges(l);
 	return 0;
 }
@@ -188,6 +196,25 @@ static void report(struct noded *n, bool always)
 	n->last_report = uplink_ready(n) ? TAKE(text) : NULL;
 }
 
+static void look(struct noded *n);
+
+/* What this look has left out is as it was. A replica keeps the generation of the look that saw it (H1). */
+static void keep_old(struct noded *n, struct look *l)
+{
+	if (!l->drbd) {
+		l->o.drbd = TAKE(n->seen.drbd);
+		l->o.n_drbd = n->seen.n_drbd;
+		n->seen.n_drbd = 0;
+	}
+	if (!l->volumes) {
+		l->o.pools = TAKE(n->seen.pools);
+		l->o.n_pools = n->seen.n_pools;
+		l->o.volumes = TAKE(n->seen.volumes);
+		l->o.n_volumes = n->seen.n_volumes;
+		n->seen.n_pools = n->seen.n_volumes = 0;
+	}
+}
+
 static void look_done(void *arg, int rc, const struct err *err)
 {
 	struct look *l = arg;
@@ -195,18 +222,22 @@ static void look_done(void *arg, int rc, const struct err *err)
 
 	n->observing = false;
 	if (rc == -ERR_TIMEOUT) { /* written off; the stuck thread keeps l */
+		n->look_drbd = n->look_volumes = true;
 		log_err_record(LOG_LEVEL_WARNING, "looking at this machine", err);
 		return;
 	}
 	if (!n->stopping) {
+		keep_old(n, l);
+		n->look_drbd = n->look_drbd || l->drbd_again;
+		n->look_volumes = n->look_volumes || l->volumes_again;
 		schema_done(&observed_schema, &n->seen);
 		n->seen = l->o;
 		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);
 		(void)str_copy(n->seen.version, sizeof(n->seen.version), PACKAGE_VERSION);
 		arbitrate_observed(n);
-		report(n, n->observe_seq % TELL_EVERY == 0);
+		report(n, l->whole);
 		if (n->observe_again)
-			observe_now(n);
+			look(n);
 	} else {
 		schema_done(&observed_schema, &l->o);
 	}
@@ -214,7 +245,7 @@ static void look_done(void *arg, int rc, const struct err *err)
 	free(l);
 }
 
-void observe_now(struct noded *n)
+static void look(struct noded *n)
 {
 	struct look *l;
 
@@ -225,6 +256,10 @@ void observe_now(struct noded *n)
 		return;
 	l = xcalloc(1, sizeof(*l));
 	l->node = n;
+	l->whole = n->looks++ % WHOLE_EVERY == 0;
+	l->drbd = l->whole || n->look_drbd || !n->drbd_watched;
+	l->volumes = l->whole || n->look_volumes;
+	n->look_drbd = n->look_volumes = false;
 	l->n_gens = n->n_gens;
 	l->gens = xcalloc((size_t)n->n_gens + 1, sizeof(*l->gens));
 	memcpy(l->gens, n->gens, (size_t)n->n_gens * sizeof(*l->gens));
@@ -235,14 +270,21 @@ void observe_now(struct noded *n)
 	workers_submit(n->workers, "observe", &job);
 }
 
+void observe_now(struct noded *n)
+{
+	n->look_drbd = true;
+	look(n);
+}
+
 void observe_tick(struct noded *n)
 {
 	if (loop_now_ms(n->loop) >= n->observe_next_ms)
-		observe_now(n);
+		look(n);
 }
 
 void observe_send(struct noded *n)
 {
+	n->look_volumes = true;
 	if (n->seen.version[0])
 		report(n, true);
 	observe_now(n);

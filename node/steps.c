@@ -112,6 +112,11 @@ static int step_work(void *arg, struct err *err)
 	return exec_run(&r->node->env, &r->call, &r->result, err);
 }
 
+static bool touches_volumes(enum step_kind k)
+{
+	return k == STEP_KIND_volume_create || k == STEP_KIND_volume_remove;
+}
+
 static void step_done(void *arg, int rc, const struct err *err)
 {
 	struct running *r = arg;
@@ -125,6 +130,7 @@ static void step_done(void *arg, int rc, const struct err *err)
 			agent_probed(n->agent, r->token, rc, r->done, err);
 		else
 			agent_executed(n->agent, r->token, rc, r->result, err);
+		n->look_volumes = n->look_volumes || (!r->probe && touches_volumes(r->call.kind));
 		observe_now(n);
 	}
 	if (rc == -ERR_TIMEOUT && err->code == ERR_TIMEOUT && strcmp(err->step, WORKER_STEP_DEADLINE) == 0)

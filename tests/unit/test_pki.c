@@ -209,7 +209,7 @@ static void names_come_from_the_signer_only(void **state)
 	size_t n = sizeof(cn);
 
 	assert_int_equal(pki_load_crt(cert, &crt, &err), 0);
-	assert_int_equal(gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &n), 0);
+	assert_int_equal(gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_ORGANIZATIONAL_UNIT_NAME, 0, 0, cn, &n), 0);
 	assert_string_equal(cn, "other");
 	assert_int_equal(pki_crt_node(crt, uuid, &err), -ERR_TLS);
 	assert_string_equal(err.msg, "the certificate names no node");
