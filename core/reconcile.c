@@ -129,7 +129,10 @@ static void back_off(struct core *c, struct sinstance *s)
 	s->next_try_ms = c->st.now_ms + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
 }
 
-/* A difference counts when it was seen twice, a period apart: reports and jobs cross each other. */
+/*
+ * A difference counts when it is seen again a sixth of a lease later: reports and jobs cross each other, and on slow machines, which have a
+ * long lease, they take their time. A crashed guest waits 2 s for its restart with the default lease.
+ */
 static void check_instance(struct core *c, struct sinstance *s)
 {
 	if (s->busy_job || c->st.now_ms < s->next_try_ms)
@@ -139,7 +142,7 @@ static void check_instance(struct core *c, struct sinstance *s)
 		return;
 	}
 	if (!s->grow_wait_ms) {
-		s->grow_wait_ms = c->st.now_ms + 2 * PERIOD_MS;
+		s->grow_wait_ms = c->st.now_ms + c->st.cluster.lease_ms / 6;
 		return;
 	}
 	if (c->st.now_ms < s->grow_wait_ms)

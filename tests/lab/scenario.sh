@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the lab's scenarios share. Sourced. They look from outside: virsh, drbdsetup, lvs, and the guest's own counter on its
+# disk; what `gnt` says is only ever asked in addition. Every wait polls a state, with a limit that a loaded machine keeps.
+#
+# BUILD: a build directory configured with --prefix=/usr --sysconfdir=/etc --localstatedir=/var (default: one of our own).
+set -uo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export LAB_NAME=${LAB_NAME:-scenario}
+lab=$top/tests/lab/lab
+work=$(mktemp -d /tmp/gantry-lab.XXXXXX)
+passed=0 failed=0
+lease=${LEASE:-40}
+vm=vm1
+guest_hv='kernel_path=/var/lib/lab/guest.vmlinuz,initrd_path=/var/lib/lab/guest.initrd.gz,kernel_args="console=ttyS0 quiet mitigations=off nokaslr tsc=reliable no_timer_check"'
+
+finish() {
+	[ "${LAB_KEEP:-}" = yes ] || "$lab" down
+	rm -rf "$work"
+}
+trap finish EXIT
+
+say() { printf '%s\n' "$*"; }
+ok() { passed=$((passed + 1)); say "ok: $* ($SECONDS s)"; }
+bad() { failed=$((failed + 1)); say "FAILED: $*"; }
+check() { # TEXT COMMAND...: the command's success is the test
+	local text=$1
+	shift
+	if "$@" >"$work/out" 2>&1; then ok "$text"; else
+		bad "$text: $(tail -n 5 "$work/out" | tr '\n' '|')"
+		return 1
+	fi
+}
+# until_true SECONDS COMMAND...: polls; the pause lets an emulated node breathe.
+until_true() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		read -rt 1 <> <(:) || true
+	done
+}
+check_until() { # TEXT SECONDS COMMAND...
+	local text=$1
+	shift
+	if until_true "$@"; then ok "$text"; else
+		bad "$text: not within $1 s"
+		return 1
+	fi
+}
+
+# ---- nodes -------------------------------------------------------------------------------------------
+
+on() { local n=$1; shift; "$lab" ssh "$n" "$@" </dev/null; } # node command
+gnt() { local n=$1; shift; on "$n" "gnt $*"; }
+nodes_up() { "$lab" nodes | sed -n 's/^node\([0-9]\).*running.*/\1/p'; }
+jq_is() { # NODE FILTER GNT-ARGUMENTS...: gnt's JSON is as the filter says
+	[ "$(gnt "$1" "${@:3}" --json 2>/dev/null | jq -r "$2" 2>/dev/null)" = true ]
+}
+install_build() {
+	local stage=$work/stage n
+	make -s -C "$BUILD" install-strip DESTDIR="$stage" >"$work/install.log" 2>&1 || { tail -n 20 "$work/install.log"; return 1; }
+	"$lab" install "$stage"
+	for n in $(nodes_up); do
+		on "$n" 'mkdir -p /etc/gantry && echo "slow = 8;" >/etc/gantry/gantry.conf && systemctl -q enable --now gantry-noded'
+	done
+}
+build() {
+	[ -z "${BUILD:-}" ] || return 0
+	BUILD=$work/build
+	mkdir -p "$BUILD"
+	[ -x "$top/configure" ] || (cd "$top" && ./autogen.sh) >"$work/build.log" 2>&1
+	(cd "$BUILD" && "$top/configure" -q --prefix=/usr --sysconfdir=/etc --localstatedir=/var && make -s -j"$(nproc)") >>"$work/build.log" 2>&1 ||
+		{ tail -n 20 "$work/build.log"; return 1; }
+}
+# Three nodes, three voters, arbitration on.
+cluster() {
+	local n
+	build || return 1
+	"$top/tests/lab/build-image" >/dev/null && "$lab" up 3 && install_build || return 1
+	for n in 1 2 3; do
+		check "node$n is prepared" gnt "$n" node prepare --disk /dev/vdb --bridge br0=eth0 --yes || return 1
+	done
+	check "cluster init" gnt 1 cluster init cluster --secondary-ip 10.77.1.11 --lease "$lease" || return 1
+	for n in 2 3; do
+		check "node add node$n" gnt 1 node add "node$n" --secondary-ip "10.77.1.1$n" || return 1
+	done
+	check_until "three voters" 300 jq_is 1 '.voters | length == 3' cluster info || return 1
+	check_until "arbitration is on" 300 jq_is 1 '.arbitration' cluster info
+}
+add_vm() { # extra hypervisor parameters
+	check "instance add $vm" gnt 1 "instance add $vm -t drbd -n node1:node2 --disk 0:size=64m -B memory=96m -H '$guest_hv${1:-}' --no-install" &&
+		check_until "the guest writes to its disk" 300 counts_past 3
+}
+
+# ---- the guest, seen from outside ----------------------------------------------------------------------
+
+# Nodes on which the guest's CPUs run / a process of it exists.
+runs_on() { local n; for n in $(nodes_up); do on "$n" "virsh -q list --name --state-running | grep -qx $vm" 2>/dev/null && echo "$n"; done; }
+exists_on() { local n; for n in $(nodes_up); do on "$n" "virsh -q list --name | grep -qx $vm" 2>/dev/null && echo "$n"; done; }
+primary_on() { local n; for n in $(nodes_up); do on "$n" "drbdsetup status $vm 2>/dev/null | head -n 1 | grep -q role:Primary" && echo "$n"; done; }
+runs_alone_on() { [ "$(exists_on)" = "$1" ] && [ "$(runs_on)" = "$1" ] && [ "$(primary_on)" = "$1" ]; }
+runs_alone() { local n; n=$(runs_on) && [[ $n =~ ^[0-9]$ ]] && runs_alone_on "$n"; }
+
+# The largest number that the guest said was acknowledged, on any node's copy of its console.
+acked() {
+	local n
+	for n in $(nodes_up); do
+		on "$n" "grep -ah 'count=.*w=ok' /var/lib/gantry/console/* 2>/dev/null" | sed -n 's/.*count=\([0-9]*\) w=ok.*/\1/p'
+	done | sort -n | tail -n 1
+}
+# The newest number on the disk, read through DRBD on its Primary.
+on_disk() { local p; p=$(primary_on); [[ $p =~ ^[0-9]$ ]] && on "$p" "dd if=\$(drbdadm sh-dev $vm | head -n 1) bs=512 count=1 iflag=direct status=none" | tr -d '\0' | sed -n 's/^count=\([0-9]*\) .*/\1/p'; }
+counts_past() { local d; d=$(on_disk); [ -n "$d" ] && [ "$d" -gt "$1" ]; }
+boots() { local n; for n in $(nodes_up); do on "$n" "grep -ah 'LAB-GUEST up' /var/lib/gantry/console/* 2>/dev/null"; done | sed -n 's/.*boot=\([0-9a-f-]*\).*/\1/p' | sort -u | wc -l; }
+
+# Every number of the last ring is in its sector: sector N % 2000 + 1 holds N, or N + a multiple of 2000 that came later.
+disk_whole() {
+	local p head
+	p=$(primary_on)
+	head=$(on_disk)
+	[[ $p =~ ^[0-9]$ ]] && [ -n "$head" ] || return 1
+	on "$p" "dd if=\$(drbdadm sh-dev $vm | head -n 1) bs=512 skip=1 count=2000 iflag=direct status=none" | tr -d '\0' |
+		sed -n 's/^count=\([0-9]*\) .*/\1/p' | awk -v head="$head" '
+		{ at[$1 % 2000] = $1 }
+		END { low = head > 1999 ? head - 1999 : 1
+			for (n = low; n <= head; n++) if (at[n % 2000] < n) { print "number " n " is missing"; bad = 1 }
+			exit bad }'
+}
+in_sync() { jq_is "${1:-1}" '.[0] | (.own.current | length == 2) and (.replicas | map(.connection == "Connected" and .disk == "UpToDate") | all)' instance info $vm; }
+no_open_jobs() { jq_is "${1:-1}" '[.[] | select(.state | IN("queued", "waiting", "running", "undoing", "stuck"))] | length == 0' job list; }
+
+summary() { # NAME: the closing line, for ./check
+	say "$1: $passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+}
