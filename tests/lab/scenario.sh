@@ -73,14 +73,22 @@ build() {
 	(cd "$BUILD" && "$top/configure" -q --prefix=/usr --sysconfdir=/etc --localstatedir=/var && make -s -j"$(nproc)") >>"$work/build.log" 2>&1 ||
 		{ tail -n 20 "$work/build.log"; return 1; }
 }
+prepare_all() { # side by side: two cores, and each node has one
+	local n pids=()
+	for n in 1 2 3; do gnt "$n" node prepare --disk /dev/vdb --bridge br0=eth0 --yes >"$work/prepare$n" 2>&1 & pids+=($!); done
+	for n in 1 2 3; do
+		if wait "${pids[n - 1]}"; then ok "node$n is prepared"; else
+			bad "node$n is prepared: $(tail -n 3 "$work/prepare$n" | tr '\n' '|')"
+			return 1
+		fi
+	done
+}
 # Three nodes, three voters, arbitration on.
 cluster() {
 	local n
 	build || return 1
 	"$top/tests/lab/build-image" >/dev/null && "$lab" up 3 && install_build || return 1
-	for n in 1 2 3; do
-		check "node$n is prepared" gnt "$n" node prepare --disk /dev/vdb --bridge br0=eth0 --yes || return 1
-	done
+	prepare_all || return 1
 	check "cluster init" gnt 1 cluster init cluster --secondary-ip 10.77.1.11 --lease "$lease" || return 1
 	for n in 2 3; do
 		check "node add node$n" gnt 1 node add "node$n" --secondary-ip "10.77.1.1$n" || return 1
