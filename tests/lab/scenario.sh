@@ -14,6 +14,7 @@ lease=${LEASE:-40}
 vm=vm1
 guest_hv='kernel_path=/var/lib/lab/guest.vmlinuz,initrd_path=/var/lib/lab/guest.initrd.gz,kernel_args="console=ttyS0 quiet mitigations=off nokaslr tsc=reliable no_timer_check"'
 
+# LAB_KEEP=yes: the lab is left as it is at the end, and a next scenario begins with its cluster as it was when it was new.
 finish() {
 	[ "${LAB_KEEP:-}" = yes ] || "$lab" down
 	rm -rf "$work"
@@ -86,6 +87,10 @@ prepare_all() { # side by side: two cores, and each node has one
 # Three nodes, three voters, arbitration on.
 cluster() {
 	local n
+	if [ "${LAB_KEEP:-}" = yes ] && "$lab" restore cluster 2>/dev/null; then
+		check_until "the cluster is as it was when it was new" 120 jq_is 1 '[.[] | select(.status == "online")] | length == 3' node list
+		return
+	fi
 	build || return 1
 	"$top/tests/lab/build-image" >/dev/null && "$lab" up 3 && install_build || return 1
 	prepare_all || return 1
@@ -94,7 +99,9 @@ cluster() {
 		check "node add node$n" gnt 1 node add "node$n" --secondary-ip "10.77.1.1$n" || return 1
 	done
 	check_until "three voters" 300 jq_is 1 '.voters | length == 3' cluster info || return 1
-	check_until "arbitration is on" 300 jq_is 1 '.arbitration' cluster info
+	check_until "arbitration is on" 300 jq_is 1 '.arbitration' cluster info || return 1
+	check_until "no job is open" 300 no_open_jobs || return 1
+	[ "${LAB_KEEP:-}" != yes ] || "$lab" save cluster
 }
 add_vm() { # extra hypervisor parameters
 	check "instance add $vm" gnt 1 "instance add $vm -t drbd -n node1:node2 --disk 0:size=64m -B memory=96m -H '$guest_hv${1:-}' --no-install" &&
