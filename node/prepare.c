@@ -257,43 +257,55 @@ static int prepare_kernel(struct prepare *p, struct err *err)
 
 /* ---- units ------------------------------------------------------------------------------------------------------------ */
 
-static int mask_unit(struct prepare *p, const char *unit, const char *why, struct err *err)
+/* Is it masked already? */
+static int unit_is_masked(struct prepare *p, const char *unit, bool *ret, struct err *err)
 {
 	const char *const is[] = { "systemctl", "is-enabled", unit, NULL };
-	/* A template runs by the names of its instances only: there is nothing of its own to stop. */
-	const char *const mask[] = { "systemctl", "mask", strchr(unit, '@') ? "--quiet" : "--now", unit, NULL };
 	AUTO_RESULT struct runner_result res = { .status = -1 };
 	int rc = p->runner->run(p->runner, is, NULL, COMMAND_MS, &res, err);
 
-	if (rc < 0)
-		return rc;
-	if (strncmp(buf_str(&res.out), "masked", 6) == 0) {
-		prepare_say(p, false, "%s is masked: %s", unit, why);
-		return 0;
-	}
-	rc = p->yes ? prepare_command(p, mask, err) : 0;
 	if (rc == 0)
-		prepare_say(p, true, "mask %s: %s", unit, why);
+		*ret = strncmp(buf_str(&res.out), "masked", 6) == 0;
 	return rc;
 }
 
+/* One command for all: systemd reads all its units anew after each. */
 static int prepare_units(struct prepare *p, struct err *err)
 {
 	static const struct {
 		const char *unit, *why;
 		bool votes;
+		bool stop; /* templates are nothing to stop, and libvirt-guests would shut guests down */
 	} units[] = {
-		{ "etcd.service", "Gantry runs an etcd of its own", true },
-		{ "drbd.service", "resources come up by the master's order only", false },
-		{ "drbd@.service", "resources come up by the master's order only", false },
-		{ "drbd@.target", "resources come up by the master's order only", false },
-		{ "libvirt-guests.service", "guests are the cluster's", false },
+		{ "etcd.service", "Gantry runs an etcd of its own", true, true },
+		{ "drbd.service", "resources come up by the master's order only", false, true },
+		{ "drbd@.service", "resources come up by the master's order only", false, false },
+		{ "drbd@.target", "resources come up by the master's order only", false, false },
+		{ "libvirt-guests.service", "guests are the cluster's", false, false },
 	};
+	const char *mask[ARRAY_SIZE(units) + 3] = { "systemctl", "mask" }, *stop[ARRAY_SIZE(units) + 3] = { "systemctl", "stop" };
+	size_t n_mask = 2, n_stop = 2;
 	int rc = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(units) && rc == 0; i++)
-		if (units[i].votes || p->a->witness != 1)
-			rc = mask_unit(p, units[i].unit, units[i].why, err);
+	for (size_t i = 0; i < ARRAY_SIZE(units) && rc == 0; i++) {
+		bool masked = false;
+
+		if (!units[i].votes && p->a->witness == 1)
+			continue;
+		rc = unit_is_masked(p, units[i].unit, &masked, err);
+		if (rc < 0)
+			return rc;
+		prepare_say(p, !masked, masked ? "%s is masked: %s" : "mask %s: %s", units[i].unit, units[i].why);
+		if (masked)
+			continue;
+		mask[n_mask++] = units[i].unit;
+		if (units[i].stop)
+			stop[n_stop++] = units[i].unit;
+	}
+	if (p->yes && n_mask > 2)
+		rc = prepare_command(p, mask, err);
+	if (rc == 0 && p->yes && n_stop > 2)
+		rc = prepare_command(p, stop, err);
 	return rc;
 }
 
@@ -301,9 +313,9 @@ static int prepare_units(struct prepare *p, struct err *err)
 static int prepare_libvirt(struct prepare *p, struct err *err)
 {
 	static const char *const is_on[] = { "systemctl", "is-enabled", "--quiet", "libvirtd-tls.socket", NULL };
-	static const char *const commands[][5] = {
+	static const char *const commands[][6] = {
 		{ "systemctl", "stop", "libvirtd.service", NULL },
-		{ "systemctl", "enable", "--now", "libvirtd-tls.socket", NULL },
+		{ "systemctl", "enable", "--no-reload", "--now", "libvirtd-tls.socket", NULL },
 		{ "systemctl", "start", "libvirtd.service", NULL },
 	};
 	int rc = prepare_file(p, "/etc/default/libvirtd", "# made by 'gnt node prepare': libvirtd stays, it is asked all the time\nLIBVIRTD_ARGS=\"\"\n",

@@ -29,7 +29,8 @@ static bool by_systemd(const struct conf *conf)
 
 static int systemctl(struct runner *r, const char *verb, const char *unit, struct err *err)
 {
-	const char *const argv[] = { "systemctl", verb, "--", unit, NULL };
+	/* What is switched on for the next boot is read at the next boot; to read all units anew now takes seconds on a busy node. */
+	const char *const argv[] = { "systemctl", "--no-reload", verb, "--", unit, NULL };
 	AUTO_RESULT struct runner_result res;
 
 	return runner_must(r, argv, NULL, SERVICE_MS, &res, err);

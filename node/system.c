@@ -141,9 +141,9 @@ static int give_to_qemu(const char *path, struct err *err)
  */
 static int libvirt_listens(struct err *err)
 {
-	static const char *const commands[][5] = {
+	static const char *const commands[][6] = {
 		{ "systemctl", "stop", "libvirtd.service", NULL },
-		{ "systemctl", "enable", "--now", "libvirtd-tls.socket", NULL },
+		{ "systemctl", "enable", "--no-reload", "--now", "libvirtd-tls.socket", NULL },
 		{ "systemctl", "start", "libvirtd.service", NULL },
 	};
 	const char *const reload[] = { "systemctl", "try-reload-or-restart", "libvirtd.service", NULL };

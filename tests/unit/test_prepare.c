@@ -117,8 +117,10 @@ static void unit_answers(const char *const argv[], struct runner_result *ret)
 		buf_puts(&ret->out, is_masked(last(argv)) ? "masked\n" : "disabled\n");
 		ret->status = 1;
 	} else if (is(argv, "systemctl", "mask")) {
-		assert_true(mc.n_masked < 8);
-		(void)snprintf(mc.masked[mc.n_masked++], sizeof(mc.masked[0]), "%s", last(argv));
+		for (int i = 2; argv[i]; i++) {
+			assert_true(mc.n_masked < 8);
+			(void)snprintf(mc.masked[mc.n_masked++], sizeof(mc.masked[0]), "%s", argv[i]);
+		}
 	} else if (is(argv, "systemctl", "enable")) {
 		mc.tls_on = true;
 	}
@@ -265,9 +267,9 @@ static void test_shows_then_does_then_has_nothing_to_do(void **state)
 	assert_non_null(strstr(buf_str(&mc.log), "vgcreate"));
 	assert_non_null(strstr(buf_str(&mc.log), "modprobe -a drbd dm_mod tun\n"));
 	assert_non_null(strstr(buf_str(&mc.log), "networkctl reload\n"));
-	assert_non_null(strstr(buf_str(&mc.log), "systemctl mask --now etcd.service\n"));
-	assert_non_null(strstr(buf_str(&mc.log), "systemctl mask --now drbd.service\n"));
-	assert_non_null(strstr(buf_str(&mc.log), "systemctl mask --quiet drbd@.service\n"));
+	assert_non_null(strstr(buf_str(&mc.log), "systemctl mask etcd.service drbd.service drbd@.service drbd@.target libvirt-guests.service\n"));
+	/* To stop libvirt-guests would shut guests down. */
+	assert_non_null(strstr(buf_str(&mc.log), "systemctl stop etcd.service drbd.service\n"));
 	AUTO_FREE char *helper = get("/sys/module/drbd/parameters/usermode_helper");
 	assert_string_equal(helper, "/sbin/drbdadm"); /* no line end: the kernel would take it for a part of the name */
 	AUTO_FREE char *modules = get("/etc/modules-load.d/gantry.conf");
@@ -433,7 +435,7 @@ static void test_a_witness_needs_little(void **state)
 	schema_init(&op_node_prepare_schema, &a);
 	a.witness = a.yes = 1;
 	assert_int_equal(prepare_run(&mc.runner, &netif, mc.root, &a, &d, &err), 0);
-	assert_string_equal(buf_str(&mc.log), "systemctl mask --now etcd.service\n");
+	assert_string_equal(buf_str(&mc.log), "systemctl mask etcd.service\nsystemctl stop etcd.service\n");
 }
 
 static void test_libvirt_takes_tls_when_there_are_certificates(void **state)
@@ -447,7 +449,7 @@ static void test_libvirt_takes_tls_when_there_are_certificates(void **state)
 	put("/etc/pki/libvirt/servercert.pem", "x");
 	buf_reset(&mc.log);
 	assert_int_equal(prepare("", "", true, &done, &err), 0);
-	assert_string_equal(buf_str(&mc.log), "systemctl stop libvirtd.service\nsystemctl enable --now libvirtd-tls.socket\n"
+	assert_string_equal(buf_str(&mc.log), "systemctl stop libvirtd.service\nsystemctl enable --no-reload --now libvirtd-tls.socket\n"
 					      "systemctl start libvirtd.service\n");
 }
 
