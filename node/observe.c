@@ -99,6 +99,11 @@ static void look_drbd(struct look *l)
 
 	if (!d)
 		return;
+	if (access(l->node->env.handler_path, X_OK) < 0) {
+		AUTO_FREE char *text = xasprintf("DRBD's handler '%s' cannot be executed: no resync towards this node will begin", l->node->env.handler_path);
+
+		strs_add(&l->o.problems, &l->o.n_problems, text);
+	}
 	if (d->ops->list_conf(d, &confs, &n_confs, &err) < 0 || d->ops->status_all(d, &list, &n, &err) < 0) {
 		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
 		l->drbd_again = true;
