@@ -669,6 +669,11 @@ int agent_load(struct agent *a, const char *record_key, const char *record_text,
 	int rc = schema_decode_text(&agent_disk_schema, &d, record_text, err);
 	if (rc < 0)
 		return rc;
+	if (step_kind_by_name(d.kind) < 0) { /* written by a newer version */
+		(void)err_set(err, ERR_BAD_VALUE, "the record '%.60s' is of a step '%.39s' that this version does not know", record_key, d.kind);
+		schema_done(&agent_disk_schema, &d);
+		return -ERR_BAD_VALUE;
+	}
 	struct rec *r = rec_find(a, d.job, d.index, d.dir) ? NULL : rec_add(a, d.job, d.index, d.dir, d.kind);
 	if (r)
 		key_of(r, key);

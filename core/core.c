@@ -189,6 +189,14 @@ static bool below(const char *key, const char *dir)
 	return strncmp(key, dir, strlen(dir)) == 0;
 }
 
+/* An object stands under its own uuid, and no two have one name: what our own transactions see to. */
+static int check_place(const char *key, const char *uuid, const char *name, bool taken, struct err *err)
+{
+	if (strcmp(strrchr(key, '/') + 1, uuid) != 0)
+		return err_set(err, ERR_INTERNAL, "the object there calls itself %s", uuid);
+	return taken ? err_set(err, ERR_INTERNAL, "another object is called '%s' too", name) : 0;
+}
+
 static int load_object(struct core *c, const struct core_kv *kv, struct err *err)
 {
 	int rc = 0;
@@ -204,7 +212,9 @@ static int load_object(struct core *c, const struct core_kv *kv, struct err *err
 
 		rc = schema_decode_text(&node_schema, &n, kv->value, err);
 		if (rc == 0) {
-			state_put_node(&c->st, &n);
+			rc = check_place(kv->key, n.uuid, n.name, state_node_named(&c->st, n.name), err);
+			if (rc == 0)
+				state_put_node(&c->st, &n);
 			schema_done(&node_schema, &n);
 		}
 	} else if (below(kv->key, "/gantry/instance/")) {
@@ -212,7 +222,9 @@ static int load_object(struct core *c, const struct core_kv *kv, struct err *err
 
 		rc = schema_decode_text(&instance_schema, &i, kv->value, err);
 		if (rc == 0) {
-			state_put_instance(&c->st, &i);
+			rc = check_place(kv->key, i.uuid, i.name, state_instance_named(&c->st, i.name), err);
+			if (rc == 0)
+				state_put_instance(&c->st, &i);
 			schema_done(&instance_schema, &i);
 		}
 	} else if (below(kv->key, "/gantry/token/")) {

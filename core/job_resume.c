@@ -31,6 +31,29 @@ static int load_record(struct cjob *j, const char *text, struct err *err)
 	return 0;
 }
 
+/* An open job that this version cannot go on with must not be touched by it: a newer one has made it. */
+static int check_job(const struct cjob *j, const char *id, struct err *err)
+{
+	char mine[24];
+	int op = op_by_name(j->j.op);
+
+	(void)snprintf(mine, sizeof(mine), "%lld", (long long)j->j.id);
+	if (strcmp(mine, id) != 0)
+		return err_set(err, ERR_INTERNAL, "the job calls itself %s", mine);
+	if (job_ended(j))
+		return 0;
+	bool known = op >= 0 && plan_for((enum op_index)op);
+	const char *what = j->j.op;
+	for (int i = 0; known && i < j->j.n_steps; i++) {
+		known = step_kind_by_name(j->j.steps[i].kind) >= 0;
+		what = j->j.steps[i].kind;
+	}
+	if (known)
+		return 0;
+	return err_set(err, ERR_INTERNAL, "the job is not done, and this version does not know its '%s'", what),
+	       err_hint(err, "upgrade Gantry on this node to the version of the other nodes");
+}
+
 int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err)
 {
 	struct cjob *j = NULL;
@@ -46,6 +69,8 @@ int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err)
 			rc = schema_decode_text(&job_schema, &j->j, kvs[i].value, err);
 			if (rc < 0)
 				schema_init(&job_schema, &j->j);
+			else
+				rc = check_job(j, tail, err);
 		} else {
 			char id[24];
 			struct cjob *of = NULL;

@@ -33,6 +33,8 @@ static void emit(void *arg, const struct agent_action *a)
 	}
 	if (a->kind == AGENT_PERSIST)
 		assert(a->record_key[0] && !strchr(a->record_key, '/'));
+	if (a->kind == AGENT_PROBE || a->kind == AGENT_EXEC)
+		assert((int)a->step >= 0 && a->step < STEP_KIND_COUNT);
 	if (a->kind == AGENT_CANCEL)
 		return;
 	assert(r->n < TODO_MAX);

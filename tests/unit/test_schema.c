@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fields as data, on a schema of this test's own that has each type of field; and rules that every row of the real ones keeps. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmem.h"
+#include "schema/msgs.h"
+#include "schema/ops.h"
+#include "schema/steps.h"
+
+static const char *const colour_names[] = { "red", "green", NULL };
+
+#define PART_ROWS(F, T)                                                       \
+	F(T, STR, tag, 5, FIELD_REQUIRED, NULL, "", "a tag")                  \
+	F(T, INT, weight, 0, 10, 0, "3", "", "a weight")
+SCHEMA_DECLARE(part, PART_ROWS)
+SCHEMA_DEFINE(part, PART_ROWS)
+#define THING_ROWS(F, T)                                                      \
+	F(T, STR, name, 7, FIELD_REQUIRED, NULL, "@", "its name")             \
+	F(T, STR, home, 7, 0, "here", "", "where it is")                      \
+	F(T, TEXT, note, 20, 0, NULL, "", "words")                            \
+	F(T, TEXT, secret, 20, FIELD_SECRET, NULL, "", "nobody's business")   \
+	F(T, INT, n, -5, 5, 0, "1", "", "a number")                           \
+	F(T, SIZE, size, 1, 2048, 0, NULL, "", "a size")                      \
+	F(T, BOOL, on, 0, NULL, "", "yes or no")                              \
+	F(T, ENUM, colour, colour_names, 0, "green", "", "a colour")          \
+	F(T, OBJ, main_part, part, 0, "", "the first part")                   \
+	F(T, LIST, parts, part, 3, 0, "", "the other parts")                  \
+	F(T, STRS, words, 3, 0, "", "some words")                             \
+	F(T, JSON, any, 0, "", "anything")
+SCHEMA_DECLARE(thing, THING_ROWS)
+SCHEMA_DEFINE(thing, THING_ROWS)
+
+static void decode(struct thing *t, const char *text)
+{
+	struct err err = ERR_INIT;
+
+	if (schema_decode_text(&thing_schema, t, text, &err) < 0)
+		fail_msg("%s: %s", text, err.msg);
+}
+
+static void assert_encodes(const struct thing *t, const char *want)
+{
+	AUTO_FREE char *text = schema_encode_text(&thing_schema, t);
+
+	assert_string_equal(text, want);
+}
+
+#define REST "\"main_part\":{\"tag\":\"m\",\"weight\":3}"
+
+static void defaults_and_unset_fields(void **state)
+{
+	struct thing t;
+
+	(void)state;
+	memset(&t, 0xa5, sizeof(t));
+	schema_init(&thing_schema, &t);
+	assert_string_equal(t.name, "");
+	assert_string_equal(t.home, "here");
+	assert_null(t.note);
+	assert_int_equal(t.n, 1);
+	assert_true(t.size == FIELD_UNSET);
+	assert_int_equal(t.on, -1);
+	assert_int_equal(t.colour, 1);
+	assert_int_equal(t.main_part.weight, 3);
+	assert_null(t.parts);
+	assert_int_equal(t.n_words, 0);
+	assert_null(t.any);
+	schema_done(&thing_schema, &t);
+}
+
+static void everything_goes_to_json_and_back(void **state)
+{
+	static const char full[] =
+		"{\"any\":{\"x\":[1,null]},\"colour\":\"red\",\"home\":\"\",\"main_part\":{\"tag\":\"m\",\"weight\":0},\"n\":-5,\"name\":\"abcdefg\","
+		"\"note\":\"\",\"on\":false,\"parts\":[{\"tag\":\"a\",\"weight\":3},{\"tag\":\"b\",\"weight\":10}],\"secret\":\"s\",\"size\":2048,"
+		"\"words\":[\"x\",\"\"]}";
+	struct thing t, copy;
+
+	(void)state;
+	decode(&t, full);
+	assert_encodes(&t, full);
+	schema_copy(&thing_schema, &copy, &t);
+	assert_true(schema_equal(&thing_schema, &t, &copy));
+	assert_encodes(&copy, full);
+	AUTO_JSON json_t *public = schema_encode_public(&thing_schema, &t);
+	assert_null(json_object_get(public, "secret"));
+	assert_non_null(json_object_get(public, "note"));
+	schema_done(&thing_schema, &t);
+	schema_done(&thing_schema, &copy);
+	/* Sizes may carry units, and come back as numbers. */
+	decode(&t, "{\"name\":\"x\",\"size\":\"2G\"," REST "}");
+	assert_int_equal(t.size, 2048);
+	schema_done(&thing_schema, &t);
+}
+
+static void what_differs_is_not_equal(void **state)
+{
+	static const char *const change[] = {
+		"\"name\":\"y\"", "\"home\":\"\"", "\"note\":\"z\"", "\"n\":2", "\"size\":9", "\"on\":true", "\"colour\":\"red\"",
+		"\"parts\":[{\"tag\":\"q\"}]", "\"words\":[\"w\"]", "\"any\":1", "\"secret\":\"\"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(change); i++) {
+		struct thing a, b;
+		AUTO_FREE char *text = xasprintf("{%s%s," REST "}", change[i], i ? ",\"name\":\"x\"" : "");
+
+		decode(&a, "{\"name\":\"x\"," REST "}");
+		decode(&b, text);
+		assert_false(schema_equal(&thing_schema, &a, &b));
+		assert_false(schema_equal(&thing_schema, &b, &a));
+		schema_done(&thing_schema, &a);
+		schema_done(&thing_schema, &b);
+	}
+}
+
+static void decoding_is_strict_and_names_the_field(void **state)
+{
+	static const struct {
+		const char *text;
+		int code;
+		const char *field;
+	} row[] = {
+		{ "{" REST "}", ERR_BAD_REQUEST, "name" },
+		{ "{\"name\":\"x\",\"main_part\":{}}", ERR_BAD_REQUEST, "main_part.tag" },
+		{ "{\"name\":\"abcdefgh\"," REST "}", ERR_TOO_BIG, "name" },
+		{ "{\"name\":7," REST "}", ERR_BAD_VALUE, "name" },
+		{ "{\"name\":null," REST "}", ERR_BAD_VALUE, "name" },
+		{ "{\"name\":\"x\",\"n\":6," REST "}", ERR_BAD_VALUE, "n" },
+		{ "{\"name\":\"x\",\"n\":-6," REST "}", ERR_BAD_VALUE, "n" },
+		{ "{\"name\":\"x\",\"n\":1.0," REST "}", ERR_BAD_VALUE, "n" },
+		{ "{\"name\":\"x\",\"n\":\"1\"," REST "}", ERR_BAD_VALUE, "n" },
+		{ "{\"name\":\"x\",\"size\":0," REST "}", ERR_BAD_VALUE, "size" },
+		{ "{\"name\":\"x\",\"size\":\"3G\"," REST "}", ERR_BAD_VALUE, "size" },
+		{ "{\"name\":\"x\",\"size\":\"big\"," REST "}", ERR_BAD_VALUE, "size" },
+		{ "{\"name\":\"x\",\"on\":1," REST "}", ERR_BAD_VALUE, "on" },
+		{ "{\"name\":\"x\",\"colour\":\"blue\"," REST "}", ERR_BAD_VALUE, "colour" },
+		{ "{\"name\":\"x\",\"colour\":1," REST "}", ERR_BAD_VALUE, "colour" },
+		{ "{\"name\":\"x\",\"parts\":{}," REST "}", ERR_BAD_VALUE, "parts" },
+		{ "{\"name\":\"x\",\"parts\":[{\"tag\":\"a\"},{}]," REST "}", ERR_BAD_REQUEST, "parts[1].tag" },
+		{ "{\"name\":\"x\",\"parts\":[{\"tag\":\"a\",\"wieght\":1}]," REST "}", ERR_UNKNOWN_KEY, "parts[0].wieght" },
+		{ "{\"name\":\"x\",\"parts\":[{\"tag\":\"a\"},{\"tag\":\"a\"},{\"tag\":\"a\"},{\"tag\":\"a\"}]," REST "}", ERR_TOO_BIG, "parts" },
+		{ "{\"name\":\"x\",\"words\":[\"a\",1]," REST "}", ERR_BAD_VALUE, "words[1]" },
+		{ "{\"name\":\"x\",\"words\":[\"a\",\"a\",\"a\",\"a\"]," REST "}", ERR_TOO_BIG, "words" },
+		{ "{\"name\":\"x\",\"nmae\":1," REST "}", ERR_UNKNOWN_KEY, "nmae" },
+		{ "{\"name\":\"x\",\"note\":\"012345678901234567890\"," REST "}", ERR_TOO_BIG, "note" },
+		{ "[]", ERR_BAD_VALUE, NULL },
+		{ "{", ERR_BAD_REQUEST, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		struct thing t;
+		struct err err = ERR_INIT;
+		int rc = schema_decode_text(&thing_schema, &t, row[i].text, &err);
+
+		if (rc != -row[i].code)
+			fail_msg("%s: %d, not %d", row[i].text, -rc, row[i].code);
+		if (row[i].field)
+			assert_string_equal(err.field, row[i].field);
+		assert_string_equal(t.name, ""); /* nothing half done is left */
+		assert_null(t.parts);
+	}
+	struct thing t;
+	struct err err = ERR_INIT;
+	assert_true(schema_decode_text(&thing_schema, &t, "{\"name\":\"x\",\"colur\":1}", &err) < 0);
+	assert_string_equal(err_hint_text(&err), "did you mean 'colour'?");
+}
+
+static void set(struct thing *t, const char *field, const char *text, int code)
+{
+	struct err err = ERR_INIT;
+	int rc = field_set_text(schema_find(&thing_schema, field), t, text, &err);
+
+	if (rc != -code)
+		fail_msg("%s=%s: %d, not %d (%s)", field, text, -rc, code, err.msg);
+}
+
+static void text_is_read_as_people_write_it(void **state)
+{
+	struct thing t;
+
+	(void)state;
+	schema_init(&thing_schema, &t);
+	set(&t, "name", "abc", 0);
+	set(&t, "name", "abcdefgh", ERR_TOO_BIG);
+	set(&t, "home", "", 0);
+	set(&t, "n", "-5", 0);
+	set(&t, "n", "6", ERR_BAD_VALUE);
+	set(&t, "size", "1.5g", 0);
+	set(&t, "size", "3g", ERR_BAD_VALUE);
+	set(&t, "on", "Yes", 0);
+	set(&t, "on", "maybe", ERR_BAD_VALUE);
+	set(&t, "colour", "red", 0);
+	set(&t, "colour", "Red", ERR_BAD_VALUE);
+	set(&t, "main_part", "tag=m,weight=7", 0);
+	set(&t, "main_part", "weight", ERR_BAD_VALUE);
+	set(&t, "main_part", "wait=1", ERR_UNKNOWN_KEY);
+	set(&t, "parts", "0:tag=a,,b", 0);
+	set(&t, "parts", "2:tag=c", ERR_BAD_VALUE); /* a gap */
+	set(&t, "parts", "1:tag=c", 0);
+	set(&t, "parts", "0:weight=9", 0); /* more of the same one */
+	set(&t, "parts", "3:tag=d", ERR_BAD_VALUE);
+	set(&t, "parts", "tag=d", ERR_BAD_VALUE);
+	set(&t, "words", "x,y", 0);
+	set(&t, "words", "z", 0);
+	set(&t, "words", "more", ERR_TOO_BIG);
+	set(&t, "any", "{\"k\":1}", 0);
+	set(&t, "any", "{", ERR_BAD_VALUE);
+	set(&t, "note", "\xc3\xa9", 0);
+	set(&t, "note", "\xe9", ERR_BAD_VALUE); /* no UTF-8 */
+	set(&t, "words", "\xff", ERR_BAD_VALUE);
+	set(&t, "main_part", "tag=\xff", ERR_BAD_VALUE);
+	assert_encodes(&t, "{\"any\":{\"k\":1},\"colour\":\"red\",\"home\":\"\",\"main_part\":{\"tag\":\"m\",\"weight\":7},\"n\":-5,\"name\":\"abc\","
+			   "\"note\":\"\xc3\xa9\",\"on\":true,\"parts\":[{\"tag\":\"a,b\",\"weight\":9},{\"tag\":\"c\",\"weight\":3}],\"size\":1536,"
+			   "\"words\":[\"x\",\"y\",\"z\"]}");
+	struct buf b = BUF_INIT;
+	static const char *const shown[] = { "name", "n", "size", "on", "colour", "main_part", "words" };
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		field_format(schema_find(&thing_schema, shown[i]), &t, &b);
+		buf_putc(&b, ' ');
+	}
+	assert_string_equal(buf_str(&b), "abc -5 1.5 GiB yes red tag=m,weight=7 x,y,z ");
+	buf_done(&b);
+	schema_done(&thing_schema, &t);
+}
+
+/* What a command printed need not be UTF-8; a message that carries it must still be a message. */
+static void text_of_others_is_made_fit_for_json(void **state)
+{
+	struct thing t;
+
+	(void)state;
+	schema_init(&thing_schema, &t);
+	(void)str_copy(t.name, sizeof(t.name), "a\xff");
+	t.note = xstrdup("b\xc3");
+	strs_add(&t.words, &t.n_words, "\xe9t\xe9");
+	t.n = FIELD_UNSET;
+	t.colour = -1;
+	t.main_part.weight = FIELD_UNSET;
+	assert_encodes(&t, "{\"home\":\"here\",\"name\":\"a?\",\"note\":\"b?\",\"words\":[\"?t?\"]}");
+	schema_done(&thing_schema, &t);
+}
+
+static void merging_takes_what_is_set(void **state)
+{
+	struct thing a, b;
+
+	(void)state;
+	decode(&a, "{\"name\":\"x\",\"note\":\"old\",\"words\":[\"1\"],\"main_part\":{\"tag\":\"m\",\"weight\":9}}");
+	schema_init(&thing_schema, &b);
+	b.n = FIELD_UNSET;
+	b.colour = -1;
+	b.home[0] = '\0';
+	b.main_part.weight = FIELD_UNSET;
+	(void)str_copy(b.main_part.tag, sizeof(b.main_part.tag), "new");
+	b.note = xstrdup("new");
+	b.on = 0;
+	strs_add(&b.words, &b.n_words, "2");
+	schema_merge(&thing_schema, &a, &b);
+	assert_encodes(&a, "{\"colour\":\"green\",\"home\":\"here\",\"main_part\":{\"tag\":\"new\",\"weight\":9},\"n\":1,\"name\":\"x\",\"note\":\"new\","
+			   "\"on\":false,\"words\":[\"2\"]}");
+	schema_done(&thing_schema, &a);
+	schema_done(&thing_schema, &b);
+}
+
+static void lists_grow_and_shrink(void **state)
+{
+	const struct field *f = schema_find(&thing_schema, "parts");
+	struct thing t;
+
+	(void)state;
+	schema_init(&thing_schema, &t);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 3; i++) {
+			struct part *p = schema_list_add(f, &t);
+
+			assert_int_equal(p->weight, 3);
+			p->tag[0] = (char)('a' + i);
+		}
+		schema_list_remove(f, &t, 1);
+		assert_int_equal(t.n_parts, 2);
+		assert_string_equal(t.parts[1].tag, "c");
+		schema_list_remove(f, &t, 0);
+		schema_list_remove(f, &t, 0);
+		assert_int_equal(t.n_parts, 0);
+	}
+	schema_done(&thing_schema, &t);
+	char **list = NULL;
+	int n = 0;
+	strs_add(&list, &n, "a");
+	strs_add(&list, &n, "b");
+	assert_true(strs_has(list, n, "b"));
+	strs_remove(&list, &n, "a");
+	assert_false(strs_has(list, n, "a"));
+	assert_int_equal(n, 1);
+	strs_remove(&list, &n, "b");
+	assert_null(list);
+}
+
+static void checking_says_what_decoding_would(void **state)
+{
+	struct thing t;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	decode(&t, "{\"name\":\"x\"," REST "}");
+	assert_int_equal(schema_check(&thing_schema, &t, &err), 0);
+	t.n = 6;
+	assert_int_equal(schema_check(&thing_schema, &t, &err), -ERR_BAD_VALUE);
+	assert_string_equal(err.field, "n");
+	t.n = 1;
+	t.name[0] = '\0';
+	assert_int_equal(schema_check(&thing_schema, &t, &err), -ERR_BAD_REQUEST);
+	schema_done(&thing_schema, &t);
+}
+
+/* ---- the real ones ------------------------------------------------------------------------------------------------ */
+
+static void check_rows(const struct schema *s, int depth)
+{
+	assert_true(depth < 8); /* the decoder's bound */
+	for (int i = 0; i < s->n_fields; i++) {
+		const struct field *f = &s->fields[i];
+
+		if (!f->help || !f->help[0])
+			fail_msg("%s.%s: no help", s->name, f->name);
+		assert_ptr_equal(schema_find(s, f->name), f); /* no name twice */
+		if ((f->flags & FIELD_REQUIRED) && f->def)
+			fail_msg("%s.%s: required, with a default", s->name, f->name);
+		if (f->sub)
+			check_rows(f->sub, depth + 1);
+	}
+	void *obj = xcalloc(1, s->size);
+	schema_init(s, obj); /* asserts that each default is a value */
+	schema_done(s, obj);
+	free(obj);
+}
+
+static void every_row_is_whole(void **state)
+{
+	(void)state;
+	for (int i = 0; i < OP_COUNT; i++) {
+		check_rows(op_infos[i].args, 1);
+		assert_true(op_infos[i].summary && op_infos[i].summary[0]);
+		assert_int_equal(op_by_name(op_infos[i].name), i);
+		assert_int_equal(op_by_words(op_infos[i].group, op_infos[i].verb), i);
+		for (int k = 0; k < i; k++)
+			assert_int_not_equal(op_infos[k].id, op_infos[i].id); /* numbers are never used again */
+	}
+	for (int i = 0; i < STEP_KIND_COUNT; i++) {
+		check_rows(step_infos[i].args, 1);
+		assert_int_equal(step_kind_by_name(step_infos[i].name), i);
+		assert_true(step_infos[i].summary && step_infos[i].summary[0]);
+	}
+#define MSG(m) check_rows(&msg_##m##_schema, 1);
+#define msg_settings_schema step_settings_schema
+	MSGS(MSG)
+#undef MSG
+#undef msg_settings_schema
+	check_rows(&cluster_schema, 1);
+	check_rows(&node_schema, 1);
+	check_rows(&instance_schema, 1);
+	check_rows(&job_schema, 1);
+	check_rows(&job_record_schema, 1);
+	check_rows(&observed_schema, 1);
+}
+
+/* A default said empty ("no volume group") is not the default. */
+static void an_empty_volume_group_stays_empty(void **state)
+{
+	struct op_cluster_init a, b;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(schema_decode_text(&op_cluster_init_schema, &a, "{\"name\":\"c\",\"vg_name\":\"\"}", &err), 0);
+	AUTO_FREE char *text = schema_encode_text(&op_cluster_init_schema, &a);
+	assert_int_equal(schema_decode_text(&op_cluster_init_schema, &b, text, &err), 0);
+	assert_string_equal(b.vg_name, "");
+	schema_done(&op_cluster_init_schema, &a);
+	schema_done(&op_cluster_init_schema, &b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_and_unset_fields),
+		cmocka_unit_test(everything_goes_to_json_and_back),
+		cmocka_unit_test(what_differs_is_not_equal),
+		cmocka_unit_test(decoding_is_strict_and_names_the_field),
+		cmocka_unit_test(text_is_read_as_people_write_it),
+		cmocka_unit_test(text_of_others_is_made_fit_for_json),
+		cmocka_unit_test(merging_takes_what_is_set),
+		cmocka_unit_test(lists_grow_and_shrink),
+		cmocka_unit_test(checking_says_what_decoding_would),
+		cmocka_unit_test(every_row_is_whole),
+		cmocka_unit_test(an_empty_volume_group_stays_empty),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
