@@ -24,7 +24,7 @@
 #include "io/pki.h"
 
 #define ETCD_PROGRAM "/usr/bin/etcd"
-#define WAIT_MS_MAX 30000
+#define WAIT_MS_MAX 60000 /* only a hanging call gets there */
 #define LEASE_MS 12000
 
 /* ---- directories, ports, files ---- */
