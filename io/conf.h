@@ -30,6 +30,7 @@ struct conf {
 	char storage[16];      /* "lvm+drbd", "fake" */
 	char fake_world[PATH_LEN + 1];
 	char service_manager[16]; /* "systemd", "spawn" */
+	char admin_group[NAME_LEN + 1], read_group[NAME_LEN + 1]; /* who besides root may ask for anything, who for queries */
 	char run_dir[PATH_LEN + 1], state_dir[PATH_LEN + 1], program_dir[PATH_LEN + 1];
 	int64_t lease_ms;
 	char log_level[16];

@@ -126,6 +126,23 @@ int file_write_durable(const char *path, const char *text, unsigned mode, struct
 	return sync_dir_of(path, err);
 }
 
+int file_reserve(const char *path, size_t bytes, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && (size_t)st.st_size >= bytes && (size_t)st.st_blocks * 512 >= bytes)
+		return 0;
+	AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, code_of_errno(), "cannot make '%s'", path);
+	int e = posix_fallocate(fd, 0, (off_t)bytes); /* does not set errno */
+	if (e == 0)
+		return 0;
+	(void)unlink(path); /* half of it is no reserve, and takes what others need */
+	errno = e;
+	return err_errno(err, code_of_errno(), "cannot reserve %zu bytes as '%s'", bytes, path);
+}
+
 int file_remove(const char *path, struct err *err)
 {
 	if (unlink(path) < 0)

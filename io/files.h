@@ -17,6 +17,8 @@ int file_read_text(const char *path, size_t max_bytes, char **ret_text, struct e
 int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err) WARN_UNUSED;
 /* Makes path and what is missing above it (that with 0755). An existing directory keeps its mode: somebody chose it. */
 int dir_make(const char *path, unsigned mode, struct err *err) WARN_UNUSED;
+/* Makes sure that path is a file of that many bytes which the disk really has: room to be given back when it is needed. */
+int file_reserve(const char *path, size_t bytes, struct err *err) WARN_UNUSED;
 /* Removes a file, durably. Absent is success. */
 int file_remove(const char *path, struct err *err) WARN_UNUSED;
 bool file_exists(const char *path);

@@ -45,7 +45,7 @@ struct master {
 	struct term term;
 	struct core *core;   /* NULL while standby */
 	bool paused;         /* master, but no commit for ttl: silent */
-	bool store_silent;   /* standby: the last look at the store was not answered */
+	int64_t unread_since_ms; /* standby: the term cannot be read since then; 0 = it can */
 	struct loop_timer *timer;
 	char self[UUID_LEN + 1];
 	char boot[UUID_LEN + 1];

@@ -70,8 +70,10 @@ static void not_master(struct master *m, struct peer *p)
 	schema_init(&msg_not_master_schema, &n);
 	if (!m->core)
 		(void)str_copy(n.master, sizeof(n.master), m->term.master);
-	if (m->paused || m->store_silent)
+	int64_t unread = m->unread_since_ms ? loop_now_ms(m->loop) - m->unread_since_ms : 0;
+	if (m->paused || unread > term_ttl_ms(&m->term))
 		(void)str_copy(n.problem, sizeof(n.problem), "no majority of voters answers");
+	n.stale = m->core && m->paused;
 	master_send_msg(p, "not_master", &msg_not_master_schema, &n);
 }
 
@@ -99,7 +101,7 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 	(void)str_copy(p->boot_id, sizeof(p->boot_id), h->boot_id);
 	(void)str_copy(p->version, sizeof(p->version), h->version);
 	p->side = strcmp(h->side, "replication") == 0 ? 2 : 1;
-	if (!m->core || h->epoch > m->term.epoch) { /* it has seen a later master: we are not it */
+	if (!m->core || m->paused || h->epoch > m->term.epoch) { /* or it has seen a later master: we are not it */
 		not_master(m, p);
 		return 0;
 	}
@@ -338,7 +340,7 @@ void master_nodes_reset(struct master *m)
 
 		if (!p->side)
 			continue;
-		if (!m->core) {
+		if (!m->core || m->paused) {
 			not_master(m, p);
 			continue;
 		}

@@ -146,12 +146,14 @@ static void read_done(void *arg, const struct store_result *r)
 	struct master *m = arg;
 	int64_t now = loop_now_ms(m->loop), mrev = 0, brev = 0;
 
-	m->store_silent = r->outcome != STORE_OK;
-	if (m->store_silent) {
+	if (r->outcome != STORE_OK) {
 		log_debug("reading the term: %s", r->err ? r->err->msg : "no answer");
+		if (!m->unread_since_ms)
+			m->unread_since_ms = now;
 		master_term_do(m, term_read_failed(&m->term, now));
 		return;
 	}
+	m->unread_since_ms = 0;
 	const char *master = value_of(r, TERM_MASTER, &mrev), *beat = value_of(r, TERM_BEAT, &brev);
 	master_term_do(m, term_seen(&m->term, now, master, mrev, beat, brev));
 }
@@ -329,6 +331,7 @@ void master_term_do(struct master *m, int todo)
 		master_address_down(m);
 		if (m->core)
 			core_store_silent(m->core, loop_now_ms(m->loop));
+		master_nodes_reset(m);
 	}
 	if (todo & TERM_DO_GO) {
 		m->paused = false;

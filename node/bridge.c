@@ -165,10 +165,8 @@ int node_new(struct loop *l, const struct conf *conf, struct noded **ret, struct
 	list_init(&n->handlers);
 	schema_init(&observed_schema, &n->seen);
 	schema_init(&step_settings_schema, &n->settings);
-	for (int i = 0; i < 2; i++) {
-		n->up[i].node = n;
+	for (int i = 0; i < UPLINK_STALE; i++)
 		n->up[i].side = i + 1;
-	}
 	int rc = set_up(n, err);
 	if (rc == 0 && conf->node_uuid[0])
 		rc = node_become_member(n, err);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Local clients: gnt, and DRBD's handlers. What this node can answer is answered here, the rest goes to the master. */
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/xmem.h"
@@ -10,6 +12,7 @@
 #include "node/node.h"
 
 #define CALL_DEADLINE_MS 90000 /* a client waits no longer: see cli/ */
+#define STALE_DEADLINE_MS 5000 /* a master without majority answers at once or not at all */
 
 /* ---- answers ---------------------------------------------------------------------------------------- */
 
@@ -69,19 +72,23 @@ void local_reply(struct noded *n, const struct msg_reply *r)
 void local_resend(struct noded *n)
 {
 	/* The same request ids: the master answers a repeated change from its record. */
-	list_for_each(l, &n->calls)
-		uplink_send_text(n, list_entry(l, struct local_call, link)->text);
+	list_for_each(l, &n->calls) {
+		struct local_call *c = list_entry(l, struct local_call, link);
+
+		c->sent = true;
+		uplink_send_text(n, c->text);
+	}
 }
 
 static void no_master(struct noded *n, struct err *err)
 {
 	if (!n->member)
 		(void)err_set(err, ERR_NO_CLUSTER, "this machine is in no cluster");
-	else if (n->no_majority)
-		(void)err_set(err, ERR_NO_MAJORITY, "there is no master: no majority of voters answers");
+	else if (uplink_no_majority(n))
+		(void)err_set(err, ERR_NO_MAJORITY, "no majority of the voters answers: nothing can be decided");
 	else
 		(void)err_set(err, ERR_NO_MASTER, "no master answers on this node");
-	if (n->member)
+	if (n->member && err->code == ERR_NO_MASTER)
 		(void)err_hint(err, "look whether a majority of the master candidates is up; this node's own view: 'gnt cluster status'");
 }
 
@@ -95,7 +102,12 @@ void local_tick(struct noded *n)
 
 		if (now < c->deadline_ms)
 			continue;
-		no_master(n, &err);
+		if (c->sent && c->changes) { /* perhaps the answer was lost, not the request */
+			(void)err_set(&err, ERR_UNKNOWN_OUTCOME, "the master has not answered: it may have begun this, or not");
+			(void)err_hint(&err, "look with 'gnt job list' before you repeat it");
+		} else {
+			no_master(n, &err);
+		}
 		local_answer(c->server, &c->from, c->id, NULL, &err);
 		call_free(c);
 	}
@@ -141,6 +153,8 @@ static void local_done(void *arg, int rc, const struct err *err)
 		rc = node_become_member(n, &why);
 	if (rc == 0 && here[j->row].leaves && !n->stopping)
 		node_left(n);
+	if (rc == 0 && here[j->row].op == OP_node_prepare && !n->stopping)
+		local_groups(n); /* it may have made them */
 	if (!n->stopping)
 		local_answer(j->server, &j->from, j->id, TAKE(j->result), rc < 0 ? &why : NULL); /* a refusal may carry details */
 	json_decref(j->result);
@@ -203,11 +217,16 @@ static void route_local(struct noded *n, struct nano_server *s, const struct nan
 	local_answer(s, from, r->id, NULL, &err);
 }
 
-static void forward(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r)
+static void forward(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int op)
 {
+	int64_t now = loop_now_ms(n->loop);
 	struct err err = ERR_INIT;
 
-	if (!n->member) {
+	AUTO_JSON json_t *j = schema_encode(&msg_request_schema, r);
+	json_object_set_new(j, "type", json_string("request"));
+	AUTO_FREE char *text = json_text(j);
+	bool ready = uplink_ready(n), stale = !ready && n->member && uplink_ask_stale(n, text);
+	if (!n->member || (!ready && !stale && uplink_no_majority(n))) {
 		no_master(n, &err);
 		local_answer(s, from, r->id, NULL, &err);
 		return;
@@ -216,12 +235,14 @@ static void forward(struct noded *n, struct nano_server *s, const struct nano_fr
 	c->server = s;
 	c->from = *from;
 	(void)str_copy(c->id, sizeof(c->id), r->id);
-	c->deadline_ms = loop_now_ms(n->loop) + (uplink_ready(n) ? CALL_DEADLINE_MS : 2 * n->conf.lease_ms);
-	AUTO_JSON json_t *j = schema_encode(&msg_request_schema, r);
-	json_object_set_new(j, "type", json_string("request"));
-	c->text = json_text(j);
+	/* Between two masters it waits for the next. */
+	c->deadline_ms = now + (ready ? CALL_DEADLINE_MS : stale ? STALE_DEADLINE_MS : 2 * n->conf.lease_ms);
+	c->text = TAKE(text);
+	c->changes = op_infos[op].kind != OP_QUERY;
+	c->sent = ready;
 	list_add_tail(&n->calls, &c->link);
-	uplink_send_text(n, c->text);
+	if (ready)
+		uplink_send_text(n, c->text);
 }
 
 static void serve(struct noded *n, struct nano_server *s, bool admin, const struct nano_from *from, const char *text, size_t len)
@@ -255,7 +276,7 @@ static void serve(struct noded *n, struct nano_server *s, bool admin, const stru
 	} else if (op_infos[op].kind == OP_LOCAL) {
 		route_local(n, s, from, &r, op);
 	} else {
-		forward(n, s, from, &r);
+		forward(n, s, from, &r, op);
 	}
 	schema_done(&msg_request_schema, &r);
 }
@@ -276,6 +297,32 @@ static void on_read(void *arg, const struct nano_from *from, const char *text, s
 
 /* ---- sockets: who may connect is decided by the directory --------------------------------------------------- */
 
+/* Opens a role's directory and sockets to its group. Without the group, or when we are not root, they stay their owner's alone. */
+static void give_to_group(const struct noded *n, const char *role, const char *group)
+{
+	AUTO_FREE char *dir = conf_run_path(&n->conf, role);
+	AUTO_FREE char *sock = xasprintf("%s/sock", dir), *ticket = xasprintf("%s/sock.ticket", dir);
+	const char *const paths[] = { sock, ticket, dir }; /* the directory last: until then nobody gets in */
+	struct group gr, *found = NULL;
+	char room[4096];
+
+	if (geteuid() != 0)
+		return;
+	if (getgrnam_r(group, &gr, room, sizeof(room), &found) != 0 || !found) {
+		log_notice("there is no group '%s': only root may use %s", group, sock);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (chown(paths[i], (uid_t)-1, gr.gr_gid) < 0)
+			log_warning("cannot give '%s' to group '%s'", paths[i], group);
+}
+
+void local_groups(struct noded *n)
+{
+	give_to_group(n, "admin", n->conf.admin_group);
+	give_to_group(n, "read", n->conf.read_group);
+}
+
 static int listen_in(struct noded *n, const char *role, unsigned dir_mode, nano_on_request *fn, struct nano_server **ret, struct err *err)
 {
 	AUTO_FREE char *dir = conf_run_path(&n->conf, role);
@@ -291,7 +338,11 @@ int local_new(struct noded *n, struct err *err)
 	list_init(&n->handlers);
 	int rc = listen_in(n, "admin", 0750, on_admin, &n->admin, err);
 
-	return rc < 0 ? rc : listen_in(n, "read", 0750, on_read, &n->read, err);
+	if (rc == 0)
+		rc = listen_in(n, "read", 0750, on_read, &n->read, err);
+	if (rc == 0)
+		local_groups(n);
+	return rc;
 }
 
 void local_free(struct noded *n)

@@ -19,8 +19,8 @@
 struct noded;
 
 /* One of the two ways to the master: over the primary or over the replication network. */
+#define UPLINK_STALE 2 /* third place: a link to a master without majority, which answers queries and refuses the rest */
 struct uplink {
-	struct noded *node;
 	int side;             /* 1 primary, 2 replication */
 	struct link *k;       /* NULL = not dialled */
 	bool open;            /* handshake done, hello sent */
@@ -49,6 +49,8 @@ struct local_call { /* a client's request on its way */
 	char id[64];
 	char *text;           /* as it goes to the master; sent again when another master takes over */
 	int64_t deadline_ms;
+	bool sent;            /* to a master: it may have been done */
+	bool changes;         /* something, if it is done */
 };
 
 struct handler_call { /* DRBD's fence-peer handler waits for a verdict */
@@ -66,7 +68,8 @@ struct noded {
 	char boot[UUID_LEN + 1];
 	bool member;            /* in a cluster */
 	struct link_tls *tls;
-	struct uplink up[2];
+	struct uplink up[3];
+	int64_t no_majority_ms;  /* when a candidate last said that no majority answers; 0 = never */
 	char master[UUID_LEN + 1];
 	int64_t epoch;
 	int64_t beat_seq, beat_next_ms;
@@ -97,7 +100,6 @@ struct noded {
 	struct nano_server *admin, *read;
 	struct list calls;
 	struct takeover *takeover; /* a master-failover under way: takeover.c */
-	bool no_majority;          /* said by the masterd that answered last */
 	struct loop_timer *timer;
 	bool stopping;
 };
@@ -113,6 +115,9 @@ void uplink_tick(struct noded *n);
 bool uplink_ready(const struct noded *n);
 void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg);
 void uplink_send_text(struct noded *n, const char *text);
+/* There is no master, but one that was: sends a request there. False: nobody of that kind. */
+bool uplink_ask_stale(struct noded *n, const char *text);
+bool uplink_no_majority(const struct noded *n); /* a candidate said so a moment ago */
 void uplink_close_all(struct noded *n);
 
 /* ---- steps.c: orders ---- */
@@ -147,6 +152,7 @@ void watch_free(struct noded *n);
 /* ---- local.c ---- */
 int local_new(struct noded *n, struct err *err) WARN_UNUSED;
 void local_free(struct noded *n);
+void local_groups(struct noded *n); /* opens the sockets to the groups of the two roles, when these exist */
 void local_reply(struct noded *n, const struct msg_reply *r);
 void local_resend(struct noded *n);
 void local_tick(struct noded *n);

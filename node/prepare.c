@@ -309,6 +309,33 @@ static int prepare_units(struct prepare *p, struct err *err)
 	return rc;
 }
 
+/* ---- who may use it besides root ------------------------------------------------------------------------------------------ */
+
+static int prepare_groups(struct prepare *p, struct err *err)
+{
+	static const struct {
+		const char *group, *what;
+	} groups[] = {
+		{ "gantry-admin", "its members may give any command" },
+		{ "gantry-read", "its members may look, and change nothing" },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups) && rc == 0; i++) {
+		const char *const is[] = { "getent", "group", groups[i].group, NULL };
+		const char *const add[] = { "groupadd", "--system", groups[i].group, NULL };
+
+		if (prepare_asks(p, is)) {
+			prepare_say(p, false, "there is group '%s'", groups[i].group);
+			continue;
+		}
+		rc = p->yes ? prepare_command(p, add, err) : 0;
+		if (rc == 0)
+			prepare_say(p, true, "group '%s': %s", groups[i].group, groups[i].what);
+	}
+	return rc;
+}
+
 /* libvirtd is asked all the time: it must not end when idle. TLS is turned on around a restart; guests are other processes. */
 static int prepare_libvirt(struct prepare *p, struct err *err)
 {
@@ -347,7 +374,8 @@ static int pass(struct prepare *p, struct err *err)
 		part_fn *fn;
 		bool votes;
 	} parts[] = {
-		{ prepare_disk, false }, { prepare_bridge, false }, { prepare_kernel, false }, { prepare_units, true }, { prepare_libvirt, false },
+		{ prepare_disk, false }, { prepare_bridge, false }, { prepare_kernel, false }, { prepare_units, true },
+		{ prepare_groups, true }, { prepare_libvirt, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {

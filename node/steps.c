@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/xmem.h"
@@ -10,6 +11,11 @@
 #include "node/node.h"
 
 #define RECORD_MAX (256 * 1024)
+/*
+ * Room that is the node's own whatever else fills the disk: taking back what was begun must be written down, too. What is new must not
+ * use it, and is refused until it is there again.
+ */
+#define RESERVE_BYTES ((size_t)1024 * 1024)
 
 struct running { /* one PROBE or EXEC on a worker */
 	struct list link;
@@ -43,14 +49,26 @@ static char *record_path(const struct noded *n, const char *key)
 struct persist {
 	struct noded *node;
 	uint64_t token;
-	char *path, *text;
+	char *path, *text, *reserve;
+	bool begins; /* the first record of a do: nothing has happened yet */
 };
 
 static int persist_work(void *arg, struct err *err)
 {
 	struct persist *p = arg;
 
-	return p->text ? file_write_durable(p->path, p->text, 0600, err) : file_remove(p->path, err);
+	if (!p->text)
+		return file_remove(p->path, err);
+	if (p->begins && access(p->path, F_OK) < 0) {
+		int rc = file_reserve(p->reserve, RESERVE_BYTES, err);
+
+		return rc < 0 ? rc : file_write_durable(p->path, p->text, 0600, err);
+	}
+	int rc = file_write_durable(p->path, p->text, 0600, err);
+	if (rc != -ERR_NO_SPACE || file_remove(p->reserve, err) < 0)
+		return rc;
+	err_clear(err);
+	return file_write_durable(p->path, p->text, 0600, err);
 }
 
 static void persist_done(void *arg, int rc, const struct err *err)
@@ -63,7 +81,15 @@ static void persist_done(void *arg, int rc, const struct err *err)
 		agent_persisted(p->node->agent, p->token, rc == 0);
 	free(p->path);
 	free(p->text);
+	free(p->reserve);
 	free(p);
+}
+
+static bool is_do(const char *key)
+{
+	size_t n = strlen(key);
+
+	return n > 3 && strcmp(key + n - 3, ".do") == 0;
 }
 
 static void persist(struct noded *n, const struct agent_action *a)
@@ -74,6 +100,8 @@ static void persist(struct noded *n, const struct agent_action *a)
 	p->node = n;
 	p->token = a->token;
 	p->path = record_path(n, a->record_key);
+	p->reserve = conf_state_path(&n->conf, "agent.reserve");
+	p->begins = is_do(a->record_key);
 	p->text = a->record_text ? xstrdup(a->record_text) : NULL;
 	workers_submit(n->workers, "agent", &job); /* one lane: records reach the disk in order */
 }
@@ -238,6 +266,11 @@ int steps_new(struct noded *n, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	AUTO_FREE char *reserve = conf_state_path(&n->conf, "agent.reserve");
+	if (file_reserve(reserve, RESERVE_BYTES, err) < 0) { /* it starts nevertheless, to finish what was begun */
+		log_err_record(LOG_LEVEL_WARNING, "room for the agent's records", err);
+		err_clear(err);
+	}
 	list_init(&n->steps);
 	n->agent = agent_new(emit, n);
 	char **names = NULL;

@@ -138,7 +138,7 @@ void takeover_tick(struct noded *n)
 		ask(n, t);
 	if (loop_now_ms(n->loop) < t->deadline_ms)
 		return;
-	if (n->no_majority) {
+	if (uplink_no_majority(n)) {
 		(void)err_set(&err, ERR_NO_MAJORITY, "no majority of voters answers: nobody can be master");
 		(void)err_hint(&err, "start the other master candidates; if they are lost for good: 'gnt cluster restore'");
 	} else {

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The links to the master: two of them, over the primary and over the replication network, so that no single cable isolates the node. */
+/*
+ * The links to the master: two of them, over the primary and over the replication network, so that no single cable isolates the node.
+ * A master that has lost its majority is put aside, not hung up on: it still answers queries, and says how old they are, while the two
+ * go on looking for one that may decide. Links move between places, so callbacks find theirs by the link.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +28,26 @@ void uplink_send_text(struct noded *n, const char *text)
 			(void)link_send(n->up[i].k, text, strlen(text));
 			return;
 		}
+}
+
+bool uplink_ask_stale(struct noded *n, const char *text)
+{
+	struct uplink *u = &n->up[UPLINK_STALE];
+
+	return u->k && link_send(u->k, text, strlen(text)) == 0;
+}
+
+bool uplink_no_majority(const struct noded *n)
+{
+	return n->no_majority_ms && loop_now_ms(n->loop) - n->no_majority_ms < n->conf.lease_ms;
+}
+
+static struct uplink *place_of(struct noded *n, const struct link *k)
+{
+	for (int i = 0; i <= UPLINK_STALE; i++)
+		if (n->up[i].k == k)
+			return &n->up[i];
+	return NULL; /* given up: what it still says is of no interest */
 }
 
 static char *message(const char *type, const struct schema *s, const void *msg)
@@ -56,8 +80,18 @@ static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct
 	(void)str_copy(n->master, sizeof(n->master), w->master);
 	if (w->lease_ms != n->conf.lease_ms)
 		n->conf.lease_ms = w->lease_ms;
+	if (u == &n->up[UPLINK_STALE]) { /* it has its majority again: back to its place */
+		struct uplink *home = &n->up[u->side - 1];
+
+		if (home->k)
+			link_close(home->k);
+		home->k = u->k;
+		home->open = true;
+		u->k = NULL;
+		u = home;
+	}
 	u->welcome = true;
-	n->no_majority = false;
+	n->no_majority_ms = 0;
 	n->beat_next_ms = 0;
 	if (!was || other) {
 		n->welcome_ms = loop_now_ms(n->loop);
@@ -72,14 +106,34 @@ static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct
 static int on_not_master(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	const struct msg_not_master *m = msg;
+	struct uplink *aside = &n->up[UPLINK_STALE];
 
 	(void)err;
+	if (m->problem[0])
+		n->no_majority_ms = loop_now_ms(n->loop);
+	if (u == aside) {
+		if (m->stale != 1)
+			link_close(u->k);
+		return 0;
+	}
+	bool was = u->welcome;
 	u->welcome = false;
-	n->no_majority = m->problem[0] != '\0';
+	if (was && !uplink_ready(n))
+		authorise_abort(n); /* it permits nothing any more */
 	/* Where it points to is asked first; else the next candidate. */
 	for (int i = 0; i < n->settings.n_nodes; i++)
 		if (m->master[0] && strcmp(n->settings.nodes[i].uuid, m->master) == 0)
 			u->next = i;
+	if (m->stale == 1 && !aside->k) {
+		aside->k = u->k;
+		aside->side = u->side;
+		aside->open = true;
+		u->k = NULL;
+		u->open = false;
+		u->dial_at_ms = loop_now_ms(n->loop) + beat_ms(n);
+		log_notice("the master has no majority: %s", m->problem);
+		return 0;
+	}
 	link_close(u->k);
 	return 0;
 }
@@ -175,7 +229,7 @@ static const struct {
 	{ "settings", &step_settings_schema, on_settings },
 };
 
-static int dispatch(struct uplink *u, const char *text, size_t len, struct err *err)
+static int dispatch(struct noded *n, struct uplink *u, const char *text, size_t len, struct err *err)
 {
 	AUTO_JSON json_t *j = NULL;
 	int rc = json_parse(text, len, FRAME_MAX, &j, err);
@@ -187,12 +241,14 @@ static int dispatch(struct uplink *u, const char *text, size_t len, struct err *
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
 		if (strcmp(handlers[i].type, type) != 0)
 			continue;
-		if (!u->welcome && handlers[i].fn != on_welcome && handlers[i].fn != on_not_master)
-			return 0; /* from a master that has not said so: not heard */
+		bool heard = u->welcome || handlers[i].fn == on_welcome || handlers[i].fn == on_not_master ||
+			     (u == &n->up[UPLINK_STALE] && handlers[i].fn == on_reply);
+		if (!heard)
+			return 0; /* from a master that has not said so */
 		void *msg = xcalloc(1, handlers[i].schema->size);
 		rc = schema_decode(handlers[i].schema, msg, j, err);
 		if (rc == 0) {
-			rc = handlers[i].fn(u->node, u, msg, err);
+			rc = handlers[i].fn(n, u, msg, err);
 			schema_done(handlers[i].schema, msg);
 		}
 		free(msg);
@@ -205,11 +261,13 @@ static int dispatch(struct uplink *u, const char *text, size_t len, struct err *
 
 static void up_open(void *arg, struct link *k, const char *peer)
 {
-	struct uplink *u = arg;
-	struct noded *n = u->node;
+	struct noded *n = arg;
+	struct uplink *u = place_of(n, k);
 	struct msg_hello h;
 
 	(void)peer;
+	if (!u)
+		return;
 	u->open = true;
 	schema_init(&msg_hello_schema, &h);
 	(void)str_copy(h.node, sizeof(h.node), n->conf.node_uuid);
@@ -224,12 +282,13 @@ static void up_open(void *arg, struct link *k, const char *peer)
 
 static void up_frame(void *arg, struct link *k, const char *text, size_t len)
 {
-	struct uplink *u = arg;
+	struct noded *n = arg;
+	struct uplink *u = place_of(n, k);
 	struct err err = ERR_INIT;
 
-	if (u->k != k || u->node->stopping)
+	if (!u || n->stopping)
 		return;
-	if (dispatch(u, text, len, &err) < 0) {
+	if (dispatch(n, u, text, len, &err) < 0) {
 		log_err_record(LOG_LEVEL_WARNING, "message of the master", &err);
 		link_close(k);
 	}
@@ -237,22 +296,23 @@ static void up_frame(void *arg, struct link *k, const char *text, size_t len)
 
 static void up_closed(void *arg, struct link *k, const struct err *err)
 {
-	struct uplink *u = arg;
+	struct noded *n = arg;
+	struct uplink *u = place_of(n, k);
 
-	if (u->k != k)
+	if (!u)
 		return;
 	if (u->welcome)
 		log_notice("link to the master over the %s network is gone: %s", u->side == 1 ? "primary" : "replication", err ? err->msg : "closed");
 	u->k = NULL;
 	u->open = u->welcome = false;
-	u->dial_at_ms = loop_now_ms(u->node->loop) + 200;
-	if (!u->node->stopping && !uplink_ready(u->node))
-		authorise_abort(u->node);
+	u->dial_at_ms = loop_now_ms(n->loop) + 200;
+	if (!n->stopping && !uplink_ready(n))
+		authorise_abort(n);
 }
 
 void uplink_close_all(struct noded *n)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i <= UPLINK_STALE; i++)
 		if (n->up[i].k)
 			link_close(n->up[i].k);
 }
@@ -295,7 +355,7 @@ static void dial(struct noded *n, struct uplink *u, int64_t now)
 	if (repl && strcmp(n->conf.address, n->conf.replication_address) == 0)
 		return; /* one network only */
 	u->k = link_dial(n->loop, repl ? to->replication_address : to->address, (int)n->conf.link_port,
-			 repl ? n->conf.replication_address : n->conf.address, n->tls, "", &cb, u);
+			 repl ? n->conf.replication_address : n->conf.address, n->tls, "", &cb, n);
 }
 
 static void beat(struct noded *n, int64_t now)

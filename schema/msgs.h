@@ -58,7 +58,8 @@ SCHEMA_DECLARE(msg_welcome, MSG_WELCOME_ROWS)
 
 #define MSG_NOT_MASTER_ROWS(F, T)                                                                                        \
 	F(T, STR, master, UUID_LEN, 0, NULL, "", "who it believes is; empty = unknown")                                  \
-	F(T, STR, problem, 255, 0, NULL, "", "why there is none, e.g. no majority of voters")
+	F(T, STR, problem, 255, 0, NULL, "", "why there is none, e.g. no majority of voters")                            \
+	F(T, BOOL, stale, 0, "no", "", "it was the master and may be again: queries are answered from what it last knew")
 SCHEMA_DECLARE(msg_not_master, MSG_NOT_MASTER_ROWS)
 
 #define MSG_BEAT_ROWS(F, T)                                                                                              \

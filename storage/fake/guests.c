@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/list.h"
 #include "common/xmem.h"
@@ -18,6 +19,16 @@ static struct fake *self(struct hypervisor *h)
 	return list_entry(h, struct fake, hv);
 }
 
+/* A file NODE.libvirtd-down in the world's directory: the hypervisor there does not answer; its guests go on. */
+static int take(struct hypervisor *h, struct world_lock *ret, struct err *err)
+{
+	AUTO_FREE char *down = xasprintf("%s/%s.libvirtd-down", self(h)->dir, self(h)->node);
+
+	if (access(down, F_OK) == 0)
+		return err_set(err, ERR_LIBVIRT_DOWN, "the hypervisor does not answer");
+	return world_take(self(h), ret, err);
+}
+
 static json_t *guests(struct world_lock *l)
 {
 	return world_part(l->node, "guests");
@@ -28,7 +39,7 @@ static int start(struct hypervisor *h, const struct hv_guest *g, bool paused, st
 	struct world_lock l;
 	const char *key;
 	json_t *o;
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;
@@ -46,7 +57,7 @@ static int start(struct hypervisor *h, const struct hv_guest *g, bool paused, st
 static int destroy(struct hypervisor *h, const char *uuid, struct err *err)
 {
 	struct world_lock l;
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;
@@ -63,7 +74,7 @@ static int fake_shutdown(struct hypervisor *h, const char *uuid, int timeout_ms,
 static int reset(struct hypervisor *h, const char *uuid, struct err *err)
 {
 	struct world_lock l;
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;
@@ -76,7 +87,7 @@ static int reset(struct hypervisor *h, const char *uuid, struct err *err)
 static int set_state(struct hypervisor *h, const char *uuid, const char *state, struct err *err)
 {
 	struct world_lock l;
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;
@@ -135,7 +146,7 @@ static int migrate(struct hypervisor *h, const char *uuid, const struct hv_migra
 			m->progress(m->arg, i * 1000 / MIGRATE_STEPS, "memory");
 		(void)nanosleep(&t, NULL); /* what the memory of a real guest takes */
 	}
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 	if (rc < 0)
 		return rc;
 	json_t *g = json_object_get(guests(&l), uuid);
@@ -155,7 +166,7 @@ static int migrate(struct hypervisor *h, const char *uuid, const struct hv_migra
 static int migrate_cancel(struct hypervisor *h, const char *uuid, struct err *err)
 {
 	struct world_lock l;
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;
@@ -183,7 +194,7 @@ static void fill(const char *uuid, const json_t *g, struct hv_info *i)
 static int info(struct hypervisor *h, const char *uuid, struct hv_info *ret, struct err *err)
 {
 	struct world_lock l;
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;
@@ -196,7 +207,7 @@ static int list(struct hypervisor *h, struct hv_info **ret, int *ret_n, struct e
 	struct world_lock l;
 	const char *key;
 	json_t *g;
-	int n = 0, rc = world_take(self(h), &l, err);
+	int n = 0, rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;
@@ -214,7 +225,7 @@ static int node_info(struct hypervisor *h, struct hv_node_info *ret, struct err 
 	const char *key;
 	json_t *g;
 	int64_t used = 0;
-	int rc = world_take(self(h), &l, err);
+	int rc = take(h, &l, err);
 
 	if (rc < 0)
 		return rc;

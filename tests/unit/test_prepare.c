@@ -32,6 +32,7 @@ static struct machine {
 	char root[64];
 	struct buf log;         /* commands that change something */
 	bool in_vg, disk_used, tls_on, no_module, bridged;
+	int groups;
 	char masked[8][40];
 	int n_masked;
 	const char *network;    /* unit that is active */
@@ -101,6 +102,8 @@ static int storage_answers(const char *const argv[], struct runner_result *ret)
 	} else if (is(argv, "lvmconfig", NULL)) {
 		ret->status = 5;
 		buf_puts(&ret->err, "not found");
+	} else if (is(argv, "getent", "group")) {
+		ret->status = mc.groups == 2 ? 0 : 2;
 	} else {
 		return -1;
 	}
@@ -141,6 +144,8 @@ static int run(struct runner *r, const char *const argv[], const char *input, in
 		buf_printf(&mc.log, "%s%s", i ? " " : "", argv[i]);
 	buf_putc(&mc.log, '\n');
 	unit_answers(argv, ret);
+	if (is(argv, "groupadd", "--system"))
+		mc.groups++;
 	if (is(argv, "vgcreate", NULL))
 		mc.in_vg = true;
 	if (is(argv, "modprobe", "-a")) {
@@ -435,7 +440,7 @@ static void test_a_witness_needs_little(void **state)
 	schema_init(&op_node_prepare_schema, &a);
 	a.witness = a.yes = 1;
 	assert_int_equal(prepare_run(&mc.runner, &netif, mc.root, &a, &d, &err), 0);
-	assert_string_equal(buf_str(&mc.log), "systemctl mask etcd.service\nsystemctl stop etcd.service\n");
+	assert_string_equal(buf_str(&mc.log), "systemctl mask etcd.service\nsystemctl stop etcd.service\ngroupadd --system gantry-admin\ngroupadd --system gantry-read\n");
 }
 
 static void test_libvirt_takes_tls_when_there_are_certificates(void **state)
