@@ -53,6 +53,7 @@ struct core {
 	struct event_line { int64_t wall_ms; char *text; } *events;
 	int n_events;
 	int64_t next_reconcile_ms;
+	int64_t next_certificates_ms, certificates_wait_ms;
 	bool ended;
 };
 

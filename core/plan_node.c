@@ -350,6 +350,8 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 		(void)str_copy(c.vg_name, sizeof(c.vg_name), a->vg_name);
 	if (a->lease != FIELD_UNSET)
 		c.lease_ms = a->lease * 1000;
+	if (a->cert_life != FIELD_UNSET)
+		c.cert_life_s = a->cert_life;
 	if (a->candidate_pool_size != FIELD_UNSET)
 		c.candidate_pool_size = a->candidate_pool_size;
 	if (a->resync_rate != FIELD_UNSET)
@@ -422,20 +424,27 @@ int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng 
 	return rc;
 }
 
+/* With force: every node, and all must be there. Without: those whose certificate is in its last third; who is away is asked when it is back. */
 int plan_renew_crypto(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
-	(void)args;
+	const struct op_renew_crypto *a = args;
+
 	(void)rng;
 	for (int i = 0; i < st->n_nodes; i++) {
+		const struct snode *n = st->nodes[i];
 		struct step_none none;
 
-		if (!st->nodes[i]->connected)
-			return err_set(err, ERR_NODE_DOWN, "node '%s' does not answer", st->nodes[i]->n.name);
+		if (a->force == 1 && !n->connected)
+			return err_set(err, ERR_NODE_DOWN, "node '%s' does not answer", n->n.name);
+		if (a->force != 1 && (!n->connected || st->wall_ms / 1000 < n->seen.cert_due_s))
+			continue;
 		schema_init(&step_none_schema, &none);
-		plan_add(ret, st, STEP_KIND_certs_renew, st->nodes[i]->n.uuid, &none);
-		if (i == 0)
-			ret->steps[0].pivot = 1;
+		struct plan_step *s = plan_add(ret, st, STEP_KIND_certs_renew, n->n.uuid, &none);
+		s->may_fail = a->force != 1; /* one that cannot must not keep the others from it; the reconciler asks again */
 	}
-	(void)snprintf(ret->summary, sizeof(ret->summary), "renew the certificates of %d nodes", st->n_nodes);
+	if (ret->n_steps == 0)
+		return err_set(err, ERR_BAD_REQUEST, "every certificate is good for long"), err_hint(err, "--force renews them nevertheless");
+	ret->steps[0].pivot = 1;
+	(void)snprintf(ret->summary, sizeof(ret->summary), "renew the certificates of %d nodes", ret->n_steps);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "core/own.h"
 
 #define PERIOD_MS 1000
+#define CERTIFICATES_AGAIN_MS 10000
 #define BACKOFF_FIRST_MS 5000
 #define BACKOFF_MAX_MS 300000
 
@@ -205,6 +206,26 @@ static void check_arbitration(struct core *c)
 		file_job(c, OP_cluster_arbitrate, json_pack("{s:b}", "on", 1));
 }
 
+/* Certificates in their last third are renewed long before anybody would notice. A failure is tried again, but not at once. */
+static void check_certificates(struct core *c)
+{
+	bool due = false;
+
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		const struct snode *n = c->st.nodes[i];
+
+		due = due || (n->connected && n->seen_ms && n->seen.cert_due_s && c->st.wall_ms / 1000 >= n->seen.cert_due_s);
+	}
+	if (!due)
+		c->certificates_wait_ms = CERTIFICATES_AGAIN_MS;
+	if (!due || c->st.now_ms < c->next_certificates_ms || job_pending(c, OP_cluster_renew_crypto, NULL))
+		return;
+	c->next_certificates_ms = c->st.now_ms + c->certificates_wait_ms;
+	if (c->certificates_wait_ms < BACKOFF_MAX_MS)
+		c->certificates_wait_ms *= 2;
+	file_job(c, OP_cluster_renew_crypto, json_pack("{s:b}", "force", 0));
+}
+
 void reconcile_tick(struct core *c)
 {
 	if (c->st.now_ms < c->next_reconcile_ms || c->store_silent_since_ms)
@@ -212,6 +233,7 @@ void reconcile_tick(struct core *c)
 	c->next_reconcile_ms = c->st.now_ms + PERIOD_MS;
 	check_voters(c);
 	check_arbitration(c);
+	check_certificates(c);
 	for (int i = 0; i < c->st.n_instances; i++)
 		check_instance(c, c->st.instances[i]);
 }

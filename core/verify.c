@@ -47,7 +47,10 @@ static void verify_node(const struct core *c, const struct snode *n, struct repo
 	if (n->clock_skew_ms > CLOCK_APART_MS || n->clock_skew_ms < -CLOCK_APART_MS)
 		finding(r, false, "node", n->n.name, "let all nodes follow the same time server", "the clock of node '%s' is %lld ms off the master's",
 			n->n.name, (long long)n->clock_skew_ms);
-	if (n->n.cert_expires_s && n->n.cert_expires_s - c->st.wall_ms / 1000 < CERT_SOON_S)
+	/* What it uses, once it has said so. It renews itself in its last third: only who stays away, or cannot, gets here. */
+	int64_t expires_s = n->seen_ms ? n->seen.cert_expires_s : n->n.cert_expires_s, due_s = n->seen_ms ? n->seen.cert_due_s : 0;
+	int64_t late_s = due_s ? due_s + (expires_s - due_s) / 2 : expires_s - CERT_SOON_S;
+	if (expires_s && c->st.wall_ms / 1000 > late_s)
 		finding(r, false, "node", n->n.name, "'gnt cluster renew-crypto'", "the certificate of node '%s' ends soon", n->n.name);
 	if (n->n.witness == 1 || !n->seen_ms)
 		return;

@@ -126,6 +126,13 @@ int file_write_durable(const char *path, const char *text, unsigned mode, struct
 	return sync_dir_of(path, err);
 }
 
+int file_rename(const char *from, const char *to, struct err *err)
+{
+	if (rename(from, to) < 0)
+		return err_errno(err, code_of_errno(), "cannot rename '%s' to '%s'", from, to);
+	return sync_dir_of(to, err);
+}
+
 int file_reserve(const char *path, size_t bytes, struct err *err)
 {
 	struct stat st;

@@ -19,6 +19,8 @@ int file_write_durable(const char *path, const char *text, unsigned mode, struct
 int dir_make(const char *path, unsigned mode, struct err *err) WARN_UNUSED;
 /* Makes sure that path is a file of that many bytes which the disk really has: room to be given back when it is needed. */
 int file_reserve(const char *path, size_t bytes, struct err *err) WARN_UNUSED;
+/* Renames within one directory, durably; replaces. */
+int file_rename(const char *from, const char *to, struct err *err) WARN_UNUSED;
 /* Removes a file, durably. Absent is success. */
 int file_remove(const char *path, struct err *err) WARN_UNUSED;
 bool file_exists(const char *path);

@@ -332,18 +332,15 @@ static int set_issuer_id(gnutls_x509_crt_t crt, gnutls_x509_crt_t ca)
 	return rc < 0 ? rc : gnutls_x509_crt_set_authority_key_id(crt, id, n);
 }
 
-int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int days,
-		 char **ret_cert, struct err *err)
+static int sign_until(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int64_t now_s, time_t until,
+		      char **ret_cert, struct err *err)
 {
 	AUTO(gnutls_x509_privkey_deinit) gnutls_x509_privkey_t key = NULL;
 	AUTO(gnutls_x509_crt_deinit) gnutls_x509_crt_t ca = NULL;
 	AUTO(gnutls_x509_crt_deinit) gnutls_x509_crt_t crt = NULL;
 	AUTO(gnutls_pubkey_deinit) gnutls_pubkey_t pub = NULL;
-	int64_t now_s = time(NULL);
 
-	int rc = check_days(days, err);
-	if (rc == 0)
-		rc = check_text("common name", names->cn, err);
+	int rc = check_text("common name", names->cn, err);
 	if (rc == 0)
 		rc = load_ca(ca_cert, ca_key, &ca, &key, err);
 	if (rc == 0)
@@ -351,7 +348,7 @@ int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const
 	if (rc < 0)
 		return rc;
 	/* None outlives its CA: chains are checked at every link of theirs. */
-	time_t until = end_of(now_s, days), ca_until = gnutls_x509_crt_get_expiration_time(ca);
+	time_t ca_until = gnutls_x509_crt_get_expiration_time(ca);
 	if (ca_until <= (time_t)now_s)
 		return err_set(err, ERR_TLS, "the cluster's CA certificate has expired");
 	rc = gnutls_x509_crt_init(&crt);
@@ -377,6 +374,25 @@ int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const
 	return export_crt(crt, ret_cert, err);
 }
 
+int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int days,
+		 char **ret_cert, struct err *err)
+{
+	int64_t now_s = time(NULL);
+	int rc = check_days(days, err);
+
+	return rc < 0 ? rc : sign_until(ca_cert, ca_key, csr, names, now_s, end_of(now_s, days), ret_cert, err);
+}
+
+int pki_sign_csr_for(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int64_t life_s,
+		     char **ret_cert, struct err *err)
+{
+	int64_t now_s = time(NULL);
+
+	if (life_s < 1 || life_s > (int64_t)DAYS_MAX * 86400)
+		return err_set(err, ERR_BAD_VALUE, "a certificate cannot be valid for %lld seconds", (long long)life_s);
+	return sign_until(ca_cert, ca_key, csr, names, now_s, (time_t)(now_s + life_s), ret_cert, err);
+}
+
 int pki_fingerprint(const char *cert_pem, char out[65], struct err *err)
 {
 	AUTO(gnutls_x509_crt_deinit) gnutls_x509_crt_t crt = NULL;
@@ -396,6 +412,21 @@ int pki_expires(const char *cert_pem, int64_t *ret_wall_s, struct err *err)
 	if (t == (time_t)-1)
 		return err_set(err, ERR_TLS, "the certificate does not say when it expires");
 	*ret_wall_s = t;
+	return 0;
+}
+
+int pki_validity(const char *cert_pem, int64_t *ret_begins_s, int64_t *ret_expires_s, struct err *err)
+{
+	AUTO(gnutls_x509_crt_deinit) gnutls_x509_crt_t crt = NULL;
+
+	int rc = pki_load_crt(cert_pem, &crt, err);
+	if (rc < 0)
+		return rc;
+	time_t from = gnutls_x509_crt_get_activation_time(crt), until = gnutls_x509_crt_get_expiration_time(crt);
+	if (from == (time_t)-1 || until == (time_t)-1)
+		return err_set(err, ERR_TLS, "the certificate does not say when it is valid");
+	*ret_begins_s = from + BACKDATE_S < until ? from + BACKDATE_S : from;
+	*ret_expires_s = until;
 	return 0;
 }
 

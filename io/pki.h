@@ -21,8 +21,13 @@ int pki_make_csr(const char *cn, char **ret_csr, char **ret_key, struct err *err
 /* Signs; usable as TLS server and client. Names come from here, never from the request. */
 int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int days,
 		 char **ret_cert, struct err *err) WARN_UNUSED;
+/* The same, good for life_s seconds from now. */
+int pki_sign_csr_for(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int64_t life_s,
+		     char **ret_cert, struct err *err) WARN_UNUSED;
 int pki_fingerprint(const char *cert_pem, char out[65], struct err *err) WARN_UNUSED; /* sha256 of the DER, hex */
 int pki_expires(const char *cert_pem, int64_t *ret_wall_s, struct err *err) WARN_UNUSED;
+/* From when it is meant to be good (not backdated), and until when. */
+int pki_validity(const char *cert_pem, int64_t *ret_begins_s, int64_t *ret_expires_s, struct err *err) WARN_UNUSED;
 int pki_serial(const char *cert_pem, char out[41], struct err *err) WARN_UNUSED; /* hex: what a revocation list names */
 /* A signed list of revoked serials (NULL-terminated; as pki_serial() gives them), good until the CA ends. Gives PEM text. */
 int pki_make_crl(const char *ca_cert, const char *ca_key, const char *const *serials, char **ret_crl,

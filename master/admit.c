@@ -11,8 +11,6 @@
 #include "io/token.h"
 #include "master/bridge.h"
 
-#define CERT_DAYS 730
-
 /* ---- tokens ------------------------------------------------------------------------------------ */
 
 int master_prepare_token(struct master *m, struct msg_request *r, struct err *err)
@@ -109,7 +107,7 @@ static int sign(struct master *m, const char *csr, const char *uuid, const char 
 	struct pki_names names = { .cn = name, .dns = dns, .addresses = addresses };
 
 	(void)str_copy(names.uuid, sizeof(names.uuid), uuid);
-	return pki_sign_csr(st->cluster.ca_cert, st->secret.ca_key, csr, &names, CERT_DAYS, ret_cert, err);
+	return pki_sign_csr_for(st->cluster.ca_cert, st->secret.ca_key, csr, &names, st->cluster.cert_life_s, ret_cert, err);
 }
 
 static int check_token(struct master *m, const struct msg_join *j, bool *ret_witness, struct err *err)

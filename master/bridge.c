@@ -9,6 +9,8 @@
 #include "core/state.h"
 #include "io/files.h"
 
+#define IDENTITY_EVERY_MS 2000
+
 bool master_speaks(const struct master *m)
 {
 	return m->core && term_valid(&m->term, loop_now_ms(m->loop));
@@ -55,6 +57,24 @@ void master_emit(void *arg, const struct core_action *a)
 	}
 }
 
+/* Renewed by this machine's node daemon; links that are open keep what they have. etcd and the store read the files anew by themselves. */
+static void follow_identity(struct master *m, int64_t now)
+{
+	struct err err = ERR_INIT;
+
+	if (now < m->identity_next_ms)
+		return;
+	m->identity_next_ms = now + IDENTITY_EVERY_MS;
+	if (!identity_changed(&m->conf, &m->id))
+		return;
+	if (identity_load(&m->conf, &m->id, &err) < 0) {
+		log_err_record(LOG_LEVEL_WARNING, "the new certificate", &err);
+		return;
+	}
+	link_server_set_tls(m->server, m->id.tls);
+	log_notice("a new certificate is used");
+}
+
 static void tick(void *arg)
 {
 	struct master *m = arg;
@@ -62,6 +82,7 @@ static void tick(void *arg)
 
 	if (m->stopping)
 		return;
+	follow_identity(m, now);
 	master_term_do(m, term_tick(&m->term, now));
 	if (m->core && !m->paused)
 		core_tick(m->core, now, loop_wall_ms(m->loop));
@@ -79,21 +100,6 @@ static int make_store(struct master *m, struct err *err)
 	local[0] = url;
 	sc.endpoints = m->conf.n_etcd_endpoints ? (const char *const *)m->conf.etcd_endpoints : local;
 	return store_etcd_new(m->loop, &sc, &m->store, err);
-}
-
-static int make_tls(struct master *m, struct err *err)
-{
-	AUTO_FREE char *ca_path = conf_path(&m->conf, "ca.pem"), *cert_path = conf_path(&m->conf, "node.pem"), *key_path = conf_path(&m->conf, "node.key");
-	AUTO_FREE char *ca = NULL, *cert = NULL, *key = NULL;
-	int rc = file_read_text(ca_path, 65536, &ca, err);
-
-	if (rc == 0)
-		rc = file_read_text(cert_path, 65536, &cert, err);
-	if (rc == 0)
-		rc = file_read_text(key_path, 65536, &key, err);
-	if (rc == 0)
-		rc = link_tls_new(ca, cert, key, NULL, &m->tls, err);
-	return rc;
 }
 
 static int read_boot_id(char out[UUID_LEN + 1], struct err *err)
@@ -119,7 +125,7 @@ int master_new(struct loop *l, const struct conf *conf, struct master **ret, str
 	(void)str_copy(m->self, sizeof(m->self), conf->node_uuid);
 	int rc = read_boot_id(m->boot, err);
 	if (rc == 0)
-		rc = make_tls(m, err);
+		rc = identity_load(&m->conf, &m->id, err);
 	if (rc == 0)
 		rc = make_store(m, err);
 	if (rc == 0)
@@ -148,7 +154,7 @@ void master_free(struct master *m)
 	core_free(m->core);
 	if (m->store)
 		m->store->ops->free(m->store);
-	link_tls_unref(m->tls);
+	identity_done(&m->id);
 	core_puts_free(m->puts, m->n_puts);
 	list_for_each_safe(t, &m->tokens) {
 		list_del(t);

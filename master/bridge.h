@@ -10,6 +10,7 @@
 #include "core/core.h"
 #include "core/term.h"
 #include "io/conf.h"
+#include "io/identity.h"
 #include "io/link.h"
 #include "io/loop.h"
 #include "io/store.h"
@@ -39,7 +40,8 @@ struct master {
 	struct conf conf;
 	struct store *store;
 	struct link_server *server;
-	struct link_tls *tls;
+	struct identity id;
+	int64_t identity_next_ms;
 	struct list peers;
 	uint64_t next_serial;
 	struct term term;

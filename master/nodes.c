@@ -330,7 +330,7 @@ int master_listen(struct master *m, struct err *err)
 
 	/* All addresses: nodes dial over the primary and over the replication network. In tests of several nodes on one machine each has
 	 * an address of its own. */
-	return link_server_new(m->loop, m->conf.listen_all ? "" : m->conf.address, (int)m->conf.link_port, m->tls, true, &cb, m, &m->server, err);
+	return link_server_new(m->loop, m->conf.listen_all ? "" : m->conf.address, (int)m->conf.link_port, m->id.tls, true, &cb, m, &m->server, err);
 }
 
 void master_nodes_reset(struct master *m)

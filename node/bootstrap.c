@@ -24,7 +24,6 @@
 #include "storage/storage.h"
 
 #define CA_DAYS 3650
-#define CERT_DAYS 730
 #define STORE_WAIT_MS 60000
 
 /* ---- the store's first transaction ------------------------------------------------------------------------ */
@@ -183,7 +182,7 @@ static int make_identity(struct birth *b, struct err *err)
 	if (rc == 0)
 		rc = pki_make_csr(b->conf.node_name, &csr, &b->key, err);
 	if (rc == 0)
-		rc = pki_sign_csr(b->cluster.ca_cert, b->secret.ca_key, csr, &names, CERT_DAYS, &b->cert, err);
+		rc = pki_sign_csr_for(b->cluster.ca_cert, b->secret.ca_key, csr, &names, b->cluster.cert_life_s, &b->cert, err);
 	if (rc == 0)
 		rc = pki_expires(b->cert, &b->first.cert_expires_s, err);
 	return rc;
@@ -202,6 +201,7 @@ static void fill_objects(struct noded *n, const struct op_cluster_init *a, struc
 	(void)str_copy(c->mac_prefix, sizeof(c->mac_prefix), a->mac_prefix);
 	(void)str_copy(c->master_netdev, sizeof(c->master_netdev), a->master_netdev[0] ? a->master_netdev : a->bridge);
 	c->lease_ms = a->lease * 1000;
+	c->cert_life_s = a->cert_life;
 	c->created_ms = loop_wall_ms(n->loop);
 	schema_merge(&beparams_schema, &c->be, &a->be);
 	schema_merge(&hvparams_schema, &c->hv, &a->hv);

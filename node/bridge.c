@@ -9,6 +9,7 @@
 
 #define WORKERS 8
 #define TICK_MS 100
+#define IDENTITY_EVERY_MS 2000
 
 static int read_boot_id(char out[UUID_LEN + 1], struct err *err)
 {
@@ -22,6 +23,24 @@ static int read_boot_id(char out[UUID_LEN + 1], struct err *err)
 	return 0;
 }
 
+static void follow_identity(struct noded *n)
+{
+	int64_t now = loop_now_ms(n->loop);
+	struct err err = ERR_INIT;
+
+	if (!n->member || now < n->identity_next_ms)
+		return;
+	n->identity_next_ms = now + IDENTITY_EVERY_MS;
+	if (!identity_changed(&n->conf, &n->id))
+		return;
+	if (identity_load(&n->conf, &n->id, &err) < 0) {
+		log_err_record(LOG_LEVEL_WARNING, "the new certificate", &err);
+		return;
+	}
+	log_notice("a new certificate is used");
+	observe_now(n); /* the master waits to hear of it */
+}
+
 static void tick(void *arg)
 {
 	struct noded *n = arg;
@@ -32,6 +51,7 @@ static void tick(void *arg)
 	arbitrate_tick(n);
 	local_tick(n);
 	takeover_tick(n);
+	follow_identity(n);
 }
 
 static void default_name(struct conf *c)
@@ -41,27 +61,6 @@ static void default_name(struct conf *c)
 }
 
 /* ---- membership --------------------------------------------------------------------------------------- */
-
-static int load_tls(struct noded *n, struct err *err)
-{
-	AUTO_FREE char *ca_path = conf_path(&n->conf, "ca.pem"), *cert_path = conf_path(&n->conf, "node.pem"), *key_path = conf_path(&n->conf, "node.key");
-	AUTO_FREE char *ca = NULL, *cert = NULL, *key = NULL;
-	struct link_tls *tls = NULL;
-	int rc = file_read_text(ca_path, 65536, &ca, err);
-
-	if (rc == 0)
-		rc = file_read_text(cert_path, 65536, &cert, err);
-	if (rc == 0)
-		rc = file_read_text(key_path, 65536, &key, err);
-	if (rc == 0)
-		rc = link_tls_new(ca, cert, key, NULL, &tls, err);
-	if (rc < 0)
-		return rc;
-	if (n->tls)
-		link_tls_unref(n->tls);
-	n->tls = tls;
-	return 0;
-}
 
 static int load_settings(struct noded *n, struct err *err)
 {
@@ -90,7 +89,7 @@ int node_become_member(struct noded *n, struct err *err)
 		backends_free(&n->env);
 	rc = other_parts ? backends_new(&n->conf, &n->env, err) : 0;
 	if (rc == 0)
-		rc = load_tls(n, err);
+		rc = identity_load(&n->conf, &n->id, err);
 	if (rc == 0)
 		rc = load_settings(n, err);
 	n->env.node_uuid = n->conf.node_uuid;
@@ -102,6 +101,7 @@ void node_left(struct noded *n)
 {
 	log_notice("this machine is in no cluster any more");
 	n->member = false;
+	identity_done(&n->id);
 	n->conf.node_uuid[0] = '\0';
 	uplink_close_all(n);
 	n->n_gens = 0;
@@ -199,8 +199,7 @@ void node_free(struct noded *n)
 	backends_free(&n->env);
 	free((char *)(uintptr_t)n->env.console_dir);
 	free((char *)(uintptr_t)n->env.handler_path);
-	if (n->tls)
-		link_tls_unref(n->tls);
+	identity_done(&n->id);
 	schema_done(&observed_schema, &n->seen);
 	schema_done(&step_settings_schema, &n->settings);
 	free(n->gens);

@@ -9,6 +9,7 @@
 #include "common/list.h"
 #include "core/agent.h"
 #include "io/conf.h"
+#include "io/identity.h"
 #include "io/link.h"
 #include "io/loop.h"
 #include "io/nano.h"
@@ -67,7 +68,8 @@ struct noded {
 	struct conf conf;
 	char boot[UUID_LEN + 1];
 	bool member;            /* in a cluster */
-	struct link_tls *tls;
+	struct identity id;
+	int64_t identity_next_ms;
 	struct uplink up[3];
 	int64_t no_majority_ms;  /* when a candidate last said that no majority answers; 0 = never */
 	char master[UUID_LEN + 1];

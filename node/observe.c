@@ -237,6 +237,8 @@ static void look_done(void *arg, int rc, const struct err *err)
 		n->look_volumes = n->look_volumes || l->volumes_again;
 		schema_done(&observed_schema, &n->seen);
 		n->seen = l->o;
+		n->seen.cert_expires_s = n->id.expires_s;
+		n->seen.cert_due_s = n->id.due_s;
 		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);
 		(void)str_copy(n->seen.version, sizeof(n->seen.version), PACKAGE_VERSION);
 		arbitrate_observed(n);

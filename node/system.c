@@ -11,6 +11,7 @@
 #include "io/conf_rows.h"
 #include "io/etcd_conf.h"
 #include "io/files.h"
+#include "io/identity.h"
 #include "io/pki.h"
 #include "io/spawn.h"
 #include "node/node.h"
@@ -137,7 +138,8 @@ static int give_to_qemu(const char *path, struct err *err)
 
 /*
  * libvirtd takes its sockets from systemd, and only when it starts: the TLS socket is switched on around a restart. Guests are processes of
- * their own and do not notice. Afterwards a reload is enough for new certificates.
+ * their own and do not notice. Afterwards libvirtd is told to read new certificates (a reload does not make it); an old one that cannot be
+ * told is restarted.
  */
 static int libvirt_listens(struct err *err)
 {
@@ -146,15 +148,17 @@ static int libvirt_listens(struct err *err)
 		{ "systemctl", "enable", "--no-reload", "--now", "libvirtd-tls.socket", NULL },
 		{ "systemctl", "start", "libvirtd.service", NULL },
 	};
-	const char *const reload[] = { "systemctl", "try-reload-or-restart", "libvirtd.service", NULL };
+	const char *const update[] = { "virt-admin", "--quiet", "server-update-tls", "libvirtd", NULL };
+	const char *const again[] = { "systemctl", "try-restart", "libvirtd.service", NULL };
 	const char *const is_on[] = { "systemctl", "is-active", "--quiet", "libvirtd-tls.socket", NULL };
 	AUTO_RESULT struct runner_result on;
 	int rc = spawn_runner()->run(spawn_runner(), is_on, NULL, 60000, &on, err);
 
 	if (rc == 0 && on.status == 0) {
-		AUTO_RESULT struct runner_result res;
+		AUTO_RESULT struct runner_result told, res;
 
-		return runner_must(spawn_runner(), reload, NULL, 60000, &res, err);
+		rc = spawn_runner()->run(spawn_runner(), update, NULL, 60000, &told, err);
+		return rc == 0 && told.status == 0 ? 0 : runner_must(spawn_runner(), again, NULL, 60000, &res, err);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && rc == 0; i++) {
 		AUTO_RESULT struct runner_result res;
@@ -188,13 +192,8 @@ static int install_for_libvirt(const struct conf *conf, const char *ca, const ch
 
 int system_certs(const struct conf *conf, const char *ca, const char *cert, const char *key, struct err *err)
 {
-	AUTO_FREE char *ca_path = conf_path(conf, "ca.pem"), *cert_path = conf_path(conf, "node.pem"), *key_path = conf_path(conf, "node.key");
-	int rc = file_write_durable(key_path, key, 0600, err);
+	int rc = identity_write(conf, ca, cert, key, err);
 
-	if (rc == 0)
-		rc = file_write_durable(cert_path, cert, 0644, err);
-	if (rc == 0)
-		rc = file_write_durable(ca_path, ca, 0644, err);
 	return rc < 0 ? rc : install_for_libvirt(conf, ca, cert, key, err);
 }
 
@@ -264,7 +263,7 @@ static void leave_later(void *arg)
 
 int system_forget(const struct conf *conf, struct err *err)
 {
-	static const char *const files[] = { "node.key", "node.pem", "ca.pem", "etcd.yaml" };
+	static const char *const files[] = { "node.key", "node.pem", "node.key.new", "node.pem.new", "ca.pem", "etcd.yaml" };
 	AUTO_FREE char *settings = conf_state_path(conf, "settings.json");
 	struct conf blank;
 	int rc = 0;

@@ -355,7 +355,7 @@ static void dial(struct noded *n, struct uplink *u, int64_t now)
 	if (repl && strcmp(n->conf.address, n->conf.replication_address) == 0)
 		return; /* one network only */
 	u->k = link_dial(n->loop, repl ? to->replication_address : to->address, (int)n->conf.link_port,
-			 repl ? n->conf.replication_address : n->conf.address, n->tls, "", &cb, n);
+			 repl ? n->conf.replication_address : n->conf.address, n->id.tls, "", &cb, n);
 }
 
 static void beat(struct noded *n, int64_t now)

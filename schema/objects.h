@@ -132,6 +132,7 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, OBJ, hv, hvparams, 0, "", "defaults for instances")                                                         \
 	F(T, TEXT, cpu_xml, 16384, 0, NULL, "", "CPU model that all nodes can run (libvirt XML)")                        \
 	F(T, TEXT, ca_cert, 16384, 0, NULL, "", "certificate of the cluster's CA")                                       \
+	F(T, INT, cert_life_s, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good")           \
 	F(T, INT, created_ms, 0, INT64_MAX, 0, "0", "", "wall clock")                                                    \
 	F(T, INT, schema_version, 1, 1000000, 0, "1", "", "version of these objects")
 SCHEMA_DECLARE(cluster, CLUSTER_ROWS)
@@ -232,6 +233,8 @@ SCHEMA_DECLARE(obs_pool, OBS_POOL_ROWS)
 #define OBSERVED_ROWS(F, T)                                                                                              \
 	F(T, STR, boot_id, UUID_LEN, 0, NULL, "", "of the node")                                                         \
 	F(T, STR, version, 31, 0, NULL, "", "gantry's")                                                                  \
+	F(T, INT, cert_expires_s, 0, INT64_MAX, 0, "0", "", "wall clock: end of the certificate it uses")                \
+	F(T, INT, cert_due_s, 0, INT64_MAX, 0, "0", "", "wall clock: when that is to be renewed")                        \
 	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "the node's wall clock when it looked")                             \
 	F(T, INT, memory_total_mib, 0, INT64_MAX, 0, "0", "", "of the host")                                             \
 	F(T, INT, memory_free_mib, 0, INT64_MAX, 0, "0", "", "of the host")                                              \

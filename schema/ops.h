@@ -116,6 +116,7 @@ SCHEMA_DECLARE(op_list, OP_LIST_ROWS)
 	F(T, STR, bridge, NAME_LEN, 0, "br0", "", "bridge that network cards join")                                      \
 	F(T, STR, mac_prefix, 8, 0, "aa:00:00", "-m", "first three bytes of made hardware addresses")                    \
 	F(T, INT, lease, 2, 600, 0, "12", "", "ha.lease in seconds: all times of liveness derive from it")               \
+	F(T, INT, cert_life, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good (renewed by itself)") \
 	F(T, OBJ, be, beparams, 0, "-B", "defaults for instances: memory=,vcpus=,...")                                   \
 	F(T, OBJ, hv, hvparams, 0, "-H", "defaults for instances: kernel_path=,...")
 SCHEMA_DECLARE(op_cluster_init, OP_CLUSTER_INIT_ROWS)
@@ -126,6 +127,7 @@ SCHEMA_DECLARE(op_cluster_init, OP_CLUSTER_INIT_ROWS)
 	F(T, STR, bridge, NAME_LEN, 0, NULL, "", "bridge that new network cards join")                                   \
 	F(T, STR, vg_name, NAME_LEN, 0, NULL, "", "volume group for new disks")                                          \
 	F(T, INT, lease, 2, 600, 0, NULL, "", "ha.lease in seconds")                                                     \
+	F(T, INT, cert_life, 60, 3153600000, 0, NULL, "", "seconds that a node's next certificate is good")              \
 	F(T, INT, candidate_pool_size, 1, VOTERS_MAX, 0, NULL, "-C", "master candidates at most")                        \
 	F(T, INT, resync_rate, 0, 100000, 0, NULL, "", "MiB/s of a resync, 0 = DRBD decides")                            \
 	F(T, BOOL, arbitration, 0, NULL, "", "verdicts decide (needs three voters)")
