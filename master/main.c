@@ -21,6 +21,14 @@ static void stopped(void *arg)
 	loop_stop(((struct program *)arg)->loop);
 }
 
+#define ALIVE_EVERY_MS 20000 /* WatchdogSec in the unit is six times that */
+
+static void still_alive(void *arg)
+{
+	(void)arg;
+	(void)sd_notify(0, "WATCHDOG=1");
+}
+
 static void on_term(void *arg)
 {
 	struct program *p = arg;
@@ -61,9 +69,13 @@ static int run(const char *root, struct err *err)
 	if (rc == 0) {
 		struct loop_signal *t = loop_signal_new(p.loop, SIGTERM, on_term, &p), *i = loop_signal_new(p.loop, SIGINT, on_term, &p);
 
+		struct loop_timer *alive = loop_timer_new(p.loop, still_alive, NULL);
+
+		loop_timer_start(alive, ALIVE_EVERY_MS, ALIVE_EVERY_MS);
 		(void)sd_notify(0, "READY=1");
 		log_notice("gantry-masterd " PACKAGE_VERSION " runs as node %s", conf.node_name);
 		loop_run(p.loop);
+		loop_timer_free(alive);
 		loop_signal_free(t);
 		loop_signal_free(i);
 		master_free(p.master);

@@ -10,6 +10,14 @@
 #include "node/handler.h"
 #include "node/node.h"
 
+#define ALIVE_EVERY_MS 20000 /* WatchdogSec in the unit is six times that */
+
+static void still_alive(void *arg)
+{
+	(void)arg;
+	(void)sd_notify(0, "WATCHDOG=1");
+}
+
 static void on_term(void *arg)
 {
 	(void)sd_notify(0, "STOPPING=1");
@@ -29,9 +37,13 @@ static int run(const char *root, struct err *err)
 	if (rc == 0) {
 		struct loop_signal *t = loop_signal_new(l, SIGTERM, on_term, l), *i = loop_signal_new(l, SIGINT, on_term, l);
 
+		struct loop_timer *alive = loop_timer_new(l, still_alive, NULL);
+
+		loop_timer_start(alive, ALIVE_EVERY_MS, ALIVE_EVERY_MS);
 		(void)sd_notify(0, "READY=1");
 		log_notice("gantry-noded " PACKAGE_VERSION " runs");
 		loop_run(l);
+		loop_timer_free(alive);
 		loop_signal_free(t);
 		loop_signal_free(i);
 		node_free(n);
