@@ -134,7 +134,8 @@ static int evacuate(const struct state *st, const struct op_node_evacuate *a, js
 				json_pack("{s:s}", "name", in->name));
 		if (a->primary_only == 1 || (primary && a->secondary_only == 1))
 			continue;
-		json_t *args = json_pack("{s:s}", "name", in->name);
+		/* Should the guest's move fail, its other mirror must not be moved in its place. */
+		json_t *args = json_pack("{s:s, s:s}", "name", in->name, "from", n->n.name);
 		if (a->new_secondary[0])
 			json_object_set_new(args, "new_secondary", json_string(a->new_secondary));
 		else

@@ -348,7 +348,7 @@ static int check_replicas_answer(const struct state *st, const struct instance *
 
 		if (n && (!n->connected || n->n.offline == 1))
 			return err_set(err, ERR_NODE_DOWN, "node '%s' with a replica of '%s' does not answer", n->n.name, i->name),
-			       err_hint(err, "start it; or --ignore-failures: its volumes are removed when it comes back");
+			       err_hint(err, "start it; or --ignore-failures: its volumes stay there, 'gnt cluster verify' names them when it is back");
 	}
 	return 0;
 }

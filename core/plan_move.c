@@ -139,8 +139,10 @@ static int failover_planned(const struct state *st, const struct op_instance_fai
 {
 	const struct obs_drbd *d = state_seen_drbd(from, i->uuid);
 	bool synced = d && d->in_sync == 1, up = d && d->up == 1;
+	/* The owner's own disk is gone and out of current: it has served its guest from the mirror's, which lacks nothing (H6). */
+	bool served = own_current(&i->own, to->n.uuid) && !own_current(&i->own, from->n.uuid);
 
-	if (up && !synced && a->ignore_consistency != 1)
+	if (up && !synced && !served && a->ignore_consistency != 1)
 		return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' on node '%s' lacks acknowledged writes", i->name, to->n.name),
 		       err_hint(err, "wait for the resync; --ignore-consistency loses what it lacks");
 	if (!own_current(&i->own, to->n.uuid) && a->ignore_consistency != 1)
@@ -367,6 +369,9 @@ int plan_replace_disks(const struct state *st, const void *args, struct rng *rng
 	if (rc < 0)
 		return rc;
 	const char *old = state_other_node(i, owner->n.uuid);
+	if (a->from[0] && strcmp(state_node_name(st, old), a->from) != 0)
+		return err_set(err, ERR_WRONG_STATE, "the mirror of '%s' is not on node '%s'", i->name, a->from),
+		       err_hint(err, "its guest could not be moved away first: see that job, then repeat the evacuation");
 	if (a->on_secondary == 1)
 		return rebuild(st, i, old, owner->n.uuid, ret, err);
 	if (a->on_primary == 1)

@@ -336,7 +336,15 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 	struct cluster c;
 	int rc = 0;
 
-	if (a->arbitration >= 0 && a->arbitration != st->cluster.arbitration) {
+	if (a->arbitration >= 0 && (a->arbitration != st->cluster.arbitration || (a->arbitration == 0) != (st->cluster.arbitration_held == 1))) {
+		struct op_cluster_modify alone;
+
+		schema_init(&op_cluster_modify_schema, &alone);
+		alone.arbitration = a->arbitration;
+		bool more = !schema_equal(&op_cluster_modify_schema, &alone, a);
+		schema_done(&op_cluster_modify_schema, &alone);
+		if (more) /* it is a plan of its own */
+			return err_set(err, ERR_BAD_REQUEST, "--arbitration goes alone"), err_hint(err, "change the other settings with a second command");
 		schema_init(&op_cluster_arbitrate_schema, &arb);
 		arb.on = a->arbitration;
 		return plan_cluster_arbitrate(st, &arb, rng, ret, err);
@@ -410,6 +418,7 @@ int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng 
 		       err_hint(err, "add nodes, or a witness: 'gnt node add --witness'");
 	schema_copy(&cluster_schema, &c, &st->cluster);
 	c.arbitration = a->on;
+	c.arbitration_held = a->on != 1; /* only a person turns it off; without this the reconciler would turn it on again at once */
 	plan_add(ret, st, STEP_KIND_cluster_change, NULL, &c)->pivot = 1;
 	schema_done(&cluster_schema, &c);
 	for (int i = 0; i < st->n_instances && rc == 0 && n < ARBITRATE_AT_ONCE; i++) {

@@ -154,13 +154,33 @@ static void check_instance(struct core *c, struct sinstance *s)
 	file_job(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name));
 }
 
+#define FAILED_LATELY_MS 60000
+
+/* The newest one that ended has failed, less than a minute ago: it is not filed again at once, every second, for ever. */
+static bool job_failed_lately(const struct core *c, enum op_index op)
+{
+	for (int i = c->n_jobs - 1; i >= 0; i--) {
+		const struct cjob *j = c->jobs[i];
+
+		if (!job_ended(j) || strcmp(j->j.op, op_infos[op].name) != 0)
+			continue;
+		int64_t ago = c->st.wall_ms - j->j.ended_ms;
+		return j->j.state == JOB_ERROR && ago >= 0 && ago < FAILED_LATELY_MS;
+	}
+	return false;
+}
+
 /* ---- voters, arbitration --------------------------------------------------------------------------------- */
 
 static void check_voters(struct core *c)
 {
-	json_t *names = json_array();
+	json_t *names;
 	int voters = 0, spare = 0;
 	int64_t pool = c->st.cluster.candidate_pool_size;
+
+	if (job_failed_lately(c, OP_node_promote))
+		return;
+	names = json_array();
 
 	for (int i = 0; i < c->st.n_nodes; i++) {
 		const struct snode *n = c->st.nodes[i];
@@ -185,6 +205,9 @@ static void check_voters(struct core *c)
 static void check_arbitration(struct core *c)
 {
 	int voters = 0, open = 0;
+
+	if (c->st.cluster.arbitration_held == 1 || job_failed_lately(c, OP_cluster_arbitrate))
+		return;
 
 	for (int i = 0; i < c->st.n_nodes; i++)
 		voters += c->st.nodes[i]->n.candidate == 1;

@@ -127,6 +127,7 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, INT, lease_ms, 2000, 600000, 0, "12000", "", "ha.lease: all times of liveness derive from it")              \
 	F(T, INT, candidate_pool_size, 1, VOTERS_MAX, 0, "5", "", "master candidates at most: 1, 3 or 5 are used")       \
 	F(T, BOOL, arbitration, 0, "no", "", "verdicts decide; on from the third voter")                                 \
+	F(T, BOOL, arbitration_held, 0, "no", "", "a person turned it off: it stays off")                                \
 	F(T, INT, resync_rate, 0, 100000, 0, "0", "", "MiB/s of a DRBD resync, 0 = DRBD decides")                        \
 	F(T, OBJ, be, beparams, 0, "", "defaults for instances")                                                         \
 	F(T, OBJ, hv, hvparams, 0, "", "defaults for instances")                                                         \

@@ -286,7 +286,8 @@ SCHEMA_DECLARE(op_instance_failover, OP_INSTANCE_FAILOVER_ROWS)
 
 #define OP_REPLACE_DISKS_ROWS(F, T)                                                                                      \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
-	F(T, STR, new_secondary, NAME_LEN, 0, NULL, "-n", "node that becomes the mirror")                                \
+	F(T, STR, new_secondary, NAME_LEN, 0, NULL, "-n", "node that becomes the mirror (auto: placed by the master)")   \
+	F(T, STR, from, NAME_LEN, FIELD_HIDDEN, NULL, "", "only if the mirror is on this node")                          \
 	F(T, BOOL, on_primary, 0, "no", "-p", "rebuild the replica on the primary node")                                 \
 	F(T, BOOL, on_secondary, 0, "no", "-s", "rebuild the replica on the secondary node")
 SCHEMA_DECLARE(op_replace_disks, OP_REPLACE_DISKS_ROWS)

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Planners are pure: a state made by hand, a request, and the plan or the refusal that follows. Cases that a reading found. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmem.h"
+#include "core/core.h"
+#include "core/plan.h"
+
+#define A "aaaaaaaa-0000-4000-8000-000000000001"
+#define B "aaaaaaaa-0000-4000-8000-000000000002"
+#define C "aaaaaaaa-0000-4000-8000-000000000003"
+#define VM "bbbbbbbb-0000-4000-8000-000000000001"
+
+struct world {
+	struct state st;
+	struct plan plan;
+	struct err err;
+};
+
+static struct snode *add_node(struct state *st, const char *uuid, const char *name, int number)
+{
+	struct node n;
+
+	schema_init(&node_schema, &n);
+	(void)str_copy(n.uuid, sizeof(n.uuid), uuid);
+	(void)str_copy(n.name, sizeof(n.name), name);
+	(void)snprintf(n.address, sizeof(n.address), "192.0.2.%d", number);
+	(void)snprintf(n.replication_address, sizeof(n.replication_address), "192.0.2.%d", number);
+	n.candidate = 1;
+	struct snode *s = state_put_node(st, &n);
+	schema_done(&node_schema, &n);
+	schema_init(&observed_schema, &s->seen);
+	s->connected = true;
+	s->links = 1;
+	s->seen_ms = 1;
+	s->seen.memory_total_mib = s->seen.memory_free_mib = 65536;
+	(void)str_copy(s->seen.hypervisor, sizeof(s->seen.hypervisor), "QEMU");
+	struct obs_pool *p = schema_list_add(schema_find(&observed_schema, "pools"), &s->seen);
+	(void)str_copy(p->name, sizeof(p->name), "xenvg");
+	p->size_mib = p->free_mib = 100000;
+	return s;
+}
+
+/* vm1 on A, mirror on B; current as asked. */
+static struct sinstance *add_instance(struct state *st, bool a_current, bool b_current)
+{
+	struct instance i;
+
+	schema_init(&instance_schema, &i);
+	(void)str_copy(i.uuid, sizeof(i.uuid), VM);
+	(void)str_copy(i.name, sizeof(i.name), "vm1");
+	i.template = TEMPLATE_DRBD;
+	i.admin_state = ADMIN_UP;
+	strs_add(&i.nodes, &i.n_nodes, A);
+	strs_add(&i.nodes, &i.n_nodes, B);
+	(void)str_copy(i.own.owner, sizeof(i.own.owner), A);
+	if (a_current)
+		strs_add(&i.own.current, &i.own.n_current, A);
+	if (b_current)
+		strs_add(&i.own.current, &i.own.n_current, B);
+	i.own.gen = 7;
+	i.own.arbitrated = 1;
+	i.port = 11000;
+	struct disk *d = schema_list_add(schema_find(&instance_schema, "disks"), &i);
+	d->size = 1024;
+	d->minor = 0;
+	struct sinstance *s = state_put_instance(st, &i);
+	schema_done(&instance_schema, &i);
+	return s;
+}
+
+static void see_drbd(struct snode *n, const char *role, const char *disk, const char *peer_disk)
+{
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &n->seen);
+
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->role, sizeof(d->role), role);
+	(void)str_copy(d->conn, sizeof(d->conn), "Connected");
+	(void)str_copy(d->disk, sizeof(d->disk), disk);
+	(void)str_copy(d->peer_disk, sizeof(d->peer_disk), peer_disk);
+	d->up = 1;
+	d->gen = 7;
+	d->in_sync = strcmp(disk, "UpToDate") == 0 && strcmp(peer_disk, "UpToDate") == 0;
+}
+
+static void see_guest(struct snode *n)
+{
+	struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &n->seen);
+
+	(void)str_copy(g->uuid, sizeof(g->uuid), VM);
+	(void)str_copy(g->name, sizeof(g->name), "vm1");
+	(void)str_copy(g->state, sizeof(g->state), "running");
+}
+
+static int set_up(void **state)
+{
+	struct world *w = xcalloc(1, sizeof(*w));
+
+	state_init(&w->st);
+	(void)str_copy(w->st.cluster.vg_name, sizeof(w->st.cluster.vg_name), "xenvg");
+	w->st.cluster.arbitration = 1;
+	w->st.cluster.lease_ms = 12000;
+	(void)str_copy(w->st.self, sizeof(w->st.self), C);
+	add_node(&w->st, A, "node1", 1);
+	add_node(&w->st, B, "node2", 2);
+	add_node(&w->st, C, "node3", 3);
+	plan_init(&w->plan);
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	plan_done(&w->plan);
+	state_done(&w->st);
+	free(w);
+	return 0;
+}
+
+static int plan(struct world *w, enum op_index op, const char *args)
+{
+	void *a = xcalloc(1, op_infos[op].args->size);
+	struct rng rng;
+
+	rng_seed(&rng, 1);
+	plan_done(&w->plan);
+	err_clear(&w->err);
+	assert_int_equal(schema_decode_text(op_infos[op].args, a, args, &w->err), 0);
+	int rc = plan_for(op)(&w->st, a, &rng, &w->plan, &w->err);
+	schema_done(op_infos[op].args, a);
+	free(a);
+	return rc;
+}
+
+static int step_at(const struct world *w, const char *kind, const char *node)
+{
+	for (int i = 0; i < w->plan.n_steps; i++)
+		if (strcmp(w->plan.steps[i].kind, kind) == 0 && strcmp(w->plan.steps[i].node, node) == 0)
+			return i;
+	return -1;
+}
+
+/* ---- a disk died ------------------------------------------------------------------------------------------------------------ */
+
+/* The primary lost its disk and is out of current: the mirror has everything, no loss is to be accepted. */
+static void failover_to_the_only_good_replica(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, false, true);
+	see_drbd(state_node(&w->st, A), "Primary", "Diskless", "UpToDate");
+	see_drbd(state_node(&w->st, B), "Secondary", "UpToDate", "Diskless");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	int end = step_at(w, "guest_shutdown", A), move = step_at(w, "own_failover", ""), start = step_at(w, "guest_start", B);
+	assert_true(end >= 0 && move > end && start > move);
+	assert_int_equal(w->plan.steps[move].pivot, 1);
+	assert_int_equal(json_bool(w->plan.steps[move].args, "force", false), 0);
+}
+
+/* ... but as long as the log lists both, out of sync means that the mirror may lack something. */
+static void failover_to_a_replica_that_resyncs(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true);
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "Inconsistent");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_STALE_REPLICA);
+}
+
+static void failover_to_a_replica_that_is_not_current(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, false);
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "Inconsistent");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_STALE_REPLICA);
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
+}
+
+/* ---- evacuation ----------------------------------------------------------------------------------------------------------------- */
+
+static void evacuation_moves_only_its_own_mirror(void **state)
+{
+	struct world *w = *state;
+	struct op_node_evacuate a;
+	json_t *jobs = NULL;
+
+	struct sinstance *s = add_instance(&w->st, true, true);
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "UpToDate");
+	see_guest(state_node(&w->st, A));
+	schema_init(&op_node_evacuate_schema, &a);
+	(void)str_copy(a.name, sizeof(a.name), "node1");
+	assert_int_equal(plan_fan_out(&w->st, OP_node_evacuate, &a, &jobs, &w->err), 0);
+	assert_int_equal(json_array_size(jobs), 2);
+	assert_string_equal(json_str(json_array_get(jobs, 0), "op", ""), "instance.migrate");
+	assert_string_equal(json_str(json_array_get(jobs, 1), "op", ""), "instance.replace_disks");
+	char *args = json_dumps(json_object_get(json_array_get(jobs, 1), "args"), 0);
+	/* The migration failed: node1 is the primary still, its mirror on node2 stays. */
+	assert_int_equal(plan(w, OP_instance_replace_disks, args), -ERR_WRONG_STATE);
+	/* It went well: the mirror is on node1 now and goes to node3. */
+	(void)str_copy(s->i.own.owner, sizeof(s->i.own.owner), B);
+	assert_int_equal(plan(w, OP_instance_replace_disks, args), 0);
+	assert_true(step_at(w, "volume_create", C) >= 0);
+	assert_true(step_at(w, "drbd_down", A) >= 0);
+	assert_int_equal(step_at(w, "volume_create", A), -1);
+	free(args);
+	json_decref(jobs);
+}
+
+/* ---- arbitration ------------------------------------------------------------------------------------------------------------------- */
+
+static void cluster_after(const struct world *w, struct cluster *ret)
+{
+	struct err err = ERR_INIT;
+	int at = step_at(w, "cluster_change", "");
+
+	assert_true(at >= 0);
+	assert_int_equal(schema_decode(&cluster_schema, ret, w->plan.steps[at].args, &err), 0);
+}
+
+static void arbitration_that_is_turned_off_is_held(void **state)
+{
+	struct world *w = *state;
+	struct cluster c;
+
+	(void)str_copy(w->st.cluster.uuid, sizeof(w->st.cluster.uuid), C);
+	(void)str_copy(w->st.cluster.name, sizeof(w->st.cluster.name), "c");
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"arbitration\":false}"), 0);
+	cluster_after(w, &c);
+	assert_int_equal(c.arbitration, 0);
+	assert_int_equal(c.arbitration_held, 1);
+	schema_done(&cluster_schema, &c);
+	w->st.cluster.arbitration = 0;
+	w->st.cluster.arbitration_held = 1;
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"arbitration\":true}"), 0);
+	cluster_after(w, &c);
+	assert_int_equal(c.arbitration, 1);
+	assert_int_equal(c.arbitration_held, 0);
+	schema_done(&cluster_schema, &c);
+}
+
+static void arbitration_does_not_swallow_other_settings(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"arbitration\":false,\"lease\":20}"), -ERR_BAD_REQUEST);
+	assert_int_equal(w->plan.n_steps, 0);
+}
+
+/* ---- the reconciler, through the whole core: what it files by itself -------------------------------------------------------------------- */
+
+struct seen {
+	struct core *core;
+	int64_t committed; /* the batch to acknowledge */
+	int arbitrations;  /* jobs of that kind that have ended well */
+};
+
+static void on_action(void *arg, const struct core_action *a)
+{
+	struct seen *s = arg;
+
+	if (a->kind != CORE_COMMIT)
+		return;
+	s->committed = a->seq;
+	for (int i = 0; i < a->n_puts; i++)
+		if (a->puts[i].value && strncmp(a->puts[i].key, "/gantry/job/", 12) == 0 && !strchr(a->puts[i].key + 12, '/') &&
+		    strstr(a->puts[i].value, "cluster.arbitrate") && strstr(a->puts[i].value, "\"success\""))
+			s->arbitrations++;
+}
+
+static int arbitrations_in_a_minute(bool held)
+{
+	struct core_kv kvs[8];
+	char *texts[8], key[4][96];
+	struct cluster c;
+	struct seen s = { NULL, 0, 0 };
+	struct err err = ERR_INIT;
+	const char *uuids[] = { A, B, C };
+
+	schema_init(&cluster_schema, &c);
+	(void)str_copy(c.uuid, sizeof(c.uuid), C);
+	(void)str_copy(c.name, sizeof(c.name), "c");
+	c.arbitration_held = held;
+	texts[0] = schema_encode_text(&cluster_schema, &c);
+	schema_done(&cluster_schema, &c);
+	kvs[0] = (struct core_kv){ "/gantry/cluster", texts[0] };
+	for (int i = 0; i < 3; i++) {
+		struct node n;
+
+		schema_init(&node_schema, &n);
+		(void)str_copy(n.uuid, sizeof(n.uuid), uuids[i]);
+		(void)snprintf(n.name, sizeof(n.name), "node%d", i + 1);
+		(void)snprintf(n.address, sizeof(n.address), "192.0.2.%d", i + 1);
+		(void)snprintf(n.replication_address, sizeof(n.replication_address), "192.0.2.%d", i + 1);
+		n.candidate = 1;
+		texts[i + 1] = schema_encode_text(&node_schema, &n);
+		schema_done(&node_schema, &n);
+		(void)snprintf(key[i], sizeof(key[i]), "/gantry/node/%s", uuids[i]);
+		kvs[i + 1] = (struct core_kv){ key[i], texts[i + 1] };
+	}
+	struct core_start start = { .epoch = 5, .now_ms = 1000, .wall_ms = 1000000, .seed = 1, .self = A, .kvs = kvs, .n_kvs = 4 };
+	assert_int_equal(core_new(&start, on_action, &s, &s.core, &err), 0);
+	for (int t = 0; t < 60; t++) {
+		core_tick(s.core, 1000 + 1000 * t, 1000000 + 1000 * t);
+		while (s.committed) {
+			int64_t seq = s.committed;
+
+			s.committed = 0;
+			core_committed(s.core, seq, true);
+		}
+	}
+	core_free(s.core);
+	for (int i = 0; i < 4; i++)
+		free(texts[i]);
+	return s.arbitrations;
+}
+
+static void reconciler_turns_arbitration_on_unless_held(void **state)
+{
+	(void)state;
+	assert_int_equal(arbitrations_in_a_minute(false), 1);
+	assert_int_equal(arbitrations_in_a_minute(true), 0);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(failover_to_the_only_good_replica),
+		T(failover_to_a_replica_that_resyncs),
+		T(failover_to_a_replica_that_is_not_current),
+		T(evacuation_moves_only_its_own_mirror),
+		T(arbitration_that_is_turned_off_is_held),
+		T(arbitration_does_not_swallow_other_settings),
+		T(reconciler_turns_arbitration_on_unless_held),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
