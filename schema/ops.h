@@ -229,7 +229,7 @@ SCHEMA_DECLARE(op_node_fence, OP_NODE_FENCE_ROWS)
 	F(T, STR, image, NAME_LEN, 0, NULL, "", "image from the node's image directory for disk 0")                      \
 	F(T, BOOL, no_install, 0, "no", "", "leave the disks empty")                                                     \
 	F(T, BOOL, no_start, 0, "no", "", "do not start it")                                                             \
-	F(T, BOOL, no_wait_for_sync, 0, "no", "", "do not wait for a first sync")
+	F(T, BOOL, no_wait_for_sync, 0, "no", "", "as in Ganeti; there is no first sync to wait for")
 SCHEMA_DECLARE(op_instance_add, OP_INSTANCE_ADD_ROWS)
 
 #define OP_INSTANCE_NAME_ROWS(F, T) F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")
