@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "core/evidence.h"
 #include "core/inside.h"
 #include "core/own.h"
 
@@ -76,11 +77,15 @@ static int instance_params(struct core *c, enum step_dir dir, const void *args, 
 
 	if (rc < 0)
 		return dir == STEP_UNDO_DIR ? 0 : rc;
+	enum ha_policy was = state_ha_policy(&c->st, &s->i);
 	schema_done(&beparams_schema, &s->i.be);
 	schema_done(&hvparams_schema, &s->i.hv);
 	schema_copy(&beparams_schema, &s->i.be, dir == STEP_UNDO_DIR ? &p->old_be : &p->be);
 	schema_copy(&hvparams_schema, &s->i.hv, dir == STEP_UNDO_DIR ? &p->old_hv : &p->hv);
+	if (state_ha_policy(&c->st, &s->i) != was)
+		s->i.ha_rev++; /* a guard under another policy says nothing */
 	core_put_instance(c, s);
+	core_send_gens(c, s);
 	return 0;
 }
 
@@ -101,6 +106,10 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 		return err_set(err, ERR_CONFLICT, "the ownership of '%s' has changed since this was planned (generation %lld, now %lld)",
 			       s->i.name, (long long)a->gen, (long long)o->gen),
 		       err_hint(err, "look at it with 'gnt instance info %s' and repeat the command", s->i.name);
+	if (kind == STEP_KIND_own_failover && a->evidence != EVIDENCE_NONE && !evidence_holds(&c->st, &s->i, (enum evidence)a->evidence))
+		return err_set(err, ERR_NO_EVIDENCE, "instance '%s': what the failover rests on (%s) does not hold any more", s->i.name,
+			       evidence_names[a->evidence]),
+		       err_hint(err, "its node may be back: 'gnt node list'");
 	switch (kind) {
 	case STEP_KIND_own_migrate:
 		if (dir == STEP_UNDO_DIR)
@@ -203,10 +212,13 @@ static int cluster_change(struct core *c, const void *args)
 	struct cluster copy;
 
 	schema_copy(&cluster_schema, &copy, args);
+	copy.ha_rev = c->st.cluster.ha_rev + (copy.be.ha != c->st.cluster.be.ha);
 	schema_done(&cluster_schema, &c->st.cluster);
 	c->st.cluster = copy;
 	core_put_cluster(c);
 	core_send_settings(c, NULL);
+	for (int i = 0; i < c->st.n_nodes; i++)
+		core_send_node_gens(c, c->st.nodes[i]->n.uuid);
 	return 0;
 }
 

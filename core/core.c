@@ -108,13 +108,15 @@ void core_put_token(struct core *c, const struct token *t)
 	put_object(c, "token", t->id, &token_schema, t);
 }
 
-static void fill_gen(const struct instance *i, const char *node, struct msg_gen *g)
+static void fill_gen(const struct state *st, const struct instance *i, const char *node, struct msg_gen *g)
 {
 	(void)str_copy(g->instance, sizeof(g->instance), i->uuid);
 	g->gen = i->own.gen;
 	g->arbitrated = i->own.arbitrated;
 	g->current = own_current(&i->own, node);
 	g->owner = strcmp(own_runner(&i->own), node) == 0;
+	g->ha = i->own.arbitrated == 1 && state_ha_policy(st, i) == HA_FAILOVER;
+	g->ha_rev = state_ha_rev(st, i);
 }
 
 static void send_gens(struct core *c, const char *node, const struct sinstance *only)
@@ -128,7 +130,7 @@ static void send_gens(struct core *c, const char *node, const struct sinstance *
 		const struct sinstance *s = c->st.instances[i];
 
 		if ((!only || s == only) && strs_has(s->i.nodes, s->i.n_nodes, node))
-			fill_gen(&s->i, node, schema_list_add(list, &m));
+			fill_gen(&c->st, &s->i, node, schema_list_add(list, &m));
 	}
 	if (m.n_gens)
 		core_send(c, node, "gens", &msg_gens_schema, &m);
@@ -263,12 +265,13 @@ int core_new(const struct core_start *s, core_emit *emit, void *arg, struct core
 	c->st.epoch = s->epoch;
 	c->st.now_ms = s->now_ms;
 	c->st.wall_ms = s->wall_ms;
+	c->started_ms = s->now_ms;
 	(void)str_copy(c->st.self, sizeof(c->st.self), s->self);
 	int rc = load_all(c, s, err);
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < c->st.n_nodes; i++)
-		c->st.nodes[i]->silent_since_ms = s->silent_since_ms;
+		c->st.nodes[i]->silent_since_ms = c->st.nodes[i]->granted_ms = s->silent_since_ms;
 	core_event(c, "node '%s' is the master, epoch %lld", state_node_name(&c->st, s->self), (long long)s->epoch);
 	job_resume(c);
 	outbox_flush(c->out);
@@ -311,6 +314,8 @@ void core_committed(struct core *c, int64_t seq, bool ok)
 
 void core_store_silent(struct core *c, int64_t since_ms)
 {
+	if (c->store_silent_since_ms && !since_ms)
+		live_resumed(c);
 	c->store_silent_since_ms = since_ms;
 }
 
@@ -336,6 +341,7 @@ void core_tick(struct core *c, int64_t now_ms, int64_t wall_ms)
 		return;
 	c->st.now_ms = now_ms;
 	c->st.wall_ms = wall_ms;
+	live_tick(c);
 	job_tick(c);
 	drop_old_tokens(c);
 	outbox_flush(c->out);
@@ -398,8 +404,28 @@ void core_node_beat(struct core *c, const char *node)
 {
 	struct snode *n = state_node(&c->st, node);
 
-	if (n)
-		n->beat_ms = c->st.now_ms;
+	if (!n)
+		return;
+	n->beat_ms = c->st.now_ms;
+	live_beat(c, n);
+	done(c);
+}
+
+/* The watchdog of its node guards the guest, under the newest permission: kept in the log, for the master after us (008). */
+static void note_guards(struct core *c, const struct snode *n)
+{
+	for (int i = 0; i < n->seen.n_guests; i++) {
+		const struct obs_guest *g = &n->seen.guests[i];
+		struct sinstance *s = g->guarded > 0 ? state_instance(&c->st, g->uuid) : NULL;
+
+		if (!s || g->guarded != state_ha_rev(&c->st, &s->i) || strcmp(own_runner(&s->i.own), n->n.uuid) != 0 ||
+		    (strcmp(s->i.guard_node, n->n.uuid) == 0 && s->i.guard_rev == g->guarded))
+			continue;
+		(void)str_copy(s->i.guard_node, sizeof(s->i.guard_node), n->n.uuid);
+		s->i.guard_rev = g->guarded;
+		core_put_instance(c, s);
+		outbox_flush(c->out);
+	}
 }
 
 void core_node_observed(struct core *c, const char *node, const struct observed *o)
@@ -413,6 +439,7 @@ void core_node_observed(struct core *c, const char *node, const struct observed 
 	schema_done(&observed_schema, &n->seen);
 	n->seen = copy;
 	n->seen_ms = c->st.now_ms ? c->st.now_ms : 1;
+	note_guards(c, n);
 	reconcile_observed(c, n);
 	done(c);
 }
@@ -518,6 +545,13 @@ void core_authorise(struct core *c, const char *node, const struct msg_authorise
 	else
 		rc = own_authorise(&s->i.own, node, (enum authority)m->what, &err);
 	a.granted = rc == 0;
+	/* Whoever may run a guest with ha=failover is told so at that moment, under a number of its own: no older guard counts for it. */
+	if (rc == 0 && (m->what == AUTH_START || m->what == AUTH_RESUME) && state_ha_policy(&c->st, &s->i) == HA_FAILOVER) {
+		s->i.ha_rev++;
+		a.ha = s->i.own.arbitrated == 1;
+		a.ha_rev = state_ha_rev(&c->st, &s->i);
+		core_put_instance(c, s);
+	}
 	a.reason = rc < 0 ? xstrdup(err.msg) : NULL;
 	a.gen = s ? s->i.own.gen : 0;
 	outbox_touch(c->out); /* answered only from a transaction made in this round trip (H10) */

@@ -54,6 +54,8 @@ struct core {
 	int n_events;
 	int64_t next_reconcile_ms;
 	int64_t next_certificates_ms, certificates_wait_ms;
+	int64_t started_ms; /* this master's time began */
+	int64_t resumed_ms; /* the last pause without majority ended then */
 	bool ended;
 };
 
@@ -117,5 +119,16 @@ json_t *verify_run(const struct core *c);
 /* ---- reconcile.c: wanted against seen ---- */
 void reconcile_observed(struct core *c, struct snode *n); /* a node has reported */
 void reconcile_tick(struct core *c);
+void reconcile_file(struct core *c, enum op_index op, json_t *args /* takes */, const char *reason); /* an ordinary job */
+
+/* ---- live.c: liveness of nodes ---- */
+enum liveness live_of(const struct snode *n); /* as the log has it, and suspect */
+void live_beat(struct core *c, struct snode *n);
+void live_tick(struct core *c);
+void live_resumed(struct core *c); /* a pause without majority has ended */
+bool live_storm(const struct core *c); /* more than a third of the nodes silent at once */
+
+/* ---- failover.c ---- */
+void failover_tick(struct core *c);
 
 #endif

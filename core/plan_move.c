@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "core/evidence.h"
 #include "core/own.h"
 #include "core/planners.h"
 
@@ -115,8 +116,8 @@ int plan_instance_migrate(const struct state *st, const void *args, struct rng *
 
 /* ---- failover --------------------------------------------------------------------------------------- */
 
-static void add_failover(const struct state *st, const struct instance *i, const char *to, bool planned, bool force, const struct snode *from,
-			 struct plan *p)
+/* e: what it rests on; NULL = planned. */
+static void add_failover(const struct state *st, const struct instance *i, const char *to, bool force, const struct evidence_found *e, struct plan *p)
 {
 	struct step_own o;
 
@@ -124,10 +125,10 @@ static void add_failover(const struct state *st, const struct instance *i, const
 	(void)str_copy(o.uuid, sizeof(o.uuid), i->uuid);
 	(void)str_copy(o.node, sizeof(o.node), to);
 	o.force = force;
-	if (!planned) {
-		o.evidence = from ? from->n.evidence : EVIDENCE_PERSON;
-		o.evidence_text = xasprintf("node '%.63s': %.400s", from ? from->n.name : "gone",
-					    from && from->n.evidence_text ? from->n.evidence_text : "removed from the cluster");
+	if (e) {
+		o.evidence = (int)e->kind;
+		o.evidence_text = xstrdup(e->text);
+		o.gen = i->own.target[0] ? FIELD_UNSET : i->own.gen; /* the record that was looked at, unless an abandoned migration is ended first */
 	}
 	plan_add(p, st, STEP_KIND_own_failover, NULL, &o)->pivot = 1;
 	schema_done(&step_own_schema, &o);
@@ -152,8 +153,18 @@ static int failover_planned(const struct state *st, const struct op_instance_fai
 		add_guest_ref(p, st, STEP_KIND_guest_shutdown, from->n.uuid, i, shutdown_timeout(st, i, a->shutdown_timeout), true);
 	if (up)
 		add_resource(p, st, STEP_KIND_drbd_secondary, from->n.uuid, i, false);
-	add_failover(st, i, to->n.uuid, true, a->ignore_consistency == 1, from, p);
+	add_failover(st, i, to->n.uuid, a->ignore_consistency == 1, NULL, p);
 	return 0;
+}
+
+static void add_probe(struct plan *p, const struct state *st, const char *node, const struct instance *i, bool force, int64_t apart_ms)
+{
+	struct step_resource r;
+
+	part_resource(i, &r);
+	r.force = force;
+	r.apart_ms = apart_ms;
+	plan_add(p, st, STEP_KIND_drbd_probe_target, node, &r);
 }
 
 /* The owner is off, by evidence: the mirror proves itself first (H7), the log decides, the cut follows (H9). */
@@ -161,16 +172,20 @@ static int failover_lost(const struct state *st, const struct op_instance_failov
 			 const struct snode *to, struct plan *p, struct err *err)
 {
 	bool force = a->ignore_consistency == 1;
+	struct evidence_found e;
 
-	if (from && from->n.liveness != NODE_FENCED)
-		return err_set(err, ERR_NO_EVIDENCE, "node '%s' does not answer, but nothing shows that guest '%s' has ended there", from->n.name, i->name),
-		       err_hint(err, "make sure that it is off, then 'gnt node fence --confirmed-off %s'", from->n.name);
+	evidence_find(st, i, &e);
+	if (e.kind == EVIDENCE_NONE)
+		return err_set(err, ERR_NO_EVIDENCE, "%s", e.text),
+		       err_hint(err, "make sure that it is off, then 'gnt node fence --confirmed-off %s'", from ? from->n.name : "NODE");
 	if (!own_current(&i->own, to->n.uuid) && !force)
 		return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' on node '%s' lacks acknowledged writes", i->name, to->n.name),
 		       err_hint(err, "bring node '%s' back; or --ignore-consistency, which loses them", from ? from->n.name : "gone");
 	add_resource(p, st, STEP_KIND_drbd_attach, to->n.uuid, i, false);
-	add_resource(p, st, STEP_KIND_drbd_probe_target, to->n.uuid, i, force);
-	add_failover(st, i, to->n.uuid, false, force, from, p);
+	add_probe(p, st, to->n.uuid, i, force, e.kind == EVIDENCE_LEASE ? e.apart_ms : FIELD_UNSET);
+	if (i->own.target[0]) /* a migration that no job looks after any more */
+		add_own(p, st, i->own.run == RUN_TARGET ? STEP_KIND_own_settle : STEP_KIND_own_migrate_end, i, i->own.target, false);
+	add_failover(st, i, to->n.uuid, force, &e, p);
 	add_resource(p, st, STEP_KIND_drbd_cut, to->n.uuid, i, true);
 	return 0;
 }
@@ -197,7 +212,7 @@ int plan_instance_failover(const struct state *st, const void *args, struct rng 
 			     (long long)state_free_memory_mib(st, to), i->name, (long long)instance_memory(st, i));
 	if (rc < 0)
 		return rc;
-	bool planned = from && from->connected && from->n.liveness != NODE_FENCED && from->n.offline != 1;
+	bool planned = from && from->connected && from->n.liveness == NODE_ONLINE && from->n.offline != 1;
 	rc = planned ? failover_planned(st, a, i, from, to, ret, err) : failover_lost(st, a, i, from, to, ret, err);
 	if (rc < 0)
 		return rc;

@@ -62,6 +62,24 @@ static json_t *replica(const struct core *c, const struct sinstance *s, const ch
 	return o;
 }
 
+/* What would happen if its node died, and what is in the way. */
+static json_t *ha(const struct core *c, const struct sinstance *s)
+{
+	const struct instance *i = &s->i;
+	enum ha_policy p = state_ha_policy(&c->st, i);
+	bool guarded = i->guard_node[0] && i->guard_rev == state_ha_rev(&c->st, i) && strcmp(i->guard_node, own_runner(&i->own)) == 0;
+	json_t *o = json_pack("{s:s, s:I, s:b}", "policy", ha_policy_names[p], "priority", (json_int_t)state_ha_priority(&c->st, i), "guarded", guarded);
+
+	if (s->ha_why[0])
+		set(o, "waits", json_string(s->ha_why));
+	if (s->restarts) {
+		set(o, "restarts", json_integer(s->restarts));
+		if (s->next_try_ms > c->st.now_ms)
+			set(o, "next_try_in_ms", json_integer(s->next_try_ms - c->st.now_ms));
+	}
+	return o;
+}
+
 json_t *query_instance(const struct core *c, const struct sinstance *s)
 {
 	const struct instance *i = &s->i;
@@ -94,6 +112,7 @@ json_t *query_instance(const struct core *c, const struct sinstance *s)
 	schema_done(&hvparams_schema, &hv);
 	if (s->busy_job)
 		set(o, "job", json_integer(s->busy_job));
+	set(o, "ha", ha(c, s));
 	return o;
 }
 
@@ -208,7 +227,7 @@ static json_t *node_line(const struct core *c, const struct snode *n)
 			s++;
 	}
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i}", "name", n->n.name, "role", node_role(c, n), "status",
-			 n->n.liveness == NODE_FENCED ? "fenced" : n->connected ? "online" : "silent", "dtotal", (json_int_t)dtotal, "dfree",
+			 live_of(n) != NODE_ONLINE ? liveness_names[live_of(n)] : n->connected ? "online" : "silent", "dtotal", (json_int_t)dtotal, "dfree",
 			 (json_int_t)dfree, "mtotal", (json_int_t)n->seen.memory_total_mib, "mfree", (json_int_t)n->seen.memory_free_mib,
 			 "pinst_cnt", p, "sinst_cnt", s);
 }
@@ -254,6 +273,11 @@ static int node_info(struct core *c, const struct op_node_name *a, json_t **ret,
 	set(o, "problems", problems);
 	set(o, "hypervisor", json_string(n->seen.hypervisor));
 	set(o, "cpus", json_integer(n->seen.cpus));
+	set(o, "watchdog", json_string(n->seen.watchdog[0] ? n->seen.watchdog : "none"));
+	if (n->seen.watchdog_problem)
+		set(o, "watchdog_problem", json_string(n->seen.watchdog_problem));
+	if (live_of(n) != NODE_ONLINE)
+		set(o, "no_beat_for_ms", json_integer(c->st.now_ms - n->granted_ms));
 	set(o, "boot_id", json_string(n->boot_id));
 	set(o, "version", json_string(n->version));
 	set(o, "links", json_pack("{s:b, s:b}", "primary", (n->links & 1) != 0, "replication", (n->links & 2) != 0));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
 
@@ -14,7 +15,7 @@
 #define BACKOFF_FIRST_MS 5000
 #define BACKOFF_MAX_MS 300000
 
-static void file_job(struct core *c, enum op_index op, json_t *args /* takes */)
+void reconcile_file(struct core *c, enum op_index op, json_t *args /* takes */, const char *reason)
 {
 	struct msg_request m;
 	struct err err = ERR_INIT;
@@ -22,6 +23,7 @@ static void file_job(struct core *c, enum op_index op, json_t *args /* takes */)
 
 	schema_init(&msg_request_schema, &m);
 	(void)strncat(m.user, "reconciler", sizeof(m.user) - 1);
+	m.reason = reason ? xstrdup(reason) : NULL;
 	if (job_submit(c, op, args, &m, &id, &err) < 0)
 		core_event(c, "reconciler: %s: %s", op_infos[op].name, err.msg);
 	json_decref(args);
@@ -151,7 +153,7 @@ static void check_instance(struct core *c, struct sinstance *s)
 	s->grow_wait_ms = 0;
 	back_off(c, s);
 	core_event(c, "instance '%s' differs from what is wanted: putting it right", s->i.name);
-	file_job(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name));
+	reconcile_file(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name), NULL);
 }
 
 #define FAILED_LATELY_MS 60000
@@ -197,7 +199,7 @@ static void check_voters(struct core *c)
 	if (voters + want <= pool && voters + want <= VOTERS_MAX && spare >= want && !job_pending(c, OP_node_promote, NULL)) {
 		while ((int)json_array_size(names) > want)
 			json_array_remove(names, json_array_size(names) - 1);
-		file_job(c, OP_node_promote, json_pack("{s:O}", "names", names));
+		reconcile_file(c, OP_node_promote, json_pack("{s:O}", "names", names), NULL);
 	}
 	json_decref(names);
 }
@@ -226,7 +228,7 @@ static void check_arbitration(struct core *c)
 	if (voters < 3 || job_pending(c, OP_cluster_arbitrate, NULL) || job_pending(c, OP_node_promote, NULL))
 		return;
 	if (c->st.cluster.arbitration != 1 || open)
-		file_job(c, OP_cluster_arbitrate, json_pack("{s:b}", "on", 1));
+		reconcile_file(c, OP_cluster_arbitrate, json_pack("{s:b}", "on", 1), NULL);
 }
 
 /* Certificates in their last third are renewed long before anybody would notice. A failure is tried again, but not at once. */
@@ -246,7 +248,7 @@ static void check_certificates(struct core *c)
 	c->next_certificates_ms = c->st.now_ms + c->certificates_wait_ms;
 	if (c->certificates_wait_ms < BACKOFF_MAX_MS)
 		c->certificates_wait_ms *= 2;
-	file_job(c, OP_cluster_renew_crypto, json_pack("{s:b}", "force", 0));
+	reconcile_file(c, OP_cluster_renew_crypto, json_pack("{s:b}", "force", 0), NULL);
 }
 
 void reconcile_tick(struct core *c)
@@ -257,6 +259,7 @@ void reconcile_tick(struct core *c)
 	check_voters(c);
 	check_arbitration(c);
 	check_certificates(c);
+	failover_tick(c);
 	for (int i = 0; i < c->st.n_instances; i++)
 		check_instance(c, c->st.instances[i]);
 }

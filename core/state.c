@@ -152,6 +152,7 @@ struct snode *state_put_node(struct state *st, const struct node *n)
 	schema_copy(&node_schema, &s->n, n);
 	schema_init(&observed_schema, &s->seen);
 	s->silent_since_ms = st->now_ms;
+	s->granted_ms = st->now_ms;
 	insert_ptr((void ***)(void *)&st->nodes, &st->n_nodes, at, s);
 	return s;
 }
@@ -304,6 +305,28 @@ void state_fill_hv(const struct state *st, const struct instance *i, struct hvpa
 	set_builtin(&hvparams_schema, ret, builtin_hv, ARRAY_SIZE(builtin_hv));
 	schema_merge(&hvparams_schema, ret, &st->cluster.hv);
 	schema_merge(&hvparams_schema, ret, &i->hv);
+}
+
+enum ha_policy state_ha_policy(const struct state *st, const struct instance *i)
+{
+	int v = i->be.ha >= 0 ? i->be.ha : st->cluster.be.ha;
+
+	return v >= 0 ? (enum ha_policy)v : HA_NONE;
+}
+
+int64_t state_ha_priority(const struct state *st, const struct instance *i)
+{
+	struct beparams be;
+
+	state_fill_be(st, i, &be);
+	int64_t p = be.ha_priority;
+	schema_done(&beparams_schema, &be);
+	return p;
+}
+
+int64_t state_ha_rev(const struct state *st, const struct instance *i)
+{
+	return 1 + i->ha_rev + st->cluster.ha_rev; /* 0 is "not guarded" */
 }
 
 /* ---- what was seen ---------------------------------------------------------------------------- */

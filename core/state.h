@@ -28,6 +28,9 @@ struct snode { /* a node: object, and what is seen of it */
 	char boot_id[UUID_LEN + 1];
 	char version[32];
 	int64_t clock_skew_ms;
+	int64_t granted_ms;      /* last possible grant of a lease: a beat answered by us, or what a predecessor may have answered */
+	bool suspect;            /* liveness between online and lost: known to this master only */
+	bool alarmed;            /* it was said once that it lives though it was known to be off */
 };
 
 struct sinstance {
@@ -37,6 +40,11 @@ struct sinstance {
 	int64_t next_try_ms;
 	int64_t busy_job;       /* job that holds its lock, 0 = none */
 	int permille;           /* progress of the running job's step, for lists */
+	/* failover by itself */
+	int64_t ha_next_ms;
+	int ha_tries;
+	char ha_key[24];        /* kind of what is in the way: told when it changes */
+	char ha_why[400];       /* the same in words; empty = nothing is */
 };
 
 struct state {
@@ -80,6 +88,10 @@ int state_need_usable(const struct state *st, const struct snode *n, struct err 
 /* The instance's parameters filled from the cluster's and the built-in defaults. Copies: caller does schema_done(). */
 void state_fill_be(const struct state *st, const struct instance *i, struct beparams *ret);
 void state_fill_hv(const struct state *st, const struct instance *i, struct hvparams *ret);
+
+enum ha_policy state_ha_policy(const struct state *st, const struct instance *i);
+int64_t state_ha_priority(const struct state *st, const struct instance *i);
+int64_t state_ha_rev(const struct state *st, const struct instance *i); /* with the cluster's share */
 
 /* What a node reported of an instance; NULL = nothing. */
 const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid);

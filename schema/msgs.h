@@ -145,7 +145,9 @@ SCHEMA_DECLARE(msg_authorise, MSG_AUTHORISE_ROWS)
 	F(T, BOOL, granted, FIELD_REQUIRED, NULL, "", "yes or no")                                                       \
 	F(T, TEXT, reason, 1024, 0, NULL, "", "why not")                                                                 \
 	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "the record's generation")                                              \
-	F(T, INT, epoch, 1, INT64_MAX, FIELD_REQUIRED, NULL, "", "the master's")
+	F(T, INT, epoch, 1, INT64_MAX, FIELD_REQUIRED, NULL, "", "the master's")                                         \
+	F(T, BOOL, ha, 0, "no", "", "arm the watchdog first: ha=failover")                                               \
+	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "number of this permission")
 SCHEMA_DECLARE(msg_authority, MSG_AUTHORITY_ROWS)
 
 /* The generations a node must know before it looks at the kernel (H1): sent whenever one changes. */
@@ -154,7 +156,9 @@ SCHEMA_DECLARE(msg_authority, MSG_AUTHORITY_ROWS)
 	F(T, INT, gen, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "generation")                                             \
 	F(T, BOOL, arbitrated, 0, "no", "", "verdicts decide")                                                           \
 	F(T, BOOL, current, 0, "no", "", "this node is in current")                                                      \
-	F(T, BOOL, owner, 0, "no", "", "this node may run it")
+	F(T, BOOL, owner, 0, "no", "", "this node may run it")                                                           \
+	F(T, BOOL, ha, 0, "no", "", "ha=failover, and arbitrated")                                                       \
+	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "its number")
 SCHEMA_DECLARE(msg_gen, MSG_GEN_ROWS)
 #define MSG_GENS_ROWS(F, T)                                                                                              \
 	F(T, INT, epoch, 1, INT64_MAX, FIELD_REQUIRED, NULL, "", "the master's")                                         \

@@ -88,6 +88,9 @@ SCHEMA_DECLARE(ownership, OWNERSHIP_ROWS)
 	F(T, LIST, disks, disk, DISKS_MAX, 0, "", "disks")                                                               \
 	F(T, LIST, nics, nic, NICS_MAX, 0, "", "network cards")                                                          \
 	F(T, INT, port, 0, 65535, 0, NULL, "", "DRBD port")                                                              \
+	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "raised by each permission to run and each change of its ha policy (008)") \
+	F(T, STR, guard_node, UUID_LEN, 0, NULL, "", "node whose watchdog guards the guest")                             \
+	F(T, INT, guard_rev, 0, INT64_MAX, 0, "0", "", "... under this ha_rev")                                          \
 	F(T, STR, secret, SECRET_LEN, FIELD_SECRET, NULL, "", "DRBD shared secret")                                      \
 	F(T, STR, image, NAME_LEN, 0, NULL, "", "image it was made from")                                                \
 	F(T, INT, created_ms, 0, INT64_MAX, 0, "0", "", "wall clock")
@@ -131,6 +134,7 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, INT, resync_rate, 0, 100000, 0, "0", "", "MiB/s of a DRBD resync, 0 = DRBD decides")                        \
 	F(T, OBJ, be, beparams, 0, "", "defaults for instances")                                                         \
 	F(T, OBJ, hv, hvparams, 0, "", "defaults for instances")                                                         \
+	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "raised by each change of the default ha policy")                    \
 	F(T, TEXT, cpu_xml, 16384, 0, NULL, "", "CPU model that all nodes can run (libvirt XML)")                        \
 	F(T, TEXT, ca_cert, 16384, 0, NULL, "", "certificate of the cluster's CA")                                       \
 	F(T, INT, cert_life_s, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good")           \
@@ -205,7 +209,8 @@ SCHEMA_DECLARE(job_record, JOB_RECORD_ROWS)
 	F(T, STR, name, NAME_LEN, 0, NULL, "", "name on the node")                                                       \
 	F(T, STR, state, 15, FIELD_REQUIRED, NULL, "", "running, paused, incoming, shutdown, crashed")                   \
 	F(T, BOOL, ours, 0, "yes", "", "carries our tag")                                                                \
-	F(T, INT, memory_mib, 0, INT64_MAX, 0, "0", "", "memory")
+	F(T, INT, memory_mib, 0, INT64_MAX, 0, "0", "", "memory")                                                        \
+	F(T, INT, guarded, 0, INT64_MAX, 0, NULL, "", "the watchdog guards it under this ha_rev")
 SCHEMA_DECLARE(obs_guest, OBS_GUEST_ROWS)
 
 #define OBS_DRBD_ROWS(F, T)                                                                                              \
@@ -221,6 +226,7 @@ SCHEMA_DECLARE(obs_guest, OBS_GUEST_ROWS)
 	F(T, BOOL, suspended, 0, "no", "", "frozen, waits for a verdict")                                                \
 	F(T, BOOL, marked, 0, "no", "", "durable mark says: lost its disk, stale (H6)")                                  \
 	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "generation the node knew before it looked (H1)")                       \
+	F(T, INT, apart_since_ms, 0, INT64_MAX, 0, NULL, "", "not connected since then, by the node's own clock (boot_ms)") \
 	F(T, INT, out_of_sync_kib, 0, INT64_MAX, 0, "0", "", "bytes to resync, KiB")                                     \
 	F(T, INT, done_permille, 0, 1000, 0, "1000", "", "progress of a resync")
 SCHEMA_DECLARE(obs_drbd, OBS_DRBD_ROWS)
@@ -237,6 +243,10 @@ SCHEMA_DECLARE(obs_pool, OBS_POOL_ROWS)
 	F(T, INT, cert_expires_s, 0, INT64_MAX, 0, "0", "", "wall clock: end of the certificate it uses")                \
 	F(T, INT, cert_due_s, 0, INT64_MAX, 0, "0", "", "wall clock: when that is to be renewed")                        \
 	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "the node's wall clock when it looked")                             \
+	F(T, INT, boot_ms, 0, INT64_MAX, 0, "0", "", "the node's boot-time clock when it told")                          \
+	F(T, STR, watchdog, 15, 0, NULL, "", "off, armed, starved; empty = gantry-fenced does not answer")               \
+	F(T, INT, watchdog_ms, 0, INT64_MAX, 0, NULL, "", "its time-out while it is armed")                              \
+	F(T, TEXT, watchdog_problem, 255, 0, NULL, "", "why it cannot be armed")                                         \
 	F(T, INT, memory_total_mib, 0, INT64_MAX, 0, "0", "", "of the host")                                             \
 	F(T, INT, memory_free_mib, 0, INT64_MAX, 0, "0", "", "of the host")                                              \
 	F(T, INT, cpus, 0, 65536, 0, "0", "", "of the host")                                                             \

@@ -37,7 +37,7 @@ static bool connected(struct world *w, int node, const struct w_thing *t)
 {
 	const struct w_thing *p = peer(w, node, t->uuid);
 
-	return t->connecting && t->attached && p && p->connecting && p->attached;
+	return t->connecting && t->attached && p && p->connecting && p->attached && !t->separated && !p->separated;
 }
 
 void model_power_loss(struct w_node *n)
@@ -46,6 +46,26 @@ void model_power_loss(struct w_node *n)
 		struct w_thing *t = &n->things[i];
 
 		t->attached = t->connecting = t->primary = t->two = t->guest = t->paused = t->incoming = false;
+	}
+}
+
+/* For ha.lease = 12 s, in numbers of their own: X + 2W = 9 + 6 s after the last answered beat; vouching ends D + V + 2W = 5.5 + 2 + 6 s after the link. */
+void model_watchdogs(struct world *w)
+{
+	for (int i = 0; i < w->n_nodes; i++) {
+		struct w_node *n = &w->nodes[i];
+		bool armed = false, starved = false;
+
+		for (int k = 0; k < n->n_things; k++) {
+			struct w_thing *t = &n->things[k];
+
+			if (n->up && connected(w, i, t))
+				t->connected_ms = w->now_ms;
+			armed = armed || (t->guest && t->ha && !n->no_watchdog);
+			starved = starved || (t->guest && t->ha && w->now_ms >= t->connected_ms + 13500);
+		}
+		if (n->up && armed && starved && w->now_ms >= n->beat_ms + 15000)
+			world_node_down(w, i);
 	}
 }
 
@@ -68,6 +88,7 @@ static const char *migrate(struct world *w, int node, struct w_thing *t)
 		return "HYPERVISOR";
 	t->guest = false;
 	p->guest = p->paused = true;
+	p->memory_mib = t->memory_mib;
 	p->incoming = false;
 	return "";
 }
@@ -128,7 +149,7 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 			t->primary = false;
 			return "";
 		}
-		if (!t->attached || (p && p->primary && !(t->two && p->two)))
+		if (!t->attached || (connected(w, node, t) && p->primary && !(t->two && p->two))) /* a peer that is not connected is not asked */
 			return "WRONG_STATE";
 		t->primary = true;
 		return "";
@@ -145,12 +166,16 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 			return "BUSY";
 		t->attached = t->connecting = t->primary = t->two = false;
 		return "";
-	case STEP_KIND_drbd_probe_target: return t->attached && !t->stale ? "" : "STALE_REPLICA";
+	case STEP_KIND_drbd_probe_target:
+		if (!undo && json_int(args, "apart_ms", 0) > 0 && (!t->apart_since_ms || w->now_ms - t->apart_since_ms < json_int(args, "apart_ms", 0)))
+			return "NO_EVIDENCE";
+		return undo || (t->attached && !t->stale) ? "" : "STALE_REPLICA";
 	case STEP_KIND_guest_start:
 		if (undo)
 			return t->guest = t->paused = false, "";
 		if (t->conf && !t->primary)
 			return "COMMAND_FAILED";
+		t->memory_mib = json_int(json_object_get(args, "be"), "memory", 0);
 		t->guest = true;
 		t->paused = false;
 		return "";
@@ -276,6 +301,10 @@ void model_node_message(struct world *w, int node, const char *text, model_send 
 
 			if (t && m.gens[i].gen > t->gen)
 				t->gen = m.gens[i].gen;
+			if (t) {
+				t->ha = m.gens[i].ha == 1;
+				t->ha_rev = m.gens[i].ha_rev;
+			}
 		}
 		schema_done(&msg_gens_schema, &m);
 	}
@@ -319,14 +348,19 @@ void model_observe(struct world *w, int node, model_send *send)
 	(void)str_copy(pool->name, sizeof(pool->name), "vg");
 	pool->size_mib = 100000;
 	pool->free_mib = 50000;
+	m.observed.boot_ms = w->now_ms;
 	for (int i = 0; i < n->n_things; i++) {
-		const struct w_thing *t = &n->things[i], *p = peer(w, node, t->uuid);
+		struct w_thing *t = &n->things[i];
+		const struct w_thing *p = peer(w, node, t->uuid);
 
 		if (t->guest) {
+			m.observed.memory_free_mib -= t->memory_mib;
 			struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &m.observed);
 
 			(void)str_copy(g->uuid, sizeof(g->uuid), t->uuid);
 			(void)str_copy(g->state, sizeof(g->state), t->paused ? "paused" : "running");
+			if (t->ha && !n->no_watchdog)
+				g->guarded = t->ha_rev;
 		}
 		if (!t->conf)
 			continue;
@@ -340,6 +374,9 @@ void model_observe(struct world *w, int node, model_send *send)
 		(void)str_copy(d->peer_role, sizeof(d->peer_role), !conn ? "Unknown" : p->primary ? "Primary" : "Secondary");
 		(void)str_copy(d->conn, sizeof(d->conn), conn ? "Connected" : t->connecting ? "WFConnection" : "StandAlone");
 		(void)str_copy(d->disk, sizeof(d->disk), t->stale ? "Inconsistent" : "UpToDate");
+		t->apart_since_ms = conn ? 0 : t->apart_since_ms ? t->apart_since_ms : w->now_ms;
+		if (!conn)
+			d->apart_since_ms = t->apart_since_ms;
 		d->in_sync = conn && !t->stale && !p->stale;
 		d->gen = t->gen;
 	}

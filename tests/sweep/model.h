@@ -11,6 +11,8 @@ void model_node_message(struct world *w, int node, const char *text, model_send 
 void model_master_message(struct world *w, int node, const char *text);
 void model_observe(struct world *w, int node, model_send *send);
 void model_store_step(struct world *w, const struct core_action *a);
+/* Node-side worst case: a guarded node falls only when nothing could have fed its watchdog any longer. */
+void model_watchdogs(struct world *w);
 void model_power_loss(struct w_node *n);
 void model_free(struct w_node *n);
 

@@ -185,7 +185,9 @@ static void deliver(struct world *w)
 		w->msgs[i] = w->msgs[--w->n_msgs];
 		i--;
 		if (m.at_ms >= 0 && w->nodes[m.node].up) {
-			if (m.to_node)
+			if (w->nodes[m.node].cut)
+				;
+			else if (m.to_node)
 				model_node_message(w, m.node, m.text, send_msg);
 			else if (w->nodes[m.node].epoch == w->epoch)
 				model_master_message(w, m.node, m.text);
@@ -216,15 +218,22 @@ void world_run(struct world *w, int64_t ms)
 		deliver(w);
 		if (w->now_ms % TICK_MS == 0) {
 			for (int i = 0; i < w->n_nodes; i++) {
+				if (w->nodes[i].cut)
+					continue;
 				if (w->nodes[i].up && w->nodes[i].relink)
 					node_relinks(w, i);
 				else if (w->nodes[i].up && w->nodes[i].epoch != w->epoch)
 					node_connects(w, i);
+				if (w->nodes[i].up && w->nodes[i].epoch == w->epoch && !w->nodes[i].mute && w->now_ms % 1000 == 0) {
+					w->nodes[i].beat_ms = w->now_ms;
+					core_node_beat(w->core, w->nodes[i].uuid);
+				}
 				if (w->nodes[i].up && w->now_ms % OBSERVE_MS == 0)
 					model_observe(w, i, send_msg);
 			}
 			core_tick(w->core, w->now_ms, 1700000000000 + w->now_ms);
 		}
+		model_watchdogs(w);
 		while (w->commits > w->told) {
 			w->told = w->commits;
 			commit_tell(w);
@@ -309,6 +318,14 @@ void world_node_down(struct world *w, int node)
 	model_power_loss(&w->nodes[node]);
 	core_node_links(w->core, w->nodes[node].uuid, 0, "", "", 0);
 	core_client_gone(w->core, 77);
+}
+
+void world_node_cut(struct world *w, int node, bool cut)
+{
+	w->nodes[node].cut = cut;
+	w->nodes[node].epoch = -1;
+	if (cut)
+		core_node_links(w->core, w->nodes[node].uuid, 0, "", "", 0);
 }
 
 void world_node_up(struct world *w, int node)

@@ -22,6 +22,10 @@ struct w_thing {
 	bool volumes, conf, md, attached, connecting, primary, two, guest, paused, incoming;
 	bool stale;     /* lacks writes */
 	int64_t gen;
+	int64_t apart_since_ms; /* 0 = connected */
+	int64_t connected_ms;   /* last moment at which it was */
+	bool ha, separated;     /* separated: its replication link is cut, on this side's word enough for both */
+	int64_t ha_rev, memory_mib;
 };
 
 struct w_record { /* the node's memory of an order */
@@ -34,7 +38,9 @@ struct w_record { /* the node's memory of an order */
 
 struct w_node {
 	char uuid[UUID_LEN + 1], name[NAME_LEN + 1];
-	bool up, relink;
+	bool up, relink, mute, cut; /* mute: its beats are not answered; cut: no link to the master, all else goes on */
+	bool no_watchdog;
+	int64_t beat_ms; /* when its last beat was answered */
 	int boots;
 	struct w_thing things[W_THINGS];
 	int n_things;
@@ -97,6 +103,7 @@ void world_run(struct world *w, int64_t ms);
 /* Ends the master and starts its successor from the store. */
 void world_master_crash(struct world *w);
 void world_node_down(struct world *w, int node);
+void world_node_cut(struct world *w, int node, bool cut); /* its control links only */
 void world_node_up(struct world *w, int node);
 const char *world_job_state(struct world *w, int64_t job);
 /* All that must always hold, and, when at rest, what must hold then. Fills w->why. */

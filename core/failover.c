@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Failover by itself (doc/design/009-failover.adoc): guests with ha=failover of a lost or fenced node are started on their mirrors by ordinary jobs, by
+ * priority and within capacity. Whatever is in the way is an event, told once, and tried again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "core/evidence.h"
+#include "core/inside.h"
+#include "core/own.h"
+
+#define AGAIN_FIRST_MS 500
+#define AGAIN_MAX_MS 30000
+
+struct candidate {
+	struct sinstance *s;
+	int64_t priority;
+};
+
+static bool lost(const struct core *c, const struct instance *i)
+{
+	const struct snode *n = state_node(&c->st, own_runner(&i->own));
+
+	return n && (n->n.liveness == NODE_LOST || n->n.liveness == NODE_FENCED);
+}
+
+static int by_priority(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->priority != y->priority)
+		return x->priority > y->priority ? -1 : 1;
+	return strcmp(x->s->i.name, y->s->i.name);
+}
+
+/* The reason is told when it changes, not whenever it is looked at. */
+static void waits(struct core *c, struct sinstance *s, const char *key, const char *text)
+{
+	int64_t wait = AGAIN_FIRST_MS;
+
+	for (int i = 0; i < s->ha_tries && wait < AGAIN_MAX_MS; i++)
+		wait *= 2;
+	s->ha_next_ms = c->st.now_ms + (wait < AGAIN_MAX_MS ? wait : AGAIN_MAX_MS);
+	(void)str_copy(s->ha_why, sizeof(s->ha_why), text);
+	if (strcmp(s->ha_key, key) == 0)
+		return;
+	(void)str_copy(s->ha_key, sizeof(s->ha_key), key);
+	core_event(c, "instance '%s' is not failed over yet: %s", s->i.name, text);
+	outbox_flush(c->out);
+}
+
+static int trial(struct core *c, const struct instance *i, char *ret_summary, size_t size, struct err *err)
+{
+	struct op_instance_failover a;
+	struct rng rng = c->rng;
+	AUTO_PLAN struct plan p;
+
+	plan_init(&p);
+	schema_init(&op_instance_failover_schema, &a);
+	(void)str_copy(a.name, sizeof(a.name), i->name);
+	int rc = plan_for(OP_instance_failover)(&c->st, &a, &rng, &p, err);
+	(void)str_copy(ret_summary, size, p.summary);
+	return rc;
+}
+
+static void fail_over(struct core *c, struct sinstance *s)
+{
+	struct evidence_found e;
+	struct err err = ERR_INIT;
+	char summary[128], why[640];
+
+	evidence_find(&c->st, &s->i, &e);
+	if (e.kind == EVIDENCE_NONE) {
+		s->ha_tries = 0; /* evidence is waited for, not tried */
+		waits(c, s, e.lacks, e.text);
+		return;
+	}
+	if (e.kind == EVIDENCE_LEASE && live_storm(c)) {
+		s->ha_tries = 0;
+		waits(c, s, "storm", "more than a third of the nodes are silent at once: only power evidence or a person's word counts");
+		return;
+	}
+	if (trial(c, &s->i, summary, sizeof(summary), &err) < 0) {
+		waits(c, s, err_name(err.code), err.msg);
+		s->ha_tries++;
+		return;
+	}
+	(void)snprintf(why, sizeof(why), "ha=failover, evidence %s: %s", evidence_names[e.kind], e.text);
+	core_event(c, "instance '%s': %s; it goes where its mirror is; %s", s->i.name, summary, why);
+	s->ha_key[0] = '\0';
+	s->ha_why[0] = '\0';
+	s->ha_next_ms = c->st.now_ms + AGAIN_MAX_MS / 10; /* should the job fail */
+	s->ha_tries++;
+	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", s->i.name), why);
+}
+
+void failover_tick(struct core *c)
+{
+	struct candidate *list = NULL;
+	int n = 0;
+
+	for (int i = 0; i < c->st.n_instances; i++) {
+		struct sinstance *s = c->st.instances[i];
+
+		if (s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 ||
+		    state_ha_policy(&c->st, &s->i) != HA_FAILOVER) {
+			s->ha_tries = 0;
+			s->ha_key[0] = s->ha_why[0] = '\0';
+			continue;
+		}
+		if (s->busy_job || c->st.now_ms < s->ha_next_ms)
+			continue;
+		list = xrealloc(list, (size_t)(n + 1) * sizeof(*list));
+		list[n++] = (struct candidate){ s, state_ha_priority(&c->st, &s->i) };
+	}
+	if (n)
+		qsort(list, (size_t)n, sizeof(*list), by_priority);
+	for (int i = 0; i < n; i++)
+		fail_over(c, list[i].s);
+	free(list);
+}

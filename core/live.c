@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Liveness of nodes: online, suspect, lost, fenced (doc/design/008-liveness.adoc). A beat that was answered is a lease; the master counts from when it
+ * answered. Suspect is known to this master only; lost and fenced are in the log.
+ */
+#include <string.h>
+
+#include "core/inside.h"
+#include "core/lease.h"
+
+static const struct sm_state live_states[] = {
+	[NODE_ONLINE] = { "online", SM_BIT(NODE_SUSPECT) | SM_BIT(NODE_LOST) | SM_BIT(NODE_FENCED), SM_INITIAL },
+	[NODE_SUSPECT] = { "suspect", SM_BIT(NODE_ONLINE) | SM_BIT(NODE_LOST) | SM_BIT(NODE_FENCED), 0 },
+	[NODE_LOST] = { "lost", SM_BIT(NODE_ONLINE) | SM_BIT(NODE_FENCED), 0 },
+	[NODE_FENCED] = { "fenced", SM_BIT(NODE_ONLINE), 0 },
+};
+static const struct sm live_sm = { "node", live_states, (int)ARRAY_SIZE(live_states) };
+
+enum liveness live_of(const struct snode *n)
+{
+	return n->n.liveness == NODE_ONLINE && n->suspect ? NODE_SUSPECT : (enum liveness)n->n.liveness;
+}
+
+static void move_to(struct core *c, struct snode *n, enum liveness to)
+{
+	int now = (int)live_of(n);
+
+	sm_move(&live_sm, &now, (int)to);
+	n->suspect = to == NODE_SUSPECT;
+	enum liveness kept = to == NODE_SUSPECT ? NODE_ONLINE : to;
+	if (n->n.liveness == (int)kept)
+		return;
+	n->n.liveness = (int)kept;
+	if (kept == NODE_ONLINE)
+		n->n.evidence = EVIDENCE_NONE; /* the text stays: it is told what it was */
+	core_put_node(c, n);
+}
+
+void live_beat(struct core *c, struct snode *n)
+{
+	n->granted_ms = c->st.now_ms;
+	if (n->n.liveness == NODE_FENCED) {
+		/* reconcile_observed() takes it back in a new boot; in the same one the evidence was wrong, and that is for a person. */
+		if (strcmp(n->n.evidence_boot, n->boot_id) == 0 && !n->alarmed) {
+			n->alarmed = true;
+			core_event(c, "ALARM: node '%s' answers in the boot in which it was known to be off (%s)", n->n.name,
+				   n->n.evidence_text ? n->n.evidence_text : "");
+		}
+		return;
+	}
+	if (live_of(n) == NODE_ONLINE)
+		return;
+	core_event(c, "node '%s' is online again, it was %s", n->n.name, sm_name(&live_sm, (int)live_of(n)));
+	move_to(c, n, NODE_ONLINE);
+}
+
+static void check(struct core *c, struct snode *n)
+{
+	int64_t lease = c->st.cluster.lease_ms;
+	/* What is done counts from the end of a pause without majority: nobody could have heard us, and nobody is to blame. */
+	int64_t since = n->granted_ms > c->resumed_ms ? n->granted_ms : c->resumed_ms, quiet = c->st.now_ms - since;
+	enum liveness is = live_of(n);
+
+	if (n->n.offline == 1 || is == NODE_LOST || is == NODE_FENCED)
+		return;
+	if (quiet >= lease_lost_ms(lease)) {
+		core_event(c, "node '%s' is lost: no beat answered for %lld ms%s", n->n.name, (long long)quiet,
+			   n->connected ? ", though its connection stands" : "");
+		move_to(c, n, NODE_LOST);
+	} else if (quiet >= lease_suspect_ms(lease) && c->st.now_ms - c->started_ms >= lease_suspect_ms(lease) && is == NODE_ONLINE) {
+		core_event(c, "node '%s' is suspect: no beat answered for %lld ms, %s", n->n.name, (long long)quiet,
+			   n->links ? "though its connection stands" : "both of its links are gone");
+		move_to(c, n, NODE_SUSPECT);
+	}
+}
+
+void live_tick(struct core *c)
+{
+	if (c->store_silent_since_ms)
+		return;
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		check(c, c->st.nodes[i]);
+		outbox_flush(c->out);
+	}
+}
+
+void live_resumed(struct core *c)
+{
+	c->resumed_ms = c->st.now_ms;
+}
+
+bool live_storm(const struct core *c)
+{
+	int silent = 0, all = 0;
+
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		const struct snode *n = c->st.nodes[i];
+
+		if (n->n.offline == 1)
+			continue;
+		all++;
+		silent += live_of(n) == NODE_SUSPECT || live_of(n) == NODE_LOST;
+	}
+	return 3 * silent > all;
+}
