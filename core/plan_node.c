@@ -329,6 +329,14 @@ int plan_node_fence(const struct state *st, const void *args, struct rng *rng, s
 
 /* ---- cluster -------------------------------------------------------------------------------------------- */
 
+static const char *ha_up(const struct state *st)
+{
+	for (int i = 0; i < st->n_instances; i++)
+		if (st->instances[i]->i.admin_state == ADMIN_UP && state_ha_policy(st, &st->instances[i]->i) == HA_FAILOVER)
+			return st->instances[i]->i.name;
+	return NULL;
+}
+
 int plan_cluster_modify(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_cluster_modify *a = args;
@@ -364,7 +372,11 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 		c.candidate_pool_size = a->candidate_pool_size;
 	if (a->resync_rate != FIELD_UNSET)
 		c.resync_rate = a->resync_rate;
-	if (schema_equal(&cluster_schema, &c, &st->cluster))
+	const char *ha = c.lease_ms < st->cluster.lease_ms ? ha_up(st) : NULL;
+	if (ha)
+		rc = err_set(err, ERR_NOT_SAFE, "guest '%s' is up with ha=failover: its node could still count with the longer lease", ha),
+		(void)err_hint(err, "shut such guests down, or set -B ha=none, before ha.lease is lowered");
+	else if (schema_equal(&cluster_schema, &c, &st->cluster))
 		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change");
 	else
 		plan_add(ret, st, STEP_KIND_cluster_change, NULL, &c)->pivot = 1;

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/xmem.h"
+#include "node/guard.h"
 #include "node/node.h"
 #include "storage/storage.h"
 
@@ -42,7 +43,12 @@ void arbitrate_gens(struct noded *n, const struct msg_gens *m)
 		e->arbitrated = g->arbitrated == 1;
 		e->current = g->current == 1;
 		e->owner = g->owner == 1;
+		if (g->ha_rev >= e->ha_rev) {
+			e->ha_rev = g->ha_rev;
+			e->ha = g->ha == 1;
+		}
 	}
+	guard_gens(n);
 	observe_now(n); /* reports carry the generation that was known before the look (H1) */
 }
 
@@ -239,6 +245,17 @@ void arbitrate_verdict(struct noded *n, const struct msg_verdict *v)
 	}
 }
 
+void arbitrate_end(struct noded *n, const char *instance)
+{
+	struct gen_entry *e = arbitrate_entry(n, instance);
+
+	if (!e)
+		return;
+	e->losses++; /* a verdict for this loss comes too late (H13) */
+	(void)answer_handlers(n, instance, e->losses, "no");
+	carry(n, e, false);
+}
+
 /* ---- what was seen ------------------------------------------------------------------------------------------- */
 
 void arbitrate_observed(struct noded *n)
@@ -251,6 +268,8 @@ void arbitrate_observed(struct noded *n)
 		if (e->connected && !connected)
 			e->losses++;
 		e->connected = connected;
+		if (n->drbd_ok) /* a look that failed shows nobody apart */
+			guard_apart(n, e->instance, connected);
 		bool frozen = d && d->suspended == 1 && !connected;
 		if (frozen && !e->frozen && e->arbitrated) {
 			e->frozen = true;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "node/guard.h"
 #include "node/node.h"
 
 #define ANSWER_WITHIN_MS 5000
@@ -20,6 +21,7 @@ struct wait {
 	bool sign;
 	char instance[UUID_LEN + 1];
 	enum authority what;
+	int64_t ha_rev;        /* the answer: arm the watchdog first; 0 = no need */
 	const char *csr;
 	struct worker_event *event;
 	pthread_mutex_t lock;  /* guards what follows */
@@ -123,6 +125,8 @@ int authorise_call(struct exec_env *env, const char *instance, enum authority wh
 	(void)str_copy(w->instance, sizeof(w->instance), instance);
 	w->what = what;
 	int rc = await(w, err);
+	if (rc == 0 && w->ha_rev)
+		guard_wait(w->node, instance, w->ha_rev);
 	wait_unref(w);
 	return rc;
 }
@@ -160,6 +164,10 @@ void authorise_answer(struct noded *n, const struct msg_authority *a)
 
 	if (!w || a->epoch < agent_highest_epoch(n->agent))
 		return;
+	if (a->granted == 1 && a->ha == 1) {
+		w->ha_rev = a->ha_rev;
+		guard_permitted(n, w->instance, a->ha_rev);
+	}
 	if (a->granted == 1)
 		answer(w, 0, NULL);
 	else

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/xmem.h"
 #include "io/files.h"
+#include "node/guard.h"
 #include "node/node.h"
 
 #define WORKERS 8
@@ -49,6 +50,7 @@ static void tick(void *arg)
 	watch_tick(n);
 	observe_tick(n);
 	arbitrate_tick(n);
+	guard_tick(n);
 	local_tick(n);
 	takeover_tick(n);
 	follow_identity(n);
@@ -148,7 +150,9 @@ static int set_up(struct noded *n, struct err *err)
 	n->env.wait = wait_ms;
 	n->env.arg = n;
 	n->workers = workers_new(n->loop, WORKERS);
-	rc = steps_new(n, err);
+	rc = guard_new(n, err);
+	if (rc == 0)
+		rc = steps_new(n, err);
 	return rc < 0 ? rc : local_new(n, err);
 }
 
@@ -190,6 +194,7 @@ void node_free(struct noded *n)
 	watch_free(n);
 	authorise_abort(n);
 	workers_free(n->workers);
+	guard_free(n);
 	uplink_close_all(n);
 	takeover_free(n);
 	local_free(n);

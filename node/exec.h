@@ -38,6 +38,8 @@ struct exec_system {
 	/* H7: from a probe_target answer until promotion this node does not connect that resource. */
 	int (*pin)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
 	bool (*pinned)(struct exec_system *s, const char *instance_uuid);
+	/* For how long this replica has not been connected, without a gap that nobody saw; 0 = it is, or nobody knows. NULL = nobody knows. */
+	int64_t (*apart_ms)(struct exec_system *s, const char *instance_uuid);
 };
 
 struct exec_env {

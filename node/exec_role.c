@@ -275,6 +275,18 @@ static int fit(struct exec_env *env, const struct step_resource *a, struct look 
 	return rc;
 }
 
+/* Evidence by lease (008): the peer may have taken this connection for alive so much longer than we. Pinned as it is, it stays apart. */
+static int apart_long_enough(struct exec_env *env, const struct step_resource *a, const struct look *l, struct err *err)
+{
+	if (a->apart_ms == FIELD_UNSET || a->apart_ms <= 0)
+		return 0;
+	int64_t ms = env->system->apart_ms && l->s.conn != DRBD_CONN_CONNECTED ? env->system->apart_ms(env->system, a->uuid) : 0;
+	if (ms < a->apart_ms)
+		return err_set(err, ERR_NO_EVIDENCE, "the replicas of '%s' have been apart for %lld ms only, %lld ms are needed", a->resource, (long long)ms,
+			       (long long)a->apart_ms);
+	return 0;
+}
+
 int do_drbd_probe_target(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
@@ -284,6 +296,8 @@ int do_drbd_probe_target(struct exec_env *env, const struct exec_call *c, json_t
 
 	if (rc == 0)
 		rc = fit(env, a, &l, err);
+	if (rc == 0)
+		rc = apart_long_enough(env, a, &l, err);
 	if (rc < 0) {
 		IGNORE(env->system->pin(env->system, a->uuid, false, &ignored)); /* the undo takes it away too */
 		return rc;

@@ -34,6 +34,8 @@ struct gen_entry { /* what the master last said of an instance with a replica he
 	char instance[UUID_LEN + 1];
 	int64_t gen;
 	bool arbitrated, current, owner;
+	bool ha;              /* ha=failover: its guest is guarded (008) */
+	int64_t ha_rev;
 	/* connection losses, counted here (H3) */
 	int64_t losses;
 	bool connected;
@@ -89,7 +91,7 @@ struct noded {
 	struct list handlers;
 	/* observation */
 	struct observed seen;
-	bool observing, observe_again;
+	bool observing, observe_again, drbd_ok; /* drbd_ok: DRBD answered in the last look */
 	int64_t observe_next_ms;
 	char *last_report;
 	int64_t observe_seq;
@@ -98,6 +100,7 @@ struct noded {
 	struct loop_child *drbd_events; /* watch.c */
 	bool drbd_watched;
 	int64_t watch_at_ms;
+	struct guard *guard;
 	/* local clients */
 	struct nano_server *admin, *read;
 	struct list calls;
@@ -141,6 +144,7 @@ void arbitrate_observed(struct noded *n); /* looks at what was seen: losses, fro
 void arbitrate_verdict(struct noded *n, const struct msg_verdict *v);
 void arbitrate_handler(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r);
 void arbitrate_tick(struct noded *n);
+void arbitrate_end(struct noded *n, const char *instance); /* ends its guest here and takes its disks apart (H13) */
 
 /* ---- observe.c ---- */
 void observe_now(struct noded *n); /* guests and DRBD; volumes when a step has touched them, and now and then */

@@ -8,6 +8,7 @@
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
 #include "io/netif.h"
+#include "node/guard.h"
 #include "node/node.h"
 #include "storage/storage.h"
 
@@ -18,6 +19,8 @@ struct look {
 	struct noded *node;
 	struct gen_entry *gens; /* as known before the look (H1) */
 	int n_gens;
+	int64_t began_ms;
+	bool guests_ok, drbd_ok; /* both answered */
 	bool drbd, volumes, whole; /* asking LVM and DRBD costs commands: only when they may have changed, and now and then */
 	bool drbd_again, volumes_again; /* could not be asked: next time */
 	struct observed o;
@@ -37,6 +40,7 @@ static void look_guests(struct look *l)
 		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
 		return;
 	}
+	l->guests_ok = true;
 	(void)str_copy(l->o.hypervisor, sizeof(l->o.hypervisor), info.version);
 	l->o.memory_total_mib = info.memory_total_mib;
 	l->o.memory_free_mib = info.memory_free_mib;
@@ -109,6 +113,7 @@ static void look_drbd(struct look *l)
 		l->drbd_again = true;
 		return;
 	}
+	l->drbd_ok = true;
 	for (int i = 0; i < n_confs; i++) {
 		struct drbd_status down = { .up = false };
 		const struct drbd_status *s = &down;
@@ -187,13 +192,14 @@ static void report(struct noded *n, bool always)
 	schema_init(&msg_observe_schema, &m);
 	m.observed = n->seen; /* borrowed for the call */
 	/* The clock is no news. */
-	m.observed.wall_ms = 0;
+	m.observed.wall_ms = m.observed.boot_ms = 0;
 	int64_t free_mib = m.observed.memory_free_mib;
 	m.observed.memory_free_mib &= ~INT64_C(31);
 	AUTO_FREE char *text = schema_encode_text(&observed_schema, &m.observed);
 	if (!always && n->last_report && strcmp(text, n->last_report) == 0)
 		return;
 	m.observed.wall_ms = loop_wall_ms(n->loop);
+	m.observed.boot_ms = loop_now_ms(n->loop);
 	m.observed.memory_free_mib = free_mib;
 	m.seq = ++n->observe_seq;
 	uplink_send(n, "observe", &msg_observe_schema, &m);
@@ -241,7 +247,10 @@ static void look_done(void *arg, int rc, const struct err *err)
 		n->seen.cert_due_s = n->id.due_s;
 		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);
 		(void)str_copy(n->seen.version, sizeof(n->seen.version), PACKAGE_VERSION);
+		n->drbd_ok = l->drbd_ok;
 		arbitrate_observed(n);
+		guard_looked(n, l->began_ms, l->guests_ok && l->drbd_ok);
+		guard_report(n, &n->seen);
 		report(n, l->whole);
 		if (n->observe_again)
 			look(n);
@@ -263,6 +272,7 @@ static void look(struct noded *n)
 		return;
 	l = xcalloc(1, sizeof(*l));
 	l->node = n;
+	l->began_ms = loop_now_ms(n->loop);
 	l->whole = n->looks++ % WHOLE_EVERY == 0;
 	l->drbd = l->whole || n->look_drbd || !n->drbd_watched;
 	l->volumes = l->whole || n->look_volumes;

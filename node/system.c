@@ -14,6 +14,7 @@
 #include "io/identity.h"
 #include "io/pki.h"
 #include "io/spawn.h"
+#include "node/guard.h"
 #include "node/node.h"
 #include "node/system.h"
 
@@ -240,6 +241,7 @@ static void take_settings(void *arg)
 	if (!x->node->stopping && x->s.version >= x->node->settings.version) {
 		schema_done(&step_settings_schema, &x->node->settings);
 		schema_copy(&step_settings_schema, &x->node->settings, &x->s);
+		x->node->conf.lease_ms = x->s.lease_ms; /* the guard's times with it */
 	}
 	schema_done(&step_settings_schema, &x->s);
 	free(x);
@@ -339,6 +341,11 @@ static bool pinned(struct exec_system *s, const char *uuid)
 	return file_exists(path);
 }
 
+static int64_t apart_ms(struct exec_system *s, const char *uuid)
+{
+	return guard_apart_ms(self(s)->node, uuid);
+}
+
 struct exec_system *system_new(const struct conf *conf, struct noded *n)
 {
 	struct system *s = xcalloc(1, sizeof(*s));
@@ -360,6 +367,7 @@ struct exec_system *system_new(const struct conf *conf, struct noded *n)
 		.stale_marked = stale_marked,
 		.pin = pin,
 		.pinned = pinned,
+		.apart_ms = apart_ms,
 	};
 	return &s->ops;
 }

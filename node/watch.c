@@ -6,17 +6,41 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "node/guard.h"
 #include "node/node.h"
 
 #define AGAIN_MS 5000 /* it ends when the module is not loaded, or with a kernel's error */
+
+/* A connection may come and go between two looks: how long a replica has been apart (008) counts anew from here. */
+static void note_meeting(struct noded *n, const char *line, size_t len)
+{
+	static const char name[] = "name:", connected[] = "connection:Connected";
+	const char *at = memmem(line, len, name, sizeof(name) - 1);
+
+	if (!at || !memmem(line, len, connected, sizeof(connected) - 1))
+		return;
+	at += sizeof(name) - 1;
+	size_t n_name = 0, left = (size_t)(line + len - at);
+	while (n_name < left && at[n_name] != ' ')
+		n_name++;
+	for (int i = 0; i < n->seen.n_drbd; i++)
+		if (strlen(n->seen.drbd[i].resource) == n_name && memcmp(n->seen.drbd[i].resource, at, n_name) == 0)
+			guard_met(n, n->seen.drbd[i].uuid);
+}
+
+/* What came and went while nobody watched is not known. */
+static void note_gap(struct noded *n)
+{
+	for (int i = 0; i < n->seen.n_drbd; i++)
+		guard_met(n, n->seen.drbd[i].uuid);
+}
 
 static void on_line(void *arg, const char *line, size_t len)
 {
 	struct noded *n = arg;
 
-	(void)line;
-	(void)len;
 	n->drbd_watched = true;
+	note_meeting(n, line, len);
 	observe_now(n);
 }
 
@@ -28,6 +52,7 @@ static void on_exit_of(void *arg, int status)
 	loop_child_free(n->drbd_events);
 	n->drbd_events = NULL;
 	n->drbd_watched = false;
+	note_gap(n);
 	n->watch_at_ms = loop_now_ms(n->loop) + AGAIN_MS;
 }
 
@@ -42,6 +67,7 @@ void watch_tick(struct noded *n)
 		return; /* the fake world tells nobody */
 	n->watch_at_ms = loop_now_ms(n->loop) + AGAIN_MS;
 	n->drbd_events = loop_child_new(n->loop, argv, on_line, on_exit_of, n, &err);
+	note_gap(n);
 	if (!n->drbd_events)
 		log_err_record(LOG_LEVEL_WARNING, "watching DRBD", &err);
 }

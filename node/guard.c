@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/guard.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "core/lease.h"
+#include "fenced/dog.h"
+#include "fenced/wire.h"
+#include "io/files.h"
+#include "node/node.h"
+
+#define DIAL_EVERY_MS 100
+#define LOOK_EVERY_MS 500    /* while beats are not answered: V is lease/6 */
+#define UNSEEN_MS 300000     /* a permitted guest that never came */
+#define END_AGAIN_MS 10000
+#define ARM_WITHIN_MS 2000
+
+struct guarded {
+	char uuid[UUID_LEN + 1];
+	int64_t rev;
+	int64_t since_ms;     /* looks that began earlier say nothing about it */
+	bool seen;            /* it was there */
+	int64_t ended_ms;     /* we set out to end it then */
+};
+
+struct guard {
+	struct noded *node;
+	int fd;
+	struct loop_poll *poll;
+	int64_t dial_at_ms, look_at_ms;
+	int64_t told_lease_ms, told_x_ms, told_w_ms;
+	bool told_armed;
+	struct guarded *list;
+	int n;
+	int64_t started_ms, fenced_lease_ms;
+	/* Also read by workers that wait for it. */
+	pthread_mutex_t lock;
+	enum dog_state state;
+	bool there;
+	int64_t w_ms, device_errno, lease_sent_ms;
+	struct apart {
+		char uuid[UUID_LEN + 1];
+		int64_t since_ms; /* 0 = connected */
+	} *apart;
+	int n_apart;
+};
+
+/* ---- the rule ------------------------------------------------------------------------------------------ */
+
+enum guard_do guard_judge(const struct guard_seen *s, int64_t lease_age_ms, int64_t lease_ms)
+{
+	if (!s->there || (s->connected && !s->frozen))
+		return GUARD_VOUCH;
+	return lease_age_ms >= lease_kill_ms(lease_ms) ? GUARD_END : GUARD_LEAVE;
+}
+
+/* ---- records: one file a guard, so that a noded that starts anew goes on guarding --------------------------- */
+
+struct record {
+	char *path;
+	char text[32]; /* "" = remove */
+};
+
+static int record_work(void *arg, struct err *err)
+{
+	struct record *r = arg;
+
+	return r->text[0] ? file_write_durable(r->path, r->text, 0600, err) : file_remove(r->path, err);
+}
+
+static void record_done(void *arg, int rc, const struct err *err)
+{
+	struct record *r = arg;
+
+	if (rc < 0)
+		log_err_record(LOG_LEVEL_ERR, "guard record", err);
+	free(r->path);
+	free(r);
+}
+
+static char *record_path(const struct noded *n, const char *uuid)
+{
+	AUTO_FREE char *dir = conf_state_path(&n->conf, "guarded");
+
+	return xasprintf("%s/%s", dir, uuid);
+}
+
+static void keep(struct guard *g, const char *uuid, int64_t rev)
+{
+	struct record *r = xcalloc(1, sizeof(*r));
+
+	r->path = record_path(g->node, uuid);
+	if (rev)
+		(void)snprintf(r->text, sizeof(r->text), "%lld\n", (long long)rev);
+	struct worker_job job = { .work = record_work, .done = record_done, .arg = r };
+	workers_submit(g->node->workers, "guard", &job);
+}
+
+static struct guarded *find(struct guard *g, const char *uuid)
+{
+	for (int i = 0; i < g->n; i++)
+		if (strcmp(g->list[i].uuid, uuid) == 0)
+			return &g->list[i];
+	return NULL;
+}
+
+static void put(struct guard *g, const char *uuid, int64_t rev)
+{
+	struct guarded *x = find(g, uuid);
+
+	if (x && x->rev >= rev)
+		return;
+	if (!x) {
+		g->list = xrealloc(g->list, (size_t)(g->n + 1) * sizeof(*g->list));
+		x = &g->list[g->n++];
+		memset(x, 0, sizeof(*x));
+		(void)str_copy(x->uuid, sizeof(x->uuid), uuid);
+	}
+	x->rev = rev;
+	x->since_ms = loop_now_ms(g->node->loop);
+	x->seen = false;
+	x->ended_ms = 0;
+	keep(g, uuid, rev);
+}
+
+static void drop(struct guard *g, int i)
+{
+	keep(g, g->list[i].uuid, 0);
+	g->list[i] = g->list[--g->n];
+}
+
+/* ---- gantry-fenced -------------------------------------------------------------------------------------------- */
+
+static int64_t lease_sent(const struct guard *g)
+{
+	int64_t t = g->node->beat_acked_sent_ms;
+
+	/* A noded that starts anew learns from fenced when its predecessor's last beat was answered. */
+	return t > g->fenced_lease_ms ? t : g->fenced_lease_ms;
+}
+
+static void hang_up(struct guard *g)
+{
+	if (g->poll)
+		loop_poll_free(g->poll);
+	if (g->fd >= 0)
+		(void)close(g->fd);
+	g->poll = NULL;
+	g->fd = -1;
+	g->told_armed = false;
+	(void)pthread_mutex_lock(&g->lock);
+	g->there = false;
+	g->state = DOG_OFF;
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
+static void say(struct guard *g, enum fenced_kind kind, int64_t a, int64_t b, int64_t c)
+{
+	struct fenced_msg m = { .version = FENCED_VERSION, .kind = kind, .a = a, .b = b, .c = c };
+
+	if (g->fd >= 0 && send(g->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sizeof(m))
+		hang_up(g);
+}
+
+static void heard(struct guard *g, const struct fenced_msg *m)
+{
+	if (m->version != FENCED_VERSION || m->kind != FENCED_STATE)
+		return;
+	bool changed = !g->there || (int64_t)g->state != m->a || g->device_errno != m->d;
+
+	(void)pthread_mutex_lock(&g->lock);
+	g->there = true;
+	g->state = m->a >= 0 && m->a < DOG_STATES ? (enum dog_state)m->a : DOG_OFF;
+	g->w_ms = m->b;
+	g->device_errno = m->d;
+	(void)pthread_mutex_unlock(&g->lock);
+	g->fenced_lease_ms = m->c;
+	if (g->state == DOG_OFF)
+		g->told_armed = false;
+	if (!changed)
+		return;
+	log_notice("watchdog: %s%s%s", dog_state_name(g->state), m->d ? ": " : "", m->d ? strerror((int)m->d) : "");
+	observe_now(g->node);
+}
+
+static void readable(void *arg, int events, bool failed)
+{
+	struct guard *g = arg;
+	struct fenced_msg m;
+
+	(void)events;
+	for (;;) {
+		ssize_t n = failed ? 0 : recv(g->fd, &m, sizeof(m), MSG_DONTWAIT);
+
+		if (n == (ssize_t)sizeof(m)) {
+			heard(g, &m);
+			continue;
+		}
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		log_warning("gantry-fenced has gone");
+		hang_up(g);
+		observe_now(g->node);
+		return;
+	}
+}
+
+static void dial(struct guard *g)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	AUTO_FREE char *path = conf_run_path(&g->node->conf, "fenced.sock");
+
+	if (str_copy(a.sun_path, sizeof(a.sun_path), path) < 0)
+		return;
+	g->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (g->fd < 0)
+		return;
+	if (connect(g->fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		(void)close(g->fd);
+		g->fd = -1;
+		return;
+	}
+	g->poll = loop_poll_new(g->node->loop, g->fd, readable, g);
+	loop_poll_set(g->poll, LOOP_READABLE);
+	g->told_lease_ms = 0;
+}
+
+/* Stamps, and armed exactly while somebody is guarded. */
+static void tell(struct guard *g)
+{
+	int64_t lease = g->node->conf.lease_ms, x = lease_feed_ms(lease), w = lease_watchdog_ms(lease), sent = g->node->beat_acked_sent_ms;
+
+	if (sent != g->told_lease_ms) {
+		say(g, FENCED_LEASE, sent, 0, 0);
+		g->told_lease_ms = sent;
+	}
+	if (g->fd >= 0 && g->there && g->n && (!g->told_armed || g->told_x_ms != x || g->told_w_ms != w)) {
+		say(g, FENCED_ARM, x, w, lease_vouch_ms(lease));
+		g->told_armed = true;
+		g->told_x_ms = x;
+		g->told_w_ms = w;
+	} else if (g->fd >= 0 && g->there && !g->n && g->state != DOG_OFF) {
+		say(g, FENCED_DISARM, 0, 0, 0);
+	}
+}
+
+/* ---- permissions ------------------------------------------------------------------------------------------------- */
+
+static bool armed(struct guard *g, int64_t now_ms)
+{
+	(void)pthread_mutex_lock(&g->lock);
+	/* Fresh after it was armed: whatever stalls from here on, stalls into the reset. */
+	bool yes = g->there && g->state == DOG_ARMED && now_ms - g->lease_sent_ms <= lease_feed_ms(g->node->conf.lease_ms);
+	(void)pthread_mutex_unlock(&g->lock);
+	return yes;
+}
+
+static bool no_fenced(struct guard *g)
+{
+	(void)pthread_mutex_lock(&g->lock);
+	bool no = !g->there || (g->state == DOG_OFF && g->device_errno);
+	(void)pthread_mutex_unlock(&g->lock);
+	return no;
+}
+
+void guard_permitted(struct noded *n, const char *instance, int64_t ha_rev)
+{
+	put(n->guard, instance, ha_rev);
+	tell(n->guard);
+}
+
+void guard_wait(struct noded *n, const char *instance, int64_t ha_rev)
+{
+	struct guard *g = n->guard;
+	AUTO_FREE char *path = record_path(n, instance);
+	struct err err = ERR_INIT;
+	char text[32];
+
+	/* On the disk before the guest runs: a noded that starts anew must know. */
+	(void)snprintf(text, sizeof(text), "%lld\n", (long long)ha_rev);
+	if (file_write_durable(path, text, 0600, &err) < 0)
+		log_err_record(LOG_LEVEL_ERR, "guard record", &err);
+	for (int left = ARM_WITHIN_MS; left > 0 && !no_fenced(g) && !armed(g, loop_now_ms(n->loop)); left -= 20)
+		worker_pause(20);
+	if (!armed(g, loop_now_ms(n->loop)))
+		log_warning("guest %s runs without a watchdog", instance);
+}
+
+void guard_gens(struct noded *n)
+{
+	struct guard *g = n->guard;
+
+	for (int i = 0; i < n->n_gens; i++) {
+		const struct gen_entry *e = &n->gens[i];
+		struct guarded *x = find(g, e->instance);
+
+		if (x && !e->ha && e->ha_rev > x->rev) { /* the policy has changed */
+			drop(g, (int)(x - g->list));
+			continue;
+		}
+		if (!e->ha || !e->owner || (x && x->rev >= e->ha_rev))
+			continue;
+		for (int k = 0; k < n->seen.n_guests; k++)
+			if (strcmp(n->seen.guests[k].uuid, e->instance) == 0)
+				put(g, e->instance, e->ha_rev);
+	}
+	tell(g);
+}
+
+/* ---- what was seen ------------------------------------------------------------------------------------------------------ */
+
+static struct guard_seen look_at(const struct noded *n, const char *uuid)
+{
+	struct guard_seen s = { false, false, false };
+
+	for (int i = 0; i < n->seen.n_guests; i++)
+		s.there = s.there || strcmp(n->seen.guests[i].uuid, uuid) == 0;
+	for (int i = 0; i < n->seen.n_drbd; i++)
+		if (strcmp(n->seen.drbd[i].uuid, uuid) == 0) {
+			s.connected = strcmp(n->seen.drbd[i].conn, "Connected") == 0;
+			s.frozen = n->seen.drbd[i].suspended == 1;
+		}
+	return s;
+}
+
+/* Gone: seen before and not there any more, in a look that began after it was permitted; or permitted and never come. */
+static bool gone(const struct guarded *x, const struct guard_seen *s, int64_t began_ms, int64_t now_ms)
+{
+	return !s->there && began_ms > x->since_ms && (x->seen || now_ms - x->since_ms > UNSEEN_MS);
+}
+
+void guard_looked(struct noded *n, int64_t began_ms, bool whole)
+{
+	struct guard *g = n->guard;
+	int64_t now = loop_now_ms(n->loop), sent = lease_sent(g);
+	int64_t age = now - (sent > g->started_ms ? sent : g->started_ms);
+	bool safe = whole;
+
+	guard_gens(n); /* guests that were there before their policy was known */
+	for (int i = 0; i < g->n && whole; i++) {
+		struct guarded *x = &g->list[i];
+		struct guard_seen s = look_at(n, x->uuid);
+
+		if (gone(x, &s, began_ms, now)) {
+			drop(g, i--);
+			continue;
+		}
+		x->seen = x->seen || s.there;
+		enum guard_do d = began_ms > x->since_ms ? guard_judge(&s, age, n->conf.lease_ms) : GUARD_LEAVE;
+		safe = safe && d == GUARD_VOUCH;
+		if (d != GUARD_END || (x->ended_ms && now - x->ended_ms < END_AGAIN_MS))
+			continue;
+		log_warning("no beat was answered for %lld ms and the mirror of %s is not connected: its guest is ended here", (long long)age, x->uuid);
+		x->ended_ms = now;
+		arbitrate_end(n, x->uuid);
+	}
+	if (safe && g->n)
+		say(g, FENCED_VOUCH, began_ms, 0, 0);
+	tell(g);
+}
+
+/* ---- how long a replica has been apart ------------------------------------------------------------------------------ */
+
+static struct apart *apart_of(struct guard *g, const char *uuid, bool make)
+{
+	for (int i = 0; i < g->n_apart; i++)
+		if (strcmp(g->apart[i].uuid, uuid) == 0)
+			return &g->apart[i];
+	if (!make)
+		return NULL;
+	g->apart = xrealloc(g->apart, (size_t)(g->n_apart + 1) * sizeof(*g->apart));
+	struct apart *a = &g->apart[g->n_apart++];
+	memset(a, 0, sizeof(*a));
+	(void)str_copy(a->uuid, sizeof(a->uuid), uuid);
+	return a;
+}
+
+void guard_apart(struct noded *n, const char *instance, bool connected)
+{
+	struct guard *g = n->guard;
+
+	(void)pthread_mutex_lock(&g->lock);
+	struct apart *a = apart_of(g, instance, true);
+	if (connected)
+		a->since_ms = 0;
+	else if (!a->since_ms)
+		a->since_ms = loop_now_ms(n->loop);
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
+void guard_met(struct noded *n, const char *instance)
+{
+	struct guard *g = n->guard;
+
+	(void)pthread_mutex_lock(&g->lock);
+	struct apart *a = apart_of(g, instance, false);
+	if (a && a->since_ms)
+		a->since_ms = loop_now_ms(n->loop);
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
+int64_t guard_apart_ms(struct noded *n, const char *instance)
+{
+	struct guard *g = n->guard;
+
+	(void)pthread_mutex_lock(&g->lock);
+	const struct apart *a = apart_of(g, instance, false);
+	int64_t ms = a && a->since_ms ? loop_now_ms(n->loop) - a->since_ms : 0;
+	(void)pthread_mutex_unlock(&g->lock);
+	return ms;
+}
+
+void guard_report(struct noded *n, struct observed *o)
+{
+	struct guard *g = n->guard;
+
+	o->watchdog[0] = '\0';
+	o->watchdog_ms = FIELD_UNSET;
+	free(o->watchdog_problem);
+	o->watchdog_problem = NULL;
+	if (g->there) {
+		(void)str_copy(o->watchdog, sizeof(o->watchdog), dog_state_name(g->state));
+		if (g->state != DOG_OFF)
+			o->watchdog_ms = g->w_ms;
+		if (g->device_errno)
+			o->watchdog_problem = xasprintf("the watchdog device cannot be used: %s", strerror((int)g->device_errno));
+	}
+	for (int i = 0; i < o->n_drbd; i++) {
+		const struct apart *a = apart_of(g, o->drbd[i].uuid, false);
+
+		o->drbd[i].apart_since_ms = a && a->since_ms ? a->since_ms : FIELD_UNSET;
+	}
+	for (int i = 0; i < o->n_guests; i++) {
+		const struct guarded *x = find(g, o->guests[i].uuid);
+
+		o->guests[i].guarded = x && g->there && g->state == DOG_ARMED ? x->rev : FIELD_UNSET;
+	}
+}
+
+void guard_tick(struct noded *n)
+{
+	struct guard *g = n->guard;
+	int64_t now = loop_now_ms(n->loop);
+
+	(void)pthread_mutex_lock(&g->lock);
+	g->lease_sent_ms = n->beat_acked_sent_ms;
+	(void)pthread_mutex_unlock(&g->lock);
+	if (g->fd < 0 && now >= g->dial_at_ms) {
+		g->dial_at_ms = now + DIAL_EVERY_MS;
+		dial(g);
+	}
+	tell(g);
+	if (g->n && now - lease_sent(g) > n->conf.lease_ms / 4 && now >= g->look_at_ms) {
+		g->look_at_ms = now + LOOK_EVERY_MS;
+		observe_now(n);
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------------- */
+
+int guard_new(struct noded *n, struct err *err)
+{
+	AUTO_FREE char *dir = conf_state_path(&n->conf, "guarded");
+	struct guard *g = xcalloc(1, sizeof(*g));
+	char **names = NULL;
+	int n_names = 0;
+
+	n->guard = g;
+	g->node = n;
+	g->fd = -1;
+	g->started_ms = loop_now_ms(n->loop);
+	(void)pthread_mutex_init(&g->lock, NULL);
+	int rc = dir_make(dir, 0700, err);
+	if (rc == 0)
+		rc = dir_names(dir, &names, &n_names, err);
+	for (int i = 0; i < n_names && rc == 0; i++) {
+		AUTO_FREE char *path = record_path(n, names[i]);
+		AUTO_FREE char *text = NULL;
+		struct err why = ERR_INIT;
+
+		if (strlen(names[i]) != UUID_LEN || file_read_text(path, 64, &text, &why) < 0)
+			continue;
+		g->list = xrealloc(g->list, (size_t)(g->n + 1) * sizeof(*g->list));
+		struct guarded *x = &g->list[g->n++];
+		memset(x, 0, sizeof(*x));
+		(void)str_copy(x->uuid, sizeof(x->uuid), names[i]);
+		x->rev = strtoll(text, NULL, 10);
+		x->since_ms = g->started_ms;
+		x->seen = true; /* not there at the first look: gone, or the machine has booted */
+	}
+	strs_clear(&names, &n_names);
+	return rc;
+}
+
+void guard_free(struct noded *n)
+{
+	struct guard *g = n->guard;
+
+	if (!g)
+		return;
+	hang_up(g);
+	(void)pthread_mutex_destroy(&g->lock);
+	free(g->list);
+	free(g->apart);
+	free(g);
+	n->guard = NULL;
+}

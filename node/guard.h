@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node's side of doc/design/008-liveness.adoc: which guests the watchdog guards, gantry-fenced, the lease that the node counts itself, vouching
+ * for what is safe, ending what is not.
+ */
+#ifndef NODE_GUARD_H
+#define NODE_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct guard;
+struct noded;
+struct observed;
+struct err;
+
+int guard_new(struct noded *n, struct err *err) __attribute__((warn_unused_result));
+void guard_free(struct noded *n);
+void guard_tick(struct noded *n);
+void guard_gens(struct noded *n);                       /* the master has told of policies */
+void guard_looked(struct noded *n, int64_t began_ms, bool whole); /* a look that began then; whole = guests and disks both answered */
+void guard_report(struct noded *n, struct observed *o); /* fills in what is guarded, and the watchdog */
+/* A permission to run it has come: the watchdog is armed first. Then, on the worker: waits until it is. Does its best: an unguarded guest
+ * is reported as such. */
+void guard_permitted(struct noded *n, const char *instance, int64_t ha_rev);
+void guard_wait(struct noded *n, const char *instance, int64_t ha_rev);
+
+/* For how long the replica has not been connected: a look found it so, or not so, now. */
+void guard_apart(struct noded *n, const char *instance, bool connected);
+void guard_met(struct noded *n, const char *instance); /* it was connected a moment ago, or may have been: counting starts anew */
+int64_t guard_apart_ms(struct noded *n, const char *instance); /* any thread; 0 = it is connected, or nobody knows */
+
+/* ---- the rules, pure (tests/unit/test_guard.c) ---- */
+
+enum guard_do { GUARD_LEAVE, GUARD_VOUCH, GUARD_END };
+struct guard_seen {
+	bool there;               /* the guest is on this node, in any state */
+	bool connected, frozen;   /* its disks */
+};
+/* One guest: dead, or connected and not frozen, is safe; any other is ended once nobody answers for too long. */
+enum guard_do guard_judge(const struct guard_seen *s, int64_t lease_age_ms, int64_t lease_ms);
+
+#endif
