@@ -186,7 +186,18 @@ static int node_change(struct core *c, enum step_dir dir, const void *args, stru
 
 	if (!n)
 		return dir == STEP_UNDO_DIR ? 0 : err_set(err, ERR_NOT_FOUND, "node '%s' is gone", a->after.name);
-	n = state_put_node(&c->st, dir == STEP_UNDO_DIR ? &a->before : &a->after);
+	struct node to;
+	schema_copy(&node_schema, &to, dir == STEP_UNDO_DIR ? &a->before : &a->after);
+	if (a->before.liveness == a->after.liveness) { /* it was about something else: what was learnt meanwhile stays */
+		to.liveness = n->n.liveness;
+		to.evidence = n->n.evidence;
+	} else {
+		n->suspect = n->alarmed = false;
+		core_event(c, "node '%s' is %s%s%s", to.name, liveness_names[to.liveness], to.liveness == NODE_FENCED ? ": " : "",
+			   to.liveness == NODE_FENCED && to.evidence_text ? to.evidence_text : "");
+	}
+	n = state_put_node(&c->st, &to);
+	schema_done(&node_schema, &to);
 	core_put_node(c, n);
 	core_send_settings(c, NULL);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include "common/xmem.h"
 #include "core/inside.h"
+#include "core/lease.h"
 #include "core/own.h"
 #include "core/term.h"
 
@@ -494,6 +495,28 @@ static bool other_uptodate(const struct core *c, const struct sinstance *s, cons
 	return false;
 }
 
+/*
+ * H17: a node whose network dies, replication first, asks with its last breath; a yes would make the guest's mirror worthless a second before it is
+ * needed. So the yes waits about two heartbeats, for a question that is repeated (its asker still lives), unless the peer is the silent one. Only
+ * where a failover by itself could follow.
+ */
+static bool held(struct core *c, struct sinstance *s, const struct snode *n, const struct msg_ask *m)
+{
+	const struct snode *peer = state_node(&c->st, state_other_node(&s->i, n->n.uuid));
+
+	if (state_ha_policy(&c->st, &s->i) != HA_FAILOVER || !own_would_say_yes(&s->i.own, n->n.uuid, m))
+		return false;
+	if (!peer || !peer->connected || live_of(peer) != NODE_ONLINE || !own_current(&s->i.own, peer->n.uuid))
+		return false; /* nobody else could take it over anyway */
+	if (s->held_number != m->number || strcmp(s->held_boot, m->boot_id) != 0) {
+		s->held_number = m->number;
+		(void)str_copy(s->held_boot, sizeof(s->held_boot), m->boot_id);
+		s->held_ms = c->st.now_ms;
+		return true;
+	}
+	return c->st.now_ms - s->held_ms < 2 * lease_beat_ms(c->st.cluster.lease_ms);
+}
+
 void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 {
 	struct sinstance *s = state_instance(&c->st, m->instance);
@@ -513,6 +536,8 @@ void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 			v.verdict = VERDICT_YES;
 			core_put_instance(c, s);
 		}
+	} else if (held(c, s, n, m)) {
+		v.verdict = VERDICT_NOT_NOW;
 	} else {
 		v.verdict = (int)own_ask(&s->i.own, node, m, c->st.wall_ms);
 		if (v.verdict == VERDICT_YES)

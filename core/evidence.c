@@ -87,7 +87,8 @@ bool evidence_holds(const struct state *st, const struct instance *i, enum evide
 		return from && from->n.liveness == NODE_LOST && !from->connected && i->own.arbitrated == 1 && guarded(st, i, from->n.uuid);
 	case EVIDENCE_POWER:
 	case EVIDENCE_PERSON: return !from || from->n.liveness == NODE_FENCED;
-	case EVIDENCE_REPORT: return from && from->n.liveness == NODE_FENCED;
+	/* Booted anew; or it answered the steps that took the guest apart, as an owner outside of current (H16). */
+	case EVIDENCE_REPORT: return from && (from->n.liveness == NODE_FENCED || (from->connected && !own_current(&i->own, from->n.uuid)));
 	case EVIDENCE_NONE:
 	default: return false;
 	}

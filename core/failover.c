@@ -14,6 +14,7 @@
 
 #define AGAIN_FIRST_MS 500
 #define AGAIN_MAX_MS 30000
+#define FENCE_AGAIN_MS 15000
 
 struct candidate {
 	struct sinstance *s;
@@ -97,14 +98,68 @@ static void fail_over(struct core *c, struct sinstance *s)
 	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", s->i.name), why);
 }
 
+/* H16, last sentence: an owner outside of current that for a whole lease stands frozen, or could not be started, although its peer answers. */
+static void check_outside(struct core *c, struct sinstance *s)
+{
+	const struct instance *i = &s->i;
+	const char *runner = own_runner(&i->own), *other = state_other_node(i, runner);
+	const struct snode *n = state_node(&c->st, runner), *p = state_node(&c->st, other);
+	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
+	bool frozen = d && d->suspended == 1 && strcmp(d->conn, "Connected") != 0, ended = d && !state_seen_guest(n, i->uuid);
+	bool is = i->template == TEMPLATE_DRBD && i->admin_state == ADMIN_UP && i->own.arbitrated == 1 && (frozen || ended) &&
+		  !own_current(&i->own, runner) && own_current(&i->own, other) && p && p->connected;
+
+	if (!is) {
+		s->frozen_outside_ms = 0;
+		return;
+	}
+	if (!s->frozen_outside_ms) {
+		s->frozen_outside_ms = c->st.now_ms ? c->st.now_ms : 1;
+		core_event(c, "ALARM: instance '%s' belongs on node '%s', whose replica is not current, and %s", i->name, n->n.name,
+			   frozen ? "is frozen there" : "does not run");
+		outbox_flush(c->out);
+	}
+	if (s->busy_job || c->st.now_ms < s->ha_next_ms || state_ha_policy(&c->st, i) != HA_FAILOVER ||
+	    c->st.now_ms - s->frozen_outside_ms < c->st.cluster.lease_ms)
+		return;
+	s->ha_next_ms = c->st.now_ms + AGAIN_MAX_MS;
+	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", i->name), "its owner is frozen outside of current, and its link stays away");
+}
+
+/* A silent node is switched off when a guest of it waits on a mirror that is cut off: what still replicates is safe where it is. */
+static void shoot(struct core *c, struct snode *n)
+{
+	bool needed = false;
+
+	if ((live_of(n) != NODE_SUSPECT && live_of(n) != NODE_LOST) || n->n.offline == 1 || !n->n.fence || c->st.now_ms < n->fence_next_ms ||
+	    c->st.cluster.arbitration != 1 || strcmp(n->n.uuid, c->st.self) == 0)
+		return;
+	for (int i = 0; i < c->st.n_instances && !needed; i++) {
+		const struct instance *in = &c->st.instances[i]->i;
+
+		needed = strcmp(own_runner(&in->own), n->n.uuid) == 0 && in->admin_state == ADMIN_UP && in->own.arbitrated == 1 &&
+			 state_ha_policy(&c->st, in) == HA_FAILOVER &&
+			 evidence_apart_ms(&c->st, state_node(&c->st, state_other_node(in, n->n.uuid)), in) >= 0;
+	}
+	if (!needed || job_pending(c, OP_node_fence, n->n.name))
+		return;
+	n->fence_next_ms = c->st.now_ms + FENCE_AGAIN_MS;
+	core_event(c, "node '%s' is switched off: it is %s and guests wait", n->n.name, liveness_names[live_of(n)]);
+	reconcile_file(c, OP_node_fence, json_pack("{s:s}", "name", n->n.name), "silent, and guests with ha=failover wait for it");
+}
+
 void failover_tick(struct core *c)
 {
 	struct candidate *list = NULL;
 	int n = 0;
 
+	for (int i = 0; i < c->st.n_nodes; i++)
+		shoot(c, c->st.nodes[i]);
+
 	for (int i = 0; i < c->st.n_instances; i++) {
 		struct sinstance *s = c->st.instances[i];
 
+		check_outside(c, s);
 		if (s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 ||
 		    state_ha_policy(&c->st, &s->i) != HA_FAILOVER) {
 			s->ha_tries = 0;

@@ -7,6 +7,7 @@
 
 #define DRBD_LOSS_MS 5500 /* D: ping-int 2 s + ping-timeout 3 s (storage/drbd/conf.c) and half a second */
 
+static inline int64_t lease_beat_ms(int64_t lease_ms) { return lease_ms / 12; }
 static inline int64_t lease_margin_ms(int64_t lease_ms) { return lease_ms / 4; }
 static inline int64_t lease_suspect_ms(int64_t lease_ms) { return lease_ms / 3; }
 /* Nobody holds a lease any more that was granted so long ago. */

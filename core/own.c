@@ -54,6 +54,11 @@ void own_init(struct ownership *o, const char *owner, bool arbitrated, int64_t w
 	changed(o, wall_ms);
 }
 
+bool own_would_say_yes(const struct ownership *o, const char *node, const struct msg_ask *m)
+{
+	return same(own_runner(o), node) && m->gen == o->gen && own_current(o, node) && m->uptodate == 1 && o->arbitrated == 1;
+}
+
 enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask *m, int64_t wall_ms)
 {
 	if (!same(own_runner(o), node)) {
@@ -65,7 +70,7 @@ enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask
 	}
 	if (m->gen != o->gen)
 		return VERDICT_STALE;
-	if (!own_current(o, node) || !m->uptodate || !o->arbitrated)
+	if (!own_would_say_yes(o, node, m))
 		return VERDICT_NOT_NOW;
 	set_current(o, node);
 	end_migration(o);
@@ -99,6 +104,15 @@ bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, in
 	if (o->arbitrated || gen != o->gen || o->n_current < 2 || !own_current(o, reporter) || !same(own_runner(o), reporter))
 		return false;
 	set_current(o, reporter);
+	changed(o, wall_ms);
+	return true;
+}
+
+bool own_observe_resync(struct ownership *o, const char *reporter, const char *peer, int64_t gen, int64_t wall_ms)
+{
+	if (!o->arbitrated || gen != o->gen || !same(own_runner(o), reporter) || !own_current(o, reporter) || !own_current(o, peer))
+		return false;
+	strs_remove(&o->current, &o->n_current, peer);
 	changed(o, wall_ms);
 	return true;
 }

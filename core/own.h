@@ -16,6 +16,7 @@ void own_init(struct ownership *o, const char *owner, bool arbitrated, int64_t w
  * "May I go on alone?" (H2-H4, H15): yes only when the asker knows the record's generation, is the side that may run,
  * is in current, and its disk is UpToDate. A yes always changes the record: current := {asker}, gen + 1, and it ends a migration.
  */
+bool own_would_say_yes(const struct ownership *o, const char *node, const struct msg_ask *m);
 enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask *m, int64_t wall_ms);
 
 /*
@@ -28,6 +29,9 @@ bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask 
 bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms);
 /* Not arbitrated: current is only observed, the mirror is out when it was seen not in sync while the guest ran. True when changed. */
 bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, int64_t wall_ms);
+
+/* Arbitrated: the Primary sees its peer Inconsistent, by a resync or a lost disk: it does not hold what is acknowledged (H12). True when changed. */
+bool own_observe_resync(struct ownership *o, const char *reporter, const char *peer, int64_t gen, int64_t wall_ms);
 
 int own_migrate(struct ownership *o, const char *target, struct err *err) WARN_UNUSED;
 void own_migrate_undo(struct ownership *o);

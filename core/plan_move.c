@@ -190,6 +190,33 @@ static int failover_lost(const struct state *st, const struct op_instance_failov
 	return 0;
 }
 
+/*
+ * H16: the owner runs outside current, is frozen, and its link stays away: no verdict can ever let it go on, and the peer in current holds all that was
+ * acknowledged. The owner takes itself apart first (H13) and says so: that is the evidence.
+ */
+static int failover_frozen(const struct state *st, const struct instance *i, const struct snode *from, const struct snode *to, struct plan *p)
+{
+	struct evidence_found e = { .kind = EVIDENCE_REPORT };
+
+	(void)snprintf(e.text, sizeof(e.text), "node '%s' was frozen outside of current, took the guest apart and reported it gone", from->n.name);
+	add_resource(p, st, STEP_KIND_drbd_down, from->n.uuid, i, true)->may_fail = 1; /* its process may need its I/O ended first */
+	add_guest_ref(p, st, STEP_KIND_guest_destroy, from->n.uuid, i, 0, true);
+	add_resource(p, st, STEP_KIND_drbd_down, from->n.uuid, i, true);
+	add_resource(p, st, STEP_KIND_drbd_attach, to->n.uuid, i, false);
+	add_probe(p, st, to->n.uuid, i, false, FIELD_UNSET);
+	add_failover(st, i, to->n.uuid, false, &e, p);
+	add_resource(p, st, STEP_KIND_drbd_cut, to->n.uuid, i, true);
+	return 0;
+}
+
+static bool frozen_outside(const struct instance *i, const struct snode *from, const struct snode *to)
+{
+	const struct obs_drbd *d = from ? state_seen_drbd(from, i->uuid) : NULL;
+
+	return d && i->own.arbitrated == 1 && !i->own.target[0] && d->suspended == 1 && strcmp(d->conn, "Connected") != 0 &&
+	       !own_current(&i->own, from->n.uuid) && own_current(&i->own, to->n.uuid);
+}
+
 int plan_instance_failover(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_instance_failover *a = args;
@@ -213,7 +240,12 @@ int plan_instance_failover(const struct state *st, const void *args, struct rng 
 	if (rc < 0)
 		return rc;
 	bool planned = from && from->connected && from->n.liveness == NODE_ONLINE && from->n.offline != 1;
-	rc = planned ? failover_planned(st, a, i, from, to, ret, err) : failover_lost(st, a, i, from, to, ret, err);
+	if (planned && frozen_outside(i, from, to)) {
+		planned = false;
+		rc = failover_frozen(st, i, from, to, ret);
+	} else {
+		rc = planned ? failover_planned(st, a, i, from, to, ret, err) : failover_lost(st, a, i, from, to, ret, err);
+	}
 	if (rc < 0)
 		return rc;
 	if (i->admin_state == ADMIN_UP) {

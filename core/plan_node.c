@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "core/fence.h"
 #include "core/own.h"
 #include "core/planners.h"
 
@@ -242,6 +243,17 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 		else
 			(void)str_copy(after.replication_address, sizeof(after.replication_address), a->secondary_ip);
 	}
+	if (rc == 0 && a->fence) {
+		struct step_fence f;
+
+		schema_init(&step_fence_schema, &f);
+		free(after.fence);
+		after.fence = strcmp(a->fence, "none") == 0 ? NULL : xstrdup(a->fence);
+		if (after.fence)
+			rc = fence_parse(after.fence, &f, err);
+		schema_done(&step_fence_schema, &f);
+		after.power_proven_ms = 0; /* of the ones before */
+	}
 	if (rc == 0 && a->master_candidate == 0 && n->n.candidate == 1) {
 		rc = add_demotion(st, n, ret, err);
 		after.candidate = 0;
@@ -298,6 +310,67 @@ int plan_node_remove(const struct state *st, const void *args, struct rng *rng, 
 	return 0;
 }
 
+static void off_by(struct node *after, const struct snode *n, enum evidence ev, const char *how)
+{
+	after->liveness = NODE_FENCED;
+	after->evidence = (int)ev;
+	free(after->evidence_text);
+	after->evidence_text = ev == EVIDENCE_POWER ? xasprintf("its power was read back as off by a fence agent (%.200s)", how) :
+			       xasprintf("a person confirmed that it is off%s%.300s", how[0] ? ": " : "", how);
+	(void)str_copy(after->evidence_boot, sizeof(after->evidence_boot), n->boot_id);
+}
+
+static const char *guest_on(const struct state *st, const struct snode *n)
+{
+	for (int i = 0; i < st->n_instances; i++)
+		if (strcmp(own_runner(&st->instances[i]->i.own), n->n.uuid) == 0 && st->instances[i]->i.admin_state == ADMIN_UP)
+			return st->instances[i]->i.name;
+	return NULL;
+}
+
+/* By its fence agents, run on the master's node: off, and read back. A drill switches it on again. */
+static int fence_by_power(const struct state *st, const struct snode *n, bool drill, struct plan *p, struct err *err)
+{
+	const char *guest = drill ? guest_on(st, n) : NULL;
+	struct step_fence f;
+	struct node after;
+	char names[200] = "";
+
+	if (!n->n.fence)
+		return err_set(err, ERR_BAD_REQUEST, "node '%s' has no fence agent", n->n.name),
+		       err_hint(err, "'gnt node modify --fence agent=...', or make sure yourself that it is off and say --confirmed-off");
+	if (strcmp(n->n.uuid, st->self) == 0)
+		return err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name),
+		       err_hint(err, "'gnt cluster master-failover' on another candidate first");
+	if (guest)
+		return err_set(err, ERR_WRONG_STATE, "guest '%s' belongs on node '%s': a drill would end it", guest, n->n.name),
+		       err_hint(err, "'gnt node maintenance %s on' first", n->n.name);
+	schema_init(&step_fence_schema, &f);
+	(void)str_copy(f.uuid, sizeof(f.uuid), n->n.uuid);
+	(void)str_copy(f.name, sizeof(f.name), n->n.name);
+	f.drill = drill;
+	int rc = fence_parse(n->n.fence, &f, err);
+	for (int i = 0; i < f.n_agents && rc == 0; i++) {
+		size_t at = strlen(names);
+
+		(void)snprintf(names + at, sizeof(names) - at, "%s%s", i ? ", " : "", f.agents[i].agent);
+	}
+	if (rc == 0)
+		plan_add(p, st, STEP_KIND_fence_off, st->self, &f);
+	schema_done(&step_fence_schema, &f);
+	if (rc < 0)
+		return rc;
+	schema_copy(&node_schema, &after, &n->n);
+	after.power_proven_ms = st->wall_ms;
+	if (!drill)
+		off_by(&after, n, EVIDENCE_POWER, names);
+	add_node_change(p, st, &n->n, &after);
+	p->steps[p->n_steps - 1].pivot = 1;
+	schema_done(&node_schema, &after);
+	(void)snprintf(p->summary, sizeof(p->summary), drill ? "fire drill: node '%.60s' off and on" : "switch node '%.60s' off", n->n.name);
+	return 0;
+}
+
 int plan_node_fence(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_node_fence *a = args;
@@ -309,17 +382,12 @@ int plan_node_fence(const struct state *st, const void *args, struct rng *rng, s
 	if (rc < 0)
 		return rc;
 	if (a->confirmed_off != 1)
-		return err_set(err, ERR_BAD_REQUEST, "say that you have made sure that node '%s' is off", n->n.name),
-		       err_hint(err, "--confirmed-off; if it is not off, two copies of a guest may run");
-	if (n->connected)
+		return fence_by_power(st, n, a->test == 1, ret, err);
+	if (n->connected && n->n.liveness != NODE_LOST)
 		return err_set(err, ERR_WRONG_STATE, "node '%s' answers: it is not off", n->n.name),
 		       err_hint(err, "switch it off, or move its guests with 'gnt node migrate %s'", n->n.name);
 	schema_copy(&node_schema, &after, &n->n);
-	after.liveness = NODE_FENCED;
-	after.evidence = EVIDENCE_PERSON;
-	free(after.evidence_text);
-	after.evidence_text = xasprintf("a person confirmed that it is off%s%.300s", a->reason ? ": " : "", a->reason ? a->reason : "");
-	(void)str_copy(after.evidence_boot, sizeof(after.evidence_boot), n->boot_id);
+	off_by(&after, n, EVIDENCE_PERSON, a->reason ? a->reason : "");
 	add_node_change(ret, st, &n->n, &after);
 	ret->steps[0].pivot = 1;
 	schema_done(&node_schema, &after);

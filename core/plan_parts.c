@@ -218,6 +218,15 @@ static bool usable(const struct state *st, const char *uuid)
 	return n && n->n.liveness != NODE_FENCED && state_need_usable(st, n, &err) == 0;
 }
 
+/* Wanted up, and its replica is down although nobody took it down. */
+static bool crashed(const struct state *st, const struct instance *i, const char *owner)
+{
+	const struct snode *n = state_node(st, owner);
+	const struct obs_drbd *d = n && n->seen_ms ? state_seen_drbd(n, i->uuid) : NULL;
+
+	return i->own.arbitrated == 1 && i->admin_state == ADMIN_UP && d && d->up != 1;
+}
+
 /* A replica that is not in current connects only to one that is; that is what "connect" means here: every usable side attaches
  * first, so that no side without a disk ever connects (H11). */
 int add_disks_up(struct plan *p, const struct state *st, const struct instance *i, bool primary, bool force, struct err *err)
@@ -232,6 +241,10 @@ int add_disks_up(struct plan *p, const struct state *st, const struct instance *
 			       state_node_name(st, other)),
 		       err_hint(err, "start that node; or --force to run without a mirror");
 	add_resource(p, st, STEP_KIND_drbd_attach, owner, i, false);
+	/* The owner crashed: what its activity log names is copied again, and while that runs the mirror is Inconsistent. A link that breaks then
+	 * would freeze nobody, so the mirror leaves current before they meet, and comes back when it has it all (H12). */
+	if (both && crashed(st, i, owner) && own_current(&i->own, owner) && own_current(&i->own, other))
+		add_own(p, st, STEP_KIND_own_shrink, i, other, false);
 	if (both)
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
 	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false);

@@ -60,6 +60,8 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 		return;
 	if (d->in_sync == 1 && (primary || (strcmp(d->role, "Secondary") == 0 && strcmp(d->peer_role, "Secondary") == 0)))
 		changed = own_grow(&s->i.own, n->n.uuid, primary, peer, d->gen, c->st.wall_ms);
+	else if (primary && strcmp(d->conn, "Connected") == 0 && strcmp(d->peer_disk, "Inconsistent") == 0 && strcmp(d->disk, "UpToDate") == 0)
+		changed = own_observe_resync(&s->i.own, n->n.uuid, peer, d->gen, c->st.wall_ms);
 	else if (primary && d->in_sync != 1 && d->up == 1)
 		changed = own_observe_loss(&s->i.own, n->n.uuid, d->gen, c->st.wall_ms);
 	if (!changed)

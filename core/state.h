@@ -30,6 +30,7 @@ struct snode { /* a node: object, and what is seen of it */
 	int64_t clock_skew_ms;
 	int64_t granted_ms;      /* last possible grant of a lease: a beat answered by us, or what a predecessor may have answered */
 	bool suspect;            /* liveness between online and lost: known to this master only */
+	int64_t fence_next_ms;   /* its fence agents are not asked before */
 	bool alarmed;            /* it was said once that it lives though it was known to be off */
 };
 
@@ -40,6 +41,10 @@ struct sinstance {
 	int64_t next_try_ms;
 	int64_t busy_job;       /* job that holds its lock, 0 = none */
 	int permille;           /* progress of the running job's step, for lists */
+	/* a yes that is held (H17): for which question, since when */
+	int64_t held_number, held_ms;
+	char held_boot[UUID_LEN + 1];
+	int64_t frozen_outside_ms; /* its owner has been frozen outside of current since then (H16); 0 = it is not */
 	/* failover by itself */
 	int64_t ha_next_ms;
 	int ha_tries;

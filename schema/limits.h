@@ -18,6 +18,7 @@
 #define NICS_MAX 8
 #define REPLICAS_MAX 2    /* DRBD 8.4: two */
 #define VOTERS_MAX 5
+#define FENCE_AGENTS_MAX 4 /* of one node */
 #define STEPS_MAX 64      /* of one plan */
 #define STEP_LOG_MAX 32   /* progress lines kept per job */
 #define JOBS_QUEUED_MAX 5000

@@ -113,6 +113,8 @@ SCHEMA_DECLARE(instance, INSTANCE_ROWS)
 	F(T, ENUM, evidence, evidence_names, 0, "none", "", "what the last fencing rested on")                           \
 	F(T, TEXT, evidence_text, TEXT_MAX, 0, NULL, "", "the same in words")                                            \
 	F(T, STR, evidence_boot, UUID_LEN, 0, NULL, "", "boot id that the evidence is about")                            \
+	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "fence agents: agent=fence_NAME,key=value,...;agent=...")    \
+	F(T, INT, power_proven_ms, 0, INT64_MAX, 0, "0", "", "wall clock: an agent last read its power back as off")     \
 	F(T, INT, joined_ms, 0, INT64_MAX, 0, "0", "", "wall clock")                                                     \
 	F(T, INT, cert_expires_s, 0, INT64_MAX, 0, "0", "", "wall clock of its certificate's end")
 SCHEMA_DECLARE(node, NODE_ROWS)

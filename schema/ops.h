@@ -45,7 +45,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(28, node, failover,            JOB,   NONE,     ADMIN, ASK,  op_node_failover,    "fail over every instance of the node to its mirror") \
 	OP(29, node, evacuate,            JOB,   NONE,     ADMIN, ASK,  op_node_evacuate,    "move the node's mirrors (and primaries) to other nodes") \
 	OP(30, node, remove,              JOB,   CLUSTER,  ADMIN, ASK,  op_node_name,        "take a node out of the cluster") \
-	OP(31, node, fence,               JOB,   NODE,     ADMIN, ASK,  op_node_fence,       "record that a node is off, as evidence for failovers") \
+	OP(31, node, fence,               JOB,   NODE,     ADMIN, ASK,  op_node_fence,       "switch a node off by its fence agents, or record that it is off: evidence for failovers") \
 	OP(32, node, admit,               JOB,   CLUSTER,  ADMIN, SAFE, op_node_admit,       "record a node that redeemed a token (internal)") \
 	OP(33, node, promote,             JOB,   CLUSTER,  ADMIN, SAFE, op_node_promote,     "make master candidates voters, two at a time (internal)") \
 	OP(34, cluster, arbitrate,        JOB,   CLUSTER,  ADMIN, SAFE, op_cluster_arbitrate, "turn disk arbitration on or off everywhere (internal)") \
@@ -196,7 +196,8 @@ SCHEMA_DECLARE(op_cluster_arbitrate, OP_CLUSTER_ARBITRATE_ROWS)
 	F(T, BOOL, offline, 0, NULL, "-O", "is not talked to")                                                           \
 	F(T, BOOL, master_candidate, 0, NULL, "-C", "runs gantry-masterd and etcd")                                      \
 	F(T, BOOL, master_capable, 0, NULL, "", "may become a master candidate")                                         \
-	F(T, STR, secondary_ip, ADDR_LEN, 0, NULL, "-s", "replication address (no instance may have a disk there)")
+	F(T, STR, secondary_ip, ADDR_LEN, 0, NULL, "-s", "replication address (no instance may have a disk there)")      \
+	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "power fencing: 'agent=fence_ipmilan,ip=...,username=...,password=...'; several with ';' between, in order; none")
 SCHEMA_DECLARE(op_node_modify, OP_NODE_MODIFY_ROWS)
 
 #define OP_NODE_FAILOVER_ROWS(F, T)                                                                                      \
@@ -214,6 +215,7 @@ SCHEMA_DECLARE(op_node_evacuate, OP_NODE_EVACUATE_ROWS)
 #define OP_NODE_FENCE_ROWS(F, T)                                                                                         \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "node")                                                     \
 	F(T, BOOL, confirmed_off, 0, "no", "", "I have made sure that this machine is off")                              \
+	F(T, BOOL, test, 0, "no", "", "fire drill: switch it off by its fence agents, read the power back, switch it on again") \
 	F(T, TEXT, reason, TEXT_MAX, 0, NULL, "", "how you know")
 SCHEMA_DECLARE(op_node_fence, OP_NODE_FENCE_ROWS)
 

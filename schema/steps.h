@@ -84,6 +84,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(certs_renew,     NODE,   NONE,    NORMAL, 3, step_none,     "renew the certificate: ask the master to sign a new one") \
 	STEP(settings_install, NODE,  NONE,    FAST,   2, step_settings, "tell the node the cluster's settings")          \
 	STEP(node_leave,      NODE,   FORWARD, NORMAL, 1, step_none,     "leave the cluster")                             \
+	STEP(fence_off,       NODE,   NONE,    SLOW,   0, step_fence,    "switch the node off and read its power back")  \
 	STEP(noop,            NODE,   UNDO,    FAST,   1, step_noop,     "do nothing")                                    \
 	STEP(noop_master,     MASTER, UNDO,    FAST,   0, step_noop,     "do nothing on the master")
 /* clang-format on */
@@ -244,6 +245,18 @@ SCHEMA_DECLARE(step_replicas, STEP_REPLICAS_ROWS)
 	F(T, OBJ, before, node, 0, "", "for undo")                                                                       \
 	F(T, OBJ, after, node, 0, "", "new")
 SCHEMA_DECLARE(step_node, STEP_NODE_ROWS)
+
+/* Run by the master's node. options: key=value lines for the agent's standard input. drill: off, read back, on again, read back. */
+#define STEP_FENCE_AGENT_ROWS(F, T)                                                                                      \
+	F(T, STR, agent, NAME_LEN, FIELD_REQUIRED, NULL, "", "program of fence-agents: fence_ipmilan, ...")              \
+	F(T, TEXT, options, TEXT_MAX, FIELD_SECRET, NULL, "", "its options")
+SCHEMA_DECLARE(step_fence_agent, STEP_FENCE_AGENT_ROWS)
+#define STEP_FENCE_ROWS(F, T)                                                                                            \
+	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "the node that is switched off")                             \
+	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "", "its name")                                                  \
+	F(T, BOOL, drill, 0, "no", "", "and on again")                                                                   \
+	F(T, LIST, agents, step_fence_agent, FENCE_AGENTS_MAX, 0, "", "in order, until one has read it back as off")
+SCHEMA_DECLARE(step_fence, STEP_FENCE_ROWS)
 
 #define STEP_MEMBER_ROWS(F, T)                                                                                           \
 	F(T, STR, node, UUID_LEN, FIELD_REQUIRED, NULL, "", "node")                                                      \

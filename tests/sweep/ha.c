@@ -368,6 +368,184 @@ static void by_priority_and_room(void)
 	end(w);
 }
 
+/* ---- arbitration: H12, H16, H17 -------------------------------------------------------------------------------------------- */
+
+static struct w_thing *vm1_at(struct world *w, int node)
+{
+	for (int k = 0; k < w->nodes[node].n_things; k++)
+		if (strcmp(w->nodes[node].things[k].uuid, inst(w, "vm1")->uuid) == 0)
+			return &w->nodes[node].things[k];
+	abort();
+}
+
+static bool vm1_connects(struct world *w)
+{
+	return vm1_at(w, 1)->attached && vm1_at(w, 1)->connecting && vm1_at(w, 2)->attached && vm1_at(w, 2)->connecting;
+}
+
+/* The owner crashed and returns: the mirror has left current before they meet, and comes back. */
+static void h12_before_connecting(void)
+{
+	struct world *w = cluster("H12 before connecting");
+
+	add(w, "vm1", "node2:node3", "\"memory\":128");
+	CHECK(inst(w, "vm1")->own.n_current == 2);
+	world_node_down(w, 1);
+	world_run(w, 2000);
+	world_node_up(w, 1);
+	for (int64_t end_ms = w->now_ms + 60000; w->now_ms < end_ms && !vm1_connects(w);)
+		world_run(w, 1);
+	CHECK(vm1_connects(w));
+	CHECK(inst(w, "vm1")->own.n_current == 1);
+	CHECK(world_settle(w, 120000));
+	CHECK(inst(w, "vm1")->own.n_current == 2);
+	CHECK(runs_at(w, "vm1") == 1);
+	/* An orderly stop leaves nothing to copy: nobody leaves current. */
+	(void)world_request(w, "instance.shutdown", "{\"name\":\"vm1\"}");
+	CHECK(world_settle(w, 120000));
+	int64_t gen = inst(w, "vm1")->own.gen;
+	(void)world_request(w, "instance.startup", "{\"name\":\"vm1\"}");
+	CHECK(world_settle(w, 120000));
+	CHECK(inst(w, "vm1")->own.gen == gen);
+	end(w);
+}
+
+static void h12_while_it_runs(void)
+{
+	struct world *w = cluster("H12 while it runs");
+
+	add(w, "vm1", "node2:node3", "\"memory\":128");
+	vm1_at(w, 2)->stale = true; /* a resync towards it has begun by itself */
+	world_run(w, 3000);
+	CHECK(inst(w, "vm1")->own.n_current == 1);
+	CHECK(strcmp(inst(w, "vm1")->own.current[0], w->nodes[1].uuid) == 0);
+	vm1_at(w, 2)->stale = false;
+	world_run(w, 3000);
+	CHECK(inst(w, "vm1")->own.n_current == 2);
+	end(w);
+}
+
+static void h16(void)
+{
+	struct world *w = guarded("H16 frozen outside of current");
+	struct sinstance *s = state_instance_named(core_state(w->core), "vm1");
+
+	/* A record as a late report could leave it: the owner is not in current. Then the link breaks, and nobody may tell it to go on. */
+	vm1_at(w, 1)->separated = true;
+	vm1_at(w, 1)->frozen = true;
+	strs_remove(&s->i.own.current, &s->i.own.n_current, w->nodes[1].uuid);
+	s->i.own.gen++;
+	CHECK(run_until(w, vm1_on_3, 60000));
+	CHECK(s->i.own.evidence == EVIDENCE_REPORT);
+	CHECK(!vm1_at(w, 1)->guest);
+	end(w);
+}
+
+static enum verdict ask(struct world *w, int node, int64_t number)
+{
+	struct msg_ask m;
+	int64_t gen = inst(w, "vm1")->own.gen;
+
+	schema_init(&msg_ask_schema, &m);
+	(void)str_copy(m.instance, sizeof(m.instance), inst(w, "vm1")->uuid);
+	(void)str_copy(m.boot_id, sizeof(m.boot_id), "00000000-0000-4000-8000-000000000001");
+	m.number = number;
+	m.gen = gen;
+	m.uptodate = 1;
+	core_ask(w->core, w->nodes[node].uuid, &m);
+	return inst(w, "vm1")->own.gen > gen ? VERDICT_YES : VERDICT_NOT_NOW;
+}
+
+static void h17(void)
+{
+	struct world *w = guarded("H17 a yes is held");
+
+	vm1_at(w, 1)->separated = true;
+	CHECK(ask(w, 1, 1) == VERDICT_NOT_NOW);
+	world_run(w, 1000);
+	CHECK(ask(w, 1, 1) == VERDICT_NOT_NOW);
+	world_run(w, 1000);
+	CHECK(ask(w, 1, 1) == VERDICT_YES); /* it still asks, and the peer still answers us: it was the link */
+	CHECK(inst(w, "vm1")->own.n_current == 1);
+	end(w);
+	w = guarded("H17 the last breath");
+	CHECK(ask(w, 1, 1) == VERDICT_NOT_NOW);
+	world_node_down(w, 1); /* ... and the complete mirror may still take over */
+	CHECK(run_until(w, vm1_on_3, 30000));
+	end(w);
+	w = guarded("H17 the peer is silent");
+	world_node_down(w, 2);
+	CHECK(ask(w, 1, 1) == VERDICT_YES);
+	end(w);
+	w = cluster("H17 nobody fails over by itself");
+	add(w, "vm1", "node2:node3", "\"memory\":128");
+	vm1_at(w, 1)->separated = true;
+	CHECK(ask(w, 1, 1) == VERDICT_YES);
+	end(w);
+}
+
+/* ---- power ------------------------------------------------------------------------------------------------------------- */
+
+static void with_agent(struct world *w)
+{
+	int64_t job = world_request(w, "node.modify", "{\"name\":\"node2\",\"fence\":\"agent=fence_fake,port=2\"}");
+
+	CHECK(world_settle(w, 30000));
+	CHECK(strcmp(world_job_state(w, job), "success") == 0);
+}
+
+static void power(void)
+{
+	struct world *w = guarded("power: silent and cut off");
+
+	with_agent(w);
+	int64_t at = w->now_ms;
+	world_node_cut(w, 1, true);
+	vm1_at(w, 1)->separated = true;
+	CHECK(run_until(w, vm1_on_3, 30000));
+	CHECK(w->now_ms - at <= 8000);
+	CHECK(w->shots == 1);
+	CHECK(live(w, 1) == NODE_FENCED);
+	CHECK(inst(w, "vm1")->own.evidence == EVIDENCE_POWER);
+	world_node_cut(w, 1, false);
+	world_node_up(w, 1);
+	CHECK(world_settle(w, 120000));
+	CHECK(live(w, 1) == NODE_ONLINE);
+	end(w);
+	w = guarded("power: what replicates is not shot");
+	with_agent(w);
+	world_node_cut(w, 1, true);
+	world_run(w, 60000);
+	CHECK(w->shots == 0);
+	CHECK(runs_at(w, "vm1") == 1);
+	end(w);
+	w = guarded("power: the agent fails");
+	with_agent(w);
+	w->no_power = true;
+	world_node_down(w, 1);
+	CHECK(run_until(w, vm1_on_3, 40000));
+	CHECK(live(w, 1) == NODE_LOST);
+	CHECK(inst(w, "vm1")->own.evidence == EVIDENCE_LEASE);
+	end(w);
+	w = guarded("power: a drill");
+	with_agent(w);
+	CHECK(!world_request(w, "node.fence", "{\"name\":\"node2\",\"test\":true}") || w->shots == 0);
+	CHECK(world_settle(w, 60000));
+	CHECK(w->shots == 0); /* guests are on it */
+	end(w);
+}
+
+static void lease_is_not_lowered(void)
+{
+	struct world *w = guarded("ha.lease is not lowered under them");
+
+	int64_t job = world_request(w, "cluster.modify", "{\"lease\":6}");
+	CHECK(world_settle(w, 30000));
+	CHECK(!job || strcmp(world_job_state(w, job), "error") == 0);
+	CHECK(core_state(w->core)->cluster.lease_ms == 12000);
+	end(w);
+}
+
 int main(void)
 {
 	power_cut();
@@ -384,6 +562,12 @@ int main(void)
 	storm();
 	no_majority();
 	by_priority_and_room();
+	h12_before_connecting();
+	h12_while_it_runs();
+	h16();
+	h17();
+	power();
+	lease_is_not_lowered();
 	(void)printf("ha: %d checks, %d failed\n", checks, failed);
 	return failed ? 1 : 0;
 }

@@ -104,6 +104,15 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 		return n->etcd = (kind == STEP_KIND_etcd_start) != undo, "";
 	if (kind == STEP_KIND_masterd_start || kind == STEP_KIND_masterd_stop)
 		return n->masterd = (kind == STEP_KIND_masterd_start) != undo, "";
+	if (kind == STEP_KIND_fence_off) {
+		for (int i = 0; i < w->n_nodes && !w->no_power; i++)
+			if (strcmp(w->nodes[i].uuid, uuid) == 0) {
+				if (w->nodes[i].up)
+					world_node_down(w, i);
+				w->shots++;
+			}
+		return w->no_power ? "COMMAND_FAILED" : "";
+	}
 	if (!t)
 		return "";
 	switch (kind) {
@@ -162,6 +171,7 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 	case STEP_KIND_drbd_one_primary: t->two = false; return "";
 	case STEP_KIND_drbd_cut: t->connecting = false; return "";
 	case STEP_KIND_drbd_down:
+		t->frozen = false; /* taken apart: its guest's I/O has ended */
 		if (t->guest)
 			return "BUSY";
 		t->attached = t->connecting = t->primary = t->two = false;
@@ -377,6 +387,8 @@ void model_observe(struct world *w, int node, model_send *send)
 		t->apart_since_ms = conn ? 0 : t->apart_since_ms ? t->apart_since_ms : w->now_ms;
 		if (!conn)
 			d->apart_since_ms = t->apart_since_ms;
+		(void)str_copy(d->peer_disk, sizeof(d->peer_disk), !conn ? "DUnknown" : p->stale ? "Inconsistent" : "UpToDate");
+		d->suspended = t->frozen && !conn;
 		d->in_sync = conn && !t->stale && !p->stale;
 		d->gen = t->gen;
 	}

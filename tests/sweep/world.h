@@ -24,6 +24,7 @@ struct w_thing {
 	int64_t gen;
 	int64_t apart_since_ms; /* 0 = connected */
 	int64_t connected_ms;   /* last moment at which it was */
+	bool frozen;
 	bool ha, separated;     /* separated: its replication link is cut, on this side's word enough for both */
 	int64_t ha_rev, memory_mib;
 };
@@ -89,6 +90,8 @@ struct world {
 	/* answers to the sweep's own requests */
 	char *last_reply;
 	uint64_t last_client;
+	bool no_power;        /* fence agents fail */
+	int shots;            /* how often one switched a node off */
 	bool failed;
 	char why[256];
 };

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Power fencing by the programs of fence-agents: options on standard input, one key=value a line. An agent that says "off" is not believed before it has
+ * read the power back; one that hangs, fails or reads "on" is no evidence, and the next one is asked.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "node/exec_inside.h"
+#include "storage/exec.h"
+#include "storage/runner.h"
+
+#define AGENT_MS 20000     /* one call of an agent */
+#define READ_BACK_MS 20000 /* until the power reads as asked */
+#define READ_EVERY_MS 500
+
+/* Exit statuses of "status", as fence-agents define them. */
+#define POWER_ON 0
+#define POWER_OFF 2
+
+static int call(struct exec_env *env, const struct step_fence_agent *a, const char *action, int *ret_status, struct err *err)
+{
+	const char *const argv[] = { a->agent, NULL };
+	AUTO_FREE char *input = xasprintf("action=%s\n%s", action, a->options ? a->options : "");
+	AUTO_RESULT struct runner_result res = { .status = -1 };
+	int rc = env->runner->run(env->runner, argv, input, (int)(AGENT_MS * env->time_factor), &res, err);
+
+	if (rc < 0)
+		return rc;
+	*ret_status = res.status;
+	if (res.status == POWER_ON || (res.status == POWER_OFF && strcmp(action, "status") == 0))
+		return 0;
+	return exec_failed(argv, &res, ERR_COMMAND_FAILED, err); /* its options, and so its secrets, were on standard input only */
+}
+
+static int read_back(struct exec_env *env, const struct exec_call *c, const struct step_fence_agent *a, int want, struct err *err)
+{
+	int status = -1;
+
+	for (int64_t left = (int64_t)(READ_BACK_MS * env->time_factor);; left -= READ_EVERY_MS) {
+		int rc = call(env, a, "status", &status, err);
+
+		if (rc == 0 && status == want)
+			return 0;
+		if (left <= 0)
+			return rc < 0 ? rc : err_set(err, ERR_TIMEOUT, "'%s' still reads the power as %s", a->agent, status == POWER_ON ? "on" : "off");
+		err_clear(err);
+		rc = env->wait(env, c, READ_EVERY_MS, err);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+static int one(struct exec_env *env, const struct exec_call *c, const struct step_fence_agent *a, bool drill, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	int status = -1;
+
+	/* Already off counts, whatever "off" would say then. */
+	if (call(env, a, "status", &status, &ignored) < 0 || status != POWER_OFF) {
+		int rc = call(env, a, "off", &status, err);
+
+		/* An agent may complain although the machine went: what counts is what is read back. */
+		err_clear(err);
+		(void)rc;
+	}
+	int rc = read_back(env, c, a, POWER_OFF, err);
+	if (rc < 0 || !drill)
+		return rc;
+	rc = call(env, a, "on", &status, err);
+	return rc < 0 ? rc : read_back(env, c, a, POWER_ON, err);
+}
+
+int do_fence_off(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	const struct step_fence *a = c->args;
+	int rc = err_set(err, ERR_BAD_REQUEST, "no fence agent is named");
+
+	for (int i = 0; i < a->n_agents; i++) {
+		if (c->canceled && __atomic_load_n(c->canceled, __ATOMIC_ACQUIRE))
+			return err_set(err, ERR_CANCELED, "canceled");
+		err_clear(err);
+		rc = one(env, c, &a->agents[i], a->drill == 1, err);
+		if (rc == 0 && !*ret)
+			*ret = json_pack("{s:s}", "agent", a->agents[i].agent);
+		if ((rc == 0) != (a->drill == 1)) /* one is enough to switch it off; a drill wants to know of each */
+			break;
+	}
+	return rc < 0 ? err_wrap(err, "switching node '%s' off", a->name) : 0;
+}
