@@ -26,6 +26,10 @@ static const struct column instance_columns[] = {
 static const struct column job_columns[] = {
 	{ "id", "ID", 'n' }, { "state", "Status", 's' }, { "summary", "Summary", 's' }, { "user", "User", 's' }, { "error", "Error", 's' }, { NULL, NULL, 0 },
 };
+static const struct column ha_columns[] = {
+	{ "node", "If_dies", 's' }, { "instance", "Instance", 's' }, { "comes_back", "Returns", 's' }, { "to", "On", 's' },
+	{ "seconds", "Seconds", 'n' }, { "out_of_sync_kib", "Unsynced_KiB", 'n' }, { "why", "Why_not", 's' }, { NULL, NULL, 0 },
+};
 static const struct column event_columns[] = { { "wall_ms", "Time", 't' }, { "text", "Event", 's' }, { NULL, NULL, 0 } };
 
 static void cell(const json_t *v, char how, char *out, size_t size)
@@ -155,6 +159,7 @@ void render_result(const struct command *c, const json_t *r)
 	case OP_node_list: table(r, node_columns, &c->opt); return;
 	case OP_instance_list: table(r, instance_columns, &c->opt); return;
 	case OP_job_list: table(r, job_columns, &c->opt); return;
+	case OP_cluster_ha_report: table(r, ha_columns, &c->opt); return;
 	case OP_event_list: table(r, event_columns, &c->opt); return;
 	case OP_cluster_verify: verify(r); return;
 	case OP_cluster_getmaster: (void)puts(json_str(r, "master", "")); return;

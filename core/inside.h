@@ -128,6 +128,12 @@ void live_tick(struct core *c);
 void live_resumed(struct core *c); /* a pause without majority has ended */
 bool live_storm(const struct core *c); /* more than a third of the nodes silent at once */
 
+/* ---- moves.c: maintenance, a lost primary network ---- */
+void moves_tick(struct core *c);
+
+/* ---- ha_report.c ---- */
+int ha_report(const struct core *c, const struct op_ha_report *a, json_t **ret, struct err *err) WARN_UNUSED;
+
 /* ---- failover.c ---- */
 void failover_tick(struct core *c);
 

@@ -58,6 +58,7 @@ static plan_fn *const planners[OP_COUNT] = {
 	[OP_node_modify] = plan_node_modify,
 	[OP_node_remove] = plan_node_remove,
 	[OP_node_fence] = plan_node_fence,
+	[OP_node_maintenance] = plan_node_maintenance,
 	[OP_node_admit] = plan_node_admit,
 	[OP_node_promote] = plan_node_promote,
 	[OP_instance_add] = plan_instance_add,

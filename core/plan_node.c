@@ -395,6 +395,30 @@ int plan_node_fence(const struct state *st, const void *args, struct rng *rng, s
 	return 0;
 }
 
+/* The record only: core/moves.c moves the guests, one ordinary migration each, and brings them back. */
+int plan_node_maintenance(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_node_maintenance *a = args;
+	struct node after;
+	struct snode *n;
+	int rc = state_need_node(st, a->name, &n, err);
+
+	(void)rng;
+	if (rc < 0)
+		return rc;
+	if (n->n.maintenance == a->on)
+		return err_set(err, ERR_WRONG_STATE, "maintenance of node '%s' is %s already", n->n.name, a->on == 1 ? "on" : "off");
+	if (a->on == 1 && !n->connected)
+		return err_set(err, ERR_NODE_DOWN, "node '%s' does not answer: nothing can be moved off it", n->n.name);
+	schema_copy(&node_schema, &after, &n->n);
+	after.maintenance = a->on;
+	add_node_change(ret, st, &n->n, &after);
+	ret->steps[0].pivot = 1;
+	schema_done(&node_schema, &after);
+	(void)snprintf(ret->summary, sizeof(ret->summary), "maintenance of node '%.60s': %s", n->n.name, a->on == 1 ? "on" : "off");
+	return 0;
+}
+
 /* ---- cluster -------------------------------------------------------------------------------------------- */
 
 static const char *ha_up(const struct state *st)
@@ -440,6 +464,8 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 		c.candidate_pool_size = a->candidate_pool_size;
 	if (a->resync_rate != FIELD_UNSET)
 		c.resync_rate = a->resync_rate;
+	if (a->front_lost >= 0)
+		c.front_lost = a->front_lost;
 	const char *ha = c.lease_ms < st->cluster.lease_ms ? ha_up(st) : NULL;
 	if (ha)
 		rc = err_set(err, ERR_NOT_SAFE, "guest '%s' is up with ha=failover: its node could still count with the longer lease", ha),

@@ -396,6 +396,7 @@ int query_run(struct core *c, enum op_index op, const void *args, json_t **ret, 
 {
 	switch (op) {
 	case OP_cluster_info: return cluster_info(c, ret);
+	case OP_cluster_ha_report: return ha_report(c, args, ret, err);
 	case OP_cluster_verify: *ret = verify_run(c); return 0;
 	case OP_cluster_getmaster: *ret = json_pack("{s:s}", "master", state_node_name(&c->st, c->st.self)); return 0;
 	case OP_cluster_backup: return backup(c, ret);

@@ -262,6 +262,7 @@ void reconcile_tick(struct core *c)
 	check_arbitration(c);
 	check_certificates(c);
 	failover_tick(c);
+	moves_tick(c);
 	for (int i = 0; i < c->st.n_instances; i++)
 		check_instance(c, c->st.instances[i]);
 }

@@ -30,6 +30,7 @@ struct snode { /* a node: object, and what is seen of it */
 	int64_t clock_skew_ms;
 	int64_t granted_ms;      /* last possible grant of a lease: a beat answered by us, or what a predecessor may have answered */
 	bool suspect;            /* liveness between online and lost: known to this master only */
+	int64_t front_gone_ms;   /* reached over the replication network only, since then */
 	int64_t fence_next_ms;   /* its fence agents are not asked before */
 	bool alarmed;            /* it was said once that it lives though it was known to be off */
 };
@@ -45,6 +46,8 @@ struct sinstance {
 	int64_t held_number, held_ms;
 	char held_boot[UUID_LEN + 1];
 	int64_t frozen_outside_ms; /* its owner has been frozen outside of current since then (H16); 0 = it is not */
+	int moves;              /* migrations by themselves that did not help, and when the next may be */
+	int64_t move_next_ms;
 	/* failover by itself */
 	int64_t ha_next_ms;
 	int ha_tries;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
 
@@ -97,6 +98,26 @@ static void verify_replicas(const struct core *c, const struct sinstance *s, str
 		finding(r, false, "instance", i->name, "'gnt cluster modify --arbitration yes'", "disks of '%s' are not arbitrated yet", i->name);
 }
 
+/* Would it come back, and could anybody prove that it may? */
+static void verify_ha(const struct core *c, const struct sinstance *s, const struct snode *n, struct report *r)
+{
+	const struct instance *i = &s->i;
+
+	if (i->template != TEMPLATE_DRBD)
+		finding(r, false, "instance", i->name, "'gnt instance modify -B ha=restart'", "instance '%s' has ha=failover but no mirror", i->name);
+	else if (i->own.arbitrated != 1)
+		finding(r, false, "instance", i->name, "three voters are needed: add a node, or a witness",
+			"instance '%s' has ha=failover but its disks are not arbitrated: it is not failed over by itself", i->name);
+	else if (n && n->connected && i->guard_rev != state_ha_rev(&c->st, i) && !n->n.fence)
+		finding(r, false, "instance", i->name, "start gantry-fenced there, or 'gnt node modify --fence agent=...'",
+			"instance '%s' has ha=failover, but no watchdog guards it on node '%s', which has no fence agent", i->name, n->n.name);
+	else if (n && n->n.fence && !n->n.power_proven_ms)
+		finding(r, false, "node", n->n.name, "'gnt node fence --test' while no guest is on it", "the fence agent of node '%s' has never been proven",
+			n->n.name);
+	if (s->ha_why[0])
+		finding(r, true, "instance", i->name, "see the reason", "instance '%s' waits for its failover: %s", i->name, s->ha_why);
+}
+
 static void verify_instance(const struct core *c, const struct sinstance *s, struct report *r)
 {
 	const struct instance *i = &s->i;
@@ -125,6 +146,8 @@ static void verify_instance(const struct core *c, const struct sinstance *s, str
 	}
 	if (i->template == TEMPLATE_DRBD)
 		verify_replicas(c, s, r);
+	if (state_ha_policy(&c->st, i) == HA_FAILOVER && i->admin_state == ADMIN_UP)
+		verify_ha(c, s, n, r);
 }
 
 static bool known_disk(const struct core *c, const char *uuid, const char *node)
@@ -157,6 +180,28 @@ static void verify_orphans(const struct core *c, const struct snode *n, struct r
 				n->seen.drbd[i].resource, n->n.name);
 }
 
+/* N+1: does every node's load of ha=failover guests fit on the mirrors' nodes? */
+static void verify_reserve(const struct core *c, struct report *r)
+{
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		struct op_ha_report a;
+		struct err err = ERR_INIT;
+		AUTO_JSON json_t *lines = NULL;
+		size_t k;
+		json_t *l;
+
+		schema_init(&op_ha_report_schema, &a);
+		(void)str_copy(a.node, sizeof(a.node), c->st.nodes[i]->n.name);
+		if (ha_report(c, &a, &lines, &err) < 0)
+			continue;
+		json_array_foreach(lines, k, l)
+			if (strstr(json_str(l, "why", ""), "lacks memory"))
+				finding(r, false, "instance", json_str(l, "instance", ""), "'gnt cluster ha-report'; free memory there, or move a mirror",
+					"if node '%s' died, guest '%s' would not fit on node '%s'", c->st.nodes[i]->n.name, json_str(l, "instance", ""),
+					json_str(l, "to", ""));
+	}
+}
+
 json_t *verify_run(const struct core *c)
 {
 	struct report r = { .findings = json_array() };
@@ -169,6 +214,7 @@ json_t *verify_run(const struct core *c)
 	}
 	for (int i = 0; i < c->st.n_instances; i++)
 		verify_instance(c, c->st.instances[i], &r);
+	verify_reserve(c, &r);
 	if (voters < 3)
 		finding(&r, false, "cluster", c->st.cluster.name, "add nodes, or a witness: 'gnt node add --witness'",
 			"%d of 3 voters: disks are not arbitrated, a lost master stops the cluster", voters);

@@ -9,6 +9,7 @@ const char *const liveness_names[] = { "online", "suspect", "lost", "fenced", NU
 const char *const evidence_names[] = { "none", "lease", "power", "report", "person", NULL };
 const char *const run_side_names[] = { "owner", "target", NULL };
 const char *const ha_policy_names[] = { "none", "restart", "failover", NULL };
+const char *const front_lost_names[] = { "evacuate", "leave", NULL };
 const char *const disk_cache_names[] = { "none", "directsync", "writethrough", "writeback", NULL };
 const char *const disk_bus_names[] = { "virtio", "scsi", "ide", NULL };
 const char *const nic_model_names[] = { "virtio", "e1000", "rtl8139", NULL };

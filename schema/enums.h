@@ -22,6 +22,9 @@ extern const char *const run_side_names[]; /* owner, target */
 enum ha_policy { HA_NONE, HA_RESTART, HA_FAILOVER };
 extern const char *const ha_policy_names[]; /* none, restart, failover */
 
+enum front_lost { FRONT_EVACUATE, FRONT_LEAVE };
+extern const char *const front_lost_names[]; /* evacuate, leave */
+
 enum disk_cache { CACHE_NONE, CACHE_DIRECTSYNC, CACHE_WRITETHROUGH, CACHE_WRITEBACK };
 extern const char *const disk_cache_names[];
 

@@ -88,6 +88,7 @@ SCHEMA_DECLARE(ownership, OWNERSHIP_ROWS)
 	F(T, LIST, disks, disk, DISKS_MAX, 0, "", "disks")                                                               \
 	F(T, LIST, nics, nic, NICS_MAX, 0, "", "network cards")                                                          \
 	F(T, INT, port, 0, 65535, 0, NULL, "", "DRBD port")                                                              \
+	F(T, STR, home, UUID_LEN, 0, NULL, "", "node that maintenance moved it off: it goes back there")                 \
 	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "raised by each permission to run and each change of its ha policy (008)") \
 	F(T, STR, guard_node, UUID_LEN, 0, NULL, "", "node whose watchdog guards the guest")                             \
 	F(T, INT, guard_rev, 0, INT64_MAX, 0, "0", "", "... under this ha_rev")                                          \
@@ -108,6 +109,7 @@ SCHEMA_DECLARE(instance, INSTANCE_ROWS)
 	F(T, STR, member_id, 23, 0, NULL, "", "etcd member")                                                             \
 	F(T, BOOL, witness, 0, "no", "", "votes, runs no guests")                                                        \
 	F(T, BOOL, drained, 0, "no", "", "gets no new instances")                                                        \
+	F(T, BOOL, maintenance, 0, "no", "", "its guests are moved away, and come back when it ends")                    \
 	F(T, BOOL, offline, 0, "no", "", "not talked to")                                                                \
 	F(T, ENUM, liveness, liveness_names, 0, "online", "", "what the log says about it")                              \
 	F(T, ENUM, evidence, evidence_names, 0, "none", "", "what the last fencing rested on")                           \
@@ -137,6 +139,7 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, OBJ, be, beparams, 0, "", "defaults for instances")                                                         \
 	F(T, OBJ, hv, hvparams, 0, "", "defaults for instances")                                                         \
 	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "raised by each change of the default ha policy")                    \
+	F(T, ENUM, front_lost, front_lost_names, 0, "evacuate", "", "guests with ha=failover on a node without its primary network: evacuate, leave") \
 	F(T, TEXT, cpu_xml, 16384, 0, NULL, "", "CPU model that all nodes can run (libvirt XML)")                        \
 	F(T, TEXT, ca_cert, 16384, 0, NULL, "", "certificate of the cluster's CA")                                       \
 	F(T, INT, cert_life_s, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good")           \

@@ -34,6 +34,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(10, cluster, destroy,          LOCAL, NONE,     ADMIN, ASK,  op_cluster_destroy,  "end the cluster on its last node") \
 	OP(11, cluster, status,           LOCAL, NONE,     READ,  SAFE, op_none,             "what this node's own daemon knows, without the master") \
 	OP(12, cluster, hand_over,        QUICK, NONE,     ADMIN, SAFE, op_node_name,        "give the mastership to another candidate (internal)") \
+	OP(13, cluster, ha_report,        QUERY, NONE,     READ,  SAFE, op_ha_report,        "what would happen to which guest if a node died now") \
 	OP(20, node, prepare,             LOCAL, NONE,     ADMIN, SAFE, op_node_prepare,     "make this machine ready to be a node (shows the plan; --yes does it)") \
 	OP(21, node, token,               QUICK, NONE,     ADMIN, SAFE, op_node_token,       "print a one-time token with which a machine joins") \
 	OP(22, node, add,                 CLIENT, NONE,    ADMIN, SAFE, op_node_add,         "add a machine: token, and join over ssh") \
@@ -48,6 +49,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(31, node, fence,               JOB,   NODE,     ADMIN, ASK,  op_node_fence,       "switch a node off by its fence agents, or record that it is off: evidence for failovers") \
 	OP(32, node, admit,               JOB,   CLUSTER,  ADMIN, SAFE, op_node_admit,       "record a node that redeemed a token (internal)") \
 	OP(33, node, promote,             JOB,   CLUSTER,  ADMIN, SAFE, op_node_promote,     "make master candidates voters, two at a time (internal)") \
+	OP(35, node, maintenance,         JOB,   NODE,     ADMIN, SAFE, op_node_maintenance, "on: move every guest off a node by live migration; off: bring them back") \
 	OP(34, cluster, arbitrate,        JOB,   CLUSTER,  ADMIN, SAFE, op_cluster_arbitrate, "turn disk arbitration on or off everywhere (internal)") \
 	OP(40, instance, add,             JOB,   INSTANCE, ADMIN, SAFE, op_instance_add,     "create an instance") \
 	OP(41, instance, list,            QUERY, NONE,     READ,  SAFE, op_list,             "list the instances") \
@@ -130,7 +132,8 @@ SCHEMA_DECLARE(op_cluster_init, OP_CLUSTER_INIT_ROWS)
 	F(T, INT, cert_life, 60, 3153600000, 0, NULL, "", "seconds that a node's next certificate is good")              \
 	F(T, INT, candidate_pool_size, 1, VOTERS_MAX, 0, NULL, "-C", "master candidates at most")                        \
 	F(T, INT, resync_rate, 0, 100000, 0, NULL, "", "MiB/s of a resync, 0 = DRBD decides")                            \
-	F(T, BOOL, arbitration, 0, NULL, "", "verdicts decide (needs three voters)")
+	F(T, BOOL, arbitration, 0, NULL, "", "verdicts decide (needs three voters)")                                     \
+	F(T, ENUM, front_lost, front_lost_names, 0, NULL, "", "guests with ha=failover on a node without its primary network")
 SCHEMA_DECLARE(op_cluster_modify, OP_CLUSTER_MODIFY_ROWS)
 
 #define OP_RENEW_CRYPTO_ROWS(F, T) F(T, BOOL, force, 0, "no", "-f", "also certificates that are still good for long")
@@ -218,6 +221,13 @@ SCHEMA_DECLARE(op_node_evacuate, OP_NODE_EVACUATE_ROWS)
 	F(T, BOOL, test, 0, "no", "", "fire drill: switch it off by its fence agents, read the power back, switch it on again") \
 	F(T, TEXT, reason, TEXT_MAX, 0, NULL, "", "how you know")
 SCHEMA_DECLARE(op_node_fence, OP_NODE_FENCE_ROWS)
+
+#define OP_NODE_MAINTENANCE_ROWS(F, T)                                                                                   \
+	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "node")                                                     \
+	F(T, BOOL, on, FIELD_REQUIRED, NULL, "@", "on or off")
+SCHEMA_DECLARE(op_node_maintenance, OP_NODE_MAINTENANCE_ROWS)
+#define OP_HA_REPORT_ROWS(F, T) F(T, STR, node, NAME_LEN, 0, NULL, "", "only for this node")
+SCHEMA_DECLARE(op_ha_report, OP_HA_REPORT_ROWS)
 
 #define OP_INSTANCE_ADD_ROWS(F, T)                                                                                       \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "name")                                                     \

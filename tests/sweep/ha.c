@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "common/xmem.h"
 #include "schema/ops.h"
 #include "tests/sweep/world.h"
@@ -535,6 +536,69 @@ static void power(void)
 	end(w);
 }
 
+/* ---- guests that are moved live -------------------------------------------------------------------------------------------- */
+
+static bool vm1_on_2(struct world *w) { return runs_at(w, "vm1") == 1; }
+
+static void maintenance(void)
+{
+	struct world *w = cluster("maintenance");
+
+	add(w, "vm1", "node2:node3", "\"memory\":128");
+	add(w, "vm2", "node3:node2", "\"memory\":128");
+	CHECK(world_request(w, "node.maintenance", "{\"name\":\"node2\",\"on\":true}") > 0);
+	CHECK(run_until(w, vm1_on_3, 60000));
+	CHECK(world_settle(w, 60000));
+	world_run(w, 60000);
+	CHECK(runs_at(w, "vm1") == 2 && runs_at(w, "vm2") == 2); /* and stays there */
+	world_master_crash(w);
+	CHECK(world_request(w, "node.maintenance", "{\"name\":\"node2\",\"on\":false}") > 0);
+	CHECK(run_until(w, vm1_on_2, 60000));
+	CHECK(world_settle(w, 60000));
+	world_run(w, 60000);
+	CHECK(runs_at(w, "vm1") == 1 && runs_at(w, "vm2") == 2); /* only what had been moved */
+	CHECK(!inst(w, "vm1")->home[0]);
+	end(w);
+}
+
+static void front(void)
+{
+	struct world *w = guarded("primary network lost");
+
+	add(w, "vm2", "node2:node3", "\"memory\":128");
+	world_front(w, 1, true);
+	CHECK(run_until(w, vm1_on_3, 60000));
+	world_run(w, 60000);
+	CHECK(runs_at(w, "vm2") == 1); /* it did not ask for it */
+	end(w);
+	w = guarded("primary network lost by half of the nodes");
+	world_front(w, 1, true);
+	world_front(w, 3, true);
+	world_run(w, 60000);
+	CHECK(runs_at(w, "vm1") == 1);
+	end(w);
+}
+
+static void report(void)
+{
+	struct world *w = cluster("ha-report");
+
+	add(w, "vm0", "node3:node4", "\"memory\":3000");
+	add(w, "vm1", "node2:node3", "\"ha\":\"failover\",\"ha_priority\":10,\"memory\":3000");
+	add(w, "vm2", "node2:node3", "\"ha\":\"failover\",\"ha_priority\":90,\"memory\":3000");
+	world_run(w, 3000);
+	(void)world_request(w, "cluster.ha_report", "{\"node\":\"node2\"}");
+	AUTO_JSON json_t *r = json_loads(w->last_reply, 0, NULL);
+	const json_t *lines = json_object_get(r, "result");
+	CHECK(json_array_size(lines) == 2);
+	CHECK(strcmp(json_str(json_array_get(lines, 0), "instance", ""), "vm2") == 0);
+	CHECK(json_bool(json_array_get(lines, 0), "comes_back", false));
+	CHECK(json_int(json_array_get(lines, 0), "seconds", 0) >= 15 && json_int(json_array_get(lines, 0), "seconds", 0) <= 20);
+	CHECK(!json_bool(json_array_get(lines, 1), "comes_back", true));
+	CHECK(strstr(json_str(json_array_get(lines, 1), "why", ""), "memory"));
+	end(w);
+}
+
 static void lease_is_not_lowered(void)
 {
 	struct world *w = guarded("ha.lease is not lowered under them");
@@ -567,6 +631,9 @@ int main(void)
 	h16();
 	h17();
 	power();
+	maintenance();
+	front();
+	report();
 	lease_is_not_lowered();
 	(void)printf("ha: %d checks, %d failed\n", checks, failed);
 	return failed ? 1 : 0;

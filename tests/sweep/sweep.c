@@ -48,6 +48,7 @@ static const struct scenario scenarios[] = {
 	{ OP_instance_converge, "converge", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\"}", false, 0 },
 	{ OP_node_modify, "drain", { { NULL } }, "{\"name\":\"node2\",\"drained\":true}", false, 0 },
 	{ OP_node_remove, "remove node", { { NULL } }, "{\"name\":\"node4\"}", false, 0 },
+	{ OP_node_maintenance, "maintenance", { { "instance.add", ADD_VM1 } }, "{\"name\":\"node1\",\"on\":true}", false, 0 },
 	{ OP_node_fence, "fence a live node", { { NULL } }, "{\"name\":\"node3\",\"confirmed_off\":true}", true, 0 },
 	{ OP_cluster_modify, "cluster modify", { { NULL } }, "{\"resync_rate\":20}", false, 0 },
 	{ OP_cluster_renew_crypto, "renew crypto", { { NULL } }, "{}", false, 0 },

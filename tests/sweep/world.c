@@ -164,7 +164,7 @@ static void node_links(struct world *w, int i, int links)
 static void node_connects(struct world *w, int i)
 {
 	w->nodes[i].epoch = w->epoch;
-	node_links(w, i, 3);
+	node_links(w, i, w->nodes[i].front_cut ? 2 : 3);
 }
 
 static void node_relinks(struct world *w, int i)
@@ -318,6 +318,12 @@ void world_node_down(struct world *w, int node)
 	model_power_loss(&w->nodes[node]);
 	core_node_links(w->core, w->nodes[node].uuid, 0, "", "", 0);
 	core_client_gone(w->core, 77);
+}
+
+void world_front(struct world *w, int node, bool cut)
+{
+	w->nodes[node].front_cut = cut;
+	node_links(w, node, cut ? 2 : 3);
 }
 
 void world_node_cut(struct world *w, int node, bool cut)

@@ -39,7 +39,7 @@ struct w_record { /* the node's memory of an order */
 
 struct w_node {
 	char uuid[UUID_LEN + 1], name[NAME_LEN + 1];
-	bool up, relink, mute, cut; /* mute: its beats are not answered; cut: no link to the master, all else goes on */
+	bool up, relink, mute, cut, front_cut; /* mute: its beats are not answered; cut: no link to the master, all else goes on */
 	bool no_watchdog;
 	int64_t beat_ms; /* when its last beat was answered */
 	int boots;
@@ -106,6 +106,7 @@ void world_run(struct world *w, int64_t ms);
 /* Ends the master and starts its successor from the store. */
 void world_master_crash(struct world *w);
 void world_node_down(struct world *w, int node);
+void world_front(struct world *w, int node, bool cut); /* its primary network */
 void world_node_cut(struct world *w, int node, bool cut); /* its control links only */
 void world_node_up(struct world *w, int node);
 const char *world_job_state(struct world *w, int64_t job);
