@@ -244,7 +244,7 @@ int add_disks_up(struct plan *p, const struct state *st, const struct instance *
 	/* The owner crashed: what its activity log names is copied again, and while that runs the mirror is Inconsistent. A link that breaks then
 	 * would freeze nobody, so the mirror leaves current before they meet, and comes back when it has it all (H12). */
 	if (both && crashed(st, i, owner) && own_current(&i->own, owner) && own_current(&i->own, other))
-		add_own(p, st, STEP_KIND_own_shrink, i, other, false);
+		add_own(p, st, STEP_KIND_own_shrink, i, other, false)->may_fail = 1; /* refused only when the owner itself has left current since */
 	if (both)
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
 	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false);

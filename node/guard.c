@@ -455,7 +455,7 @@ void guard_tick(struct noded *n)
 	g->lease_sent_ms = n->beat_acked_sent_ms;
 	(void)pthread_mutex_unlock(&g->lock);
 	if (g->fd < 0 && now >= g->dial_at_ms) {
-		g->dial_at_ms = now + DIAL_EVERY_MS;
+		g->dial_at_ms = now + (g->n ? DIAL_EVERY_MS : 10 * DIAL_EVERY_MS);
 		dial(g);
 	}
 	tell(g);
