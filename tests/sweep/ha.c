@@ -146,6 +146,9 @@ static void the_master_dies_with_it(void)
 	world_node_down(w, 1);
 	world_run(w, 4000);
 	world_master_crash(w); /* its successor never heard node2, nor saw what was guarded there */
+	world_run(w, 9000);
+	CHECK(live(w, 1) == NODE_SUSPECT); /* counted from the predecessor's last possible grant, not from nothing */
+	CHECK(live(w, 2) == NODE_ONLINE && live(w, 3) == NODE_ONLINE);
 	CHECK(run_until(w, vm1_on_3, 30000));
 	CHECK(w->now_ms - at <= 25000);
 	CHECK(inst(w, "vm1")->own.evidence == EVIDENCE_LEASE);
@@ -311,6 +314,24 @@ static void back_before_the_transaction(void)
 	end(w);
 }
 
+/* A permission that was given while the job was on its way: what the evidence was about is not the newest copy any more. */
+static void permitted_before_the_transaction(void)
+{
+	struct world *w = guarded("permitted before the transaction");
+	struct msg_authorise m;
+
+	schema_init(&msg_authorise_schema, &m);
+	(void)str_copy(m.id, sizeof(m.id), "q1");
+	(void)str_copy(m.instance, sizeof(m.instance), inst(w, "vm1")->uuid);
+	m.what = AUTH_START;
+	world_node_down(w, 1);
+	CHECK(run_until(w, job_open, 30000));
+	core_authorise(w->core, w->nodes[1].uuid, &m);
+	world_run(w, 60000);
+	CHECK(strcmp(owner(w, "vm1"), "node2") == 0);
+	end(w);
+}
+
 static void storm(void)
 {
 	struct world *w = guarded("storm");
@@ -407,6 +428,11 @@ static void h12_before_connecting(void)
 	int64_t gen = inst(w, "vm1")->own.gen;
 	(void)world_request(w, "instance.startup", "{\"name\":\"vm1\"}");
 	CHECK(world_settle(w, 120000));
+	CHECK(inst(w, "vm1")->own.gen == gen);
+	/* Nor does a guest that ended while its disks stayed up. */
+	vm1_at(w, 1)->guest = false;
+	CHECK(world_settle(w, 120000));
+	CHECK(runs_at(w, "vm1") == 1);
 	CHECK(inst(w, "vm1")->own.gen == gen);
 	end(w);
 }
@@ -623,6 +649,7 @@ int main(void)
 	not_asked_for();
 	back_in_time();
 	back_before_the_transaction();
+	permitted_before_the_transaction();
 	storm();
 	no_majority();
 	by_priority_and_room();
