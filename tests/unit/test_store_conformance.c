@@ -169,7 +169,7 @@ static int64_t put(struct world *w, const char *key, const char *value)
 	struct rig_answer a = txn(w, NULL, 0, &op, 1);
 
 	/* A busy machine makes a write late, and a late write is unknown: it is written again, since nobody else writes here. */
-	for (int i = 0; i < 30 && a.outcome == STORE_UNKNOWN; i++) {
+	for (int i = 0; i < 5 && a.outcome == STORE_UNKNOWN; i++) {
 		rig_answer_done(&a);
 		a = txn(w, NULL, 0, &op, 1);
 	}
