@@ -52,6 +52,7 @@ int call_request(struct cli_link *l, const char *op, json_t *args, const struct 
 
 /* ---- follow.c ---- */
 /* Follows a job to its end; prints its news. 0 or the job's error. */
+int follow_ended(const json_t *last, const struct options *o, struct err *err) WARN_UNUSED; /* of one that ended with its own filing */
 int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t **ret_last, struct err *err) WARN_UNUSED;
 
 /* ---- render.c ---- */

@@ -68,6 +68,12 @@ static int job_error(const json_t *n, struct err *err)
 	return rc;
 }
 
+int follow_ended(const json_t *last, const struct options *o, struct err *err)
+{
+	show(last, o, isatty(STDERR_FILENO));
+	return job_error(last, err);
+}
+
 int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t **ret_last, struct err *err)
 {
 	struct options plain = { .json = o->json };

@@ -80,6 +80,8 @@ static int finish(struct command *c, struct cli_link *l, json_t *result, struct 
 	}
 	if (jobs && !c->opt.submit)
 		return follow_all(c, l, jobs, err);
+	if (c->opt.submit)
+		(void)json_object_del(result, "last");
 	if (!job || op_infos[c->op].kind != OP_JOB || c->opt.submit) {
 		if (job && !c->opt.json)
 			(void)printf("%lld\n", (long long)job);
@@ -87,8 +89,8 @@ static int finish(struct command *c, struct cli_link *l, json_t *result, struct 
 			render_result(c, result);
 		return 0;
 	}
-	AUTO_JSON json_t *last = NULL;
-	int rc = follow_job(l, job, &c->opt, &last, err);
+	AUTO_JSON json_t *last = json_incref(json_object_get(result, "last")); /* it had ended when the answer was given */
+	int rc = last ? follow_ended(last, &c->opt, err) : follow_job(l, job, &c->opt, &last, err);
 	if (rc == 0 && c->opt.json)
 		render_result(c, last);
 	return rc;

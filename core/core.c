@@ -284,9 +284,7 @@ void core_free(struct core *c)
 {
 	if (!c)
 		return;
-	for (int i = 0; i < c->n_jobs; i++)
-		job_free(c->jobs[i]);
-	free(c->jobs);
+	job_list_free(c);
 	for (int i = 0; i < c->n_events; i++)
 		free(c->events[i].text);
 	free(c->events);

@@ -33,6 +33,7 @@ struct cjob {
 	int64_t retry_at_ms;     /* 0 = not waiting to retry */
 	int64_t step_since_ms;   /* when it was started, in this master's time */
 	int n_records;
+	int64_t first_unit;      /* outbox_unit() of its first record; 0 = it was loaded from the store */
 	char *news[STEP_LOG_MAX]; /* ring: line k at news[k % STEP_LOG_MAX] */
 	int64_t n_news;
 	int permille;
@@ -46,7 +47,10 @@ struct core {
 	struct outbox *out;
 	struct rng rng;
 	struct cjob **jobs; /* by id, ascending; ended ones too */
+	uint64_t *job_keys; /* of their request ids, at the same index */
 	int n_jobs;
+	struct cjob **open; /* those that have not ended, by id; an ended one may stand there until job_list_tidy() */
+	int n_open;
 	int64_t last_job;
 	int64_t store_silent_since_ms; /* 0 = it answers */
 	int64_t settings_version;
@@ -76,14 +80,24 @@ void core_send_node_gens(struct core *c, const char *node);
 void core_send_settings(struct core *c, const char *node);
 void core_fill_settings(const struct core *c, struct step_settings *ret);
 
+/* ---- job_list.c: which jobs there are ---- */
+struct cjob *job_append(struct core *c);          /* an empty one, to be filled; the newest */
+void job_opened(struct core *c, struct cjob *j);  /* the newest one is filled and has not ended */
+void job_drop_newest(struct core *c);             /* it was not filled after all */
+void job_list_loaded(struct core *c);             /* after job_load(): sorts */
+void job_list_free(struct core *c);
+void job_list_tidy(struct core *c);               /* ended jobs beyond the newest JOBS_KEPT_MAX leave memory and store, some each time */
+void job_archive(struct core *c, struct cjob *j); /* this one now; it has ended */
+struct cjob *job_find(const struct core *c, int64_t id);
+struct cjob *job_of_request(const struct core *c, const char *request_id); /* the newest that this request filed */
+/* Is one already there that asks the same (the reconciler must not pile them up)? */
+bool job_pending(const struct core *c, enum op_index op, const char *arg_name);
+
 /* ---- job.c: the queue and the saga ---- */
 extern const struct sm job_sm;
-struct cjob *job_find(const struct core *c, int64_t id);
 bool job_ended(const struct cjob *j);
 /* Files a job: checks, plans on trial, queues, journals. *ret_id. */
 int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err) WARN_UNUSED;
-/* Is one already there that asks the same (the reconciler must not pile them up)? */
-bool job_pending(const struct core *c, enum op_index op, const char *arg_name);
 void job_schedule(struct core *c);          /* grants locks, starts what may run */
 void job_result(struct core *c, struct cjob *j, int index, enum step_dir dir, int rc, json_t *result, const struct err *err);
 void job_progress(struct core *c, struct cjob *j, int index, int permille, const char *text);
@@ -96,7 +110,6 @@ int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err) 
 void job_resume(struct core *c); /* after loading */
 void job_free(struct cjob *j);
 /* Shared by the files of the job machine. */
-struct cjob *job_append(struct core *c);
 void job_answer_waiters(struct core *c, struct cjob *j);
 void job_news(struct core *c, struct cjob *j, const char *fmt, ...) PRINTF(3, 4);
 bool job_past_pivot(const struct cjob *j);

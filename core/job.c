@@ -40,38 +40,9 @@ void job_free(struct cjob *j)
 	free(j);
 }
 
-struct cjob *job_find(const struct core *c, int64_t id)
-{
-	int lo = 0, hi = c->n_jobs;
-
-	while (lo < hi) {
-		int mid = lo + (hi - lo) / 2;
-
-		if (c->jobs[mid]->j.id == id)
-			return c->jobs[mid];
-		if (c->jobs[mid]->j.id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
-}
-
 bool job_ended(const struct cjob *j)
 {
 	return (job_states[j->j.state].flags & SM_FINAL) != 0;
-}
-
-struct cjob *job_append(struct core *c)
-{
-	struct cjob *j = xcalloc(1, sizeof(*j));
-
-	schema_init(&job_schema, &j->j);
-	list_init(&j->waiters);
-	if ((c->n_jobs & (c->n_jobs - 1)) == 0)
-		c->jobs = xrealloc(c->jobs, (size_t)(c->n_jobs ? 2 * c->n_jobs : 1) * sizeof(struct cjob *));
-	c->jobs[c->n_jobs++] = j;
-	return j;
 }
 
 /* ---- journal ---------------------------------------------------------------------------------- */
@@ -99,6 +70,8 @@ static void put_record(struct core *c, struct cjob *j, int step, enum record_eve
 		r.error_msg = xstrdup(err->msg);
 		r.error_hint = xstrdup(err->hint);
 	}
+	if (j->n_records == 0)
+		j->first_unit = outbox_unit(c->out);
 	(void)snprintf(key, sizeof(key), "/gantry/job/%lld/%06d", (long long)j->j.id, j->n_records++);
 	outbox_put(c->out, key, schema_encode_text(&job_record_schema, &r));
 	schema_done(&job_record_schema, &r);
@@ -113,33 +86,6 @@ void job_set_busy(struct core *c, const struct cjob *j, int64_t job)
 			if (s && (job || s->busy_job == j->j.id))
 				s->busy_job = job;
 		}
-}
-
-/* Ended jobs beyond the newest JOBS_KEPT_MAX leave memory and store. */
-static void archive_old(struct core *c)
-{
-	int ended = 0, kept = 0;
-
-	for (int i = 0; i < c->n_jobs; i++)
-		ended += job_ended(c->jobs[i]);
-	if (ended <= JOBS_KEPT_MAX)
-		return;
-	int drop = ended - JOBS_KEPT_MAX;
-	for (int i = 0; i < c->n_jobs; i++) {
-		struct cjob *j = c->jobs[i];
-
-		if (drop > 0 && job_ended(j) && list_empty(&j->waiters)) {
-			char key[64];
-
-			(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)j->j.id);
-			outbox_put(c->out, key, NULL);
-			job_free(j);
-			drop--;
-		} else {
-			c->jobs[kept++] = j;
-		}
-	}
-	c->n_jobs = kept;
 }
 
 /* The nodes may drop what they remember of the job: no order of it will ever come again. */
@@ -171,7 +117,10 @@ static void end_job(struct core *c, struct cjob *j, int state)
 		j->j.steps[i].args = NULL;
 	}
 	(void)snprintf(key, sizeof(key), "/gantry/job/%lld/", (long long)j->j.id);
-	outbox_put(c->out, key, NULL);
+	if (j->n_records && j->first_unit == outbox_unit(c->out))
+		outbox_unput(c->out, key); /* begun and ended in one unit: none of its records is in the store */
+	else if (j->n_records)
+		outbox_put(c->out, key, NULL);
 	put_job(c, j);
 	forget_on_nodes(c, j);
 	if (state == JOB_SUCCESS)
@@ -490,8 +439,8 @@ void job_progress(struct core *c, struct cjob *j, int index, int permille, const
 
 void job_node_back(struct core *c, const char *node)
 {
-	for (int i = 0; i < c->n_jobs; i++) {
-		struct cjob *j = c->jobs[i];
+	for (int i = 0; i < c->n_open; i++) {
+		struct cjob *j = c->open[i];
 
 		if (job_ended(j) || !j->waiting || j->cur >= j->j.n_steps || strcmp(j->j.steps[j->cur].node, node) != 0)
 			continue;
@@ -537,8 +486,10 @@ void job_tick(struct core *c)
 {
 	bool ended = false;
 
-	for (int i = 0; i < c->n_jobs; i++) {
-		struct cjob *j = c->jobs[i];
+	job_list_tidy(c);
+	outbox_flush(c->out);
+	for (int i = 0; i < c->n_open; i++) {
+		struct cjob *j = c->open[i];
 
 		job_answer_waiters(c, j);
 		if (job_ended(j) || j->trial || j->j.state < JOB_RUNNING)
@@ -550,6 +501,7 @@ void job_tick(struct core *c)
 			check_silent(c, j);
 		}
 		ended |= job_ended(j);
+		outbox_flush(c->out); /* each job is a unit of its own: a dead node ends dozens in one tick */
 	}
 	if (ended)
 		job_schedule(c);
@@ -607,23 +559,15 @@ static bool shares_lock(const struct job *a, const struct job *b)
 /* All or nothing; whoever came first goes first, so that nobody starves (no lock order, no deadlock). */
 static const struct cjob *blocker(const struct core *c, const struct cjob *j)
 {
-	int running = 0;
-
-	for (int i = 0; i < c->n_jobs; i++) {
-		const struct cjob *o = c->jobs[i];
-
-		if (o == j)
-			break;
-		if (job_ended(o))
-			continue;
-		running += o->j.state >= JOB_RUNNING;
-		if (shares_lock(&j->j, &o->j))
-			return o;
-	}
-	for (int i = 0; i < c->n_jobs; i++) /* a later one that got in before its lock was asked for */
-		if (c->jobs[i] != j && !job_ended(c->jobs[i]) && c->jobs[i]->j.state >= JOB_RUNNING && shares_lock(&j->j, &c->jobs[i]->j))
-			return c->jobs[i];
-	return running >= JOBS_RUNNING_MAX ? j : NULL;
+	if (j->j.n_locks == 0)
+		return NULL;
+	for (int i = 0; i < c->n_open && c->open[i] != j; i++)
+		if (!job_ended(c->open[i]) && shares_lock(&j->j, &c->open[i]->j))
+			return c->open[i];
+	for (int i = 0; i < c->n_open; i++) /* a later one that got in before its lock was asked for */
+		if (c->open[i] != j && !job_ended(c->open[i]) && c->open[i]->j.state >= JOB_RUNNING && shares_lock(&j->j, &c->open[i]->j))
+			return c->open[i];
+	return NULL;
 }
 
 static int plan_job(struct core *c, struct cjob *j, struct plan *p, struct err *err)
@@ -678,74 +622,60 @@ static void start_job(struct core *c, struct cjob *j)
 	job_advance(c, j);
 }
 
-void job_schedule(struct core *c)
-{
-	for (bool again = true; again;) {
-		again = false;
-		for (int i = 0; i < c->n_jobs; i++) {
-			struct cjob *j = c->jobs[i];
-
-			if (j->j.state != JOB_QUEUED && j->j.state != JOB_WAITING)
-				continue;
-			const struct cjob *b = blocker(c, j);
-
-			if (!b) {
-				start_job(c, j);
-				again = again || job_ended(j);
-			} else if (j->j.state == JOB_QUEUED) {
-				sm_move(&job_sm, &j->j.state, JOB_WAITING);
-				put_job(c, j);
-				if (b != j)
-					job_news(c, j, "waiting for job %lld (%s)", (long long)b->j.id, b->j.op);
-			}
-		}
-	}
-	archive_old(c);
-}
-
-bool job_pending(const struct core *c, enum op_index op, const char *arg_name)
-{
-	for (int i = 0; i < c->n_jobs; i++) {
-		const struct cjob *j = c->jobs[i];
-
-		if (!job_ended(j) && strcmp(j->j.op, op_infos[op].name) == 0 &&
-		    (!arg_name || strcmp(json_str(j->j.args, "name", ""), arg_name) == 0))
-			return true;
-	}
-	return false;
-}
-
-static struct cjob *by_request_id(const struct core *c, const char *request_id)
-{
-	for (int i = c->n_jobs - 1; i >= 0 && request_id[0]; i--)
-		if (strcmp(c->jobs[i]->j.request_id, request_id) == 0)
-			return c->jobs[i];
-	return NULL;
-}
-
-static int open_jobs(const struct core *c)
+static int running(const struct core *c)
 {
 	int n = 0;
 
-	for (int i = 0; i < c->n_jobs; i++)
-		n += !job_ended(c->jobs[i]);
+	for (int i = 0; i < c->n_open; i++)
+		n += c->open[i]->j.state >= JOB_RUNNING && !job_ended(c->open[i]);
 	return n;
 }
 
-int core_jobs_open(const struct core *c)
+static void let_wait(struct core *c, struct cjob *j, const struct cjob *blocker)
 {
-	return open_jobs(c);
+	if (j->j.state != JOB_QUEUED)
+		return;
+	sm_move(&job_sm, &j->j.state, JOB_WAITING);
+	put_job(c, j);
+	if (blocker)
+		job_news(c, j, "waiting for job %lld (%s)", (long long)blocker->j.id, blocker->j.op);
+}
+
+void job_schedule(struct core *c)
+{
+	for (bool again = true; again;) {
+		int n = running(c);
+
+		again = false;
+		for (int i = 0; i < c->n_open; i++) {
+			struct cjob *j = c->open[i];
+
+			if (j->j.state != JOB_QUEUED && j->j.state != JOB_WAITING)
+				continue;
+			/* When all places are taken nobody's locks are looked at: thousands may be queued. */
+			const struct cjob *b = n < JOBS_RUNNING_MAX ? blocker(c, j) : NULL;
+
+			if (b || n >= JOBS_RUNNING_MAX) {
+				let_wait(c, j, b);
+				continue;
+			}
+			start_job(c, j);
+			n += !job_ended(j);
+			again = again || job_ended(j);
+			outbox_flush(c->out); /* each job is a unit of its own: many may have waited for the same one */
+		}
+	}
 }
 
 int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err)
 {
-	struct cjob *old = by_request_id(c, from->id);
+	struct cjob *old = job_of_request(c, from->id);
 
 	if (old) {
 		*ret_id = old->j.id;
 		return 0;
 	}
-	if (open_jobs(c) >= JOBS_QUEUED_MAX)
+	if (core_jobs_open(c) >= JOBS_QUEUED_MAX)
 		return err_set(err, ERR_QUEUE_FULL, "%d jobs are queued already", JOBS_QUEUED_MAX);
 	struct cjob *j = job_append(c);
 
@@ -770,11 +700,11 @@ int job_submit(struct core *c, enum op_index op, const json_t *args, const struc
 	}
 	free(a);
 	if (rc < 0) {
-		c->n_jobs--;
 		c->last_job--;
-		job_free(j);
+		job_drop_newest(c);
 		return rc;
 	}
+	job_opened(c, j);
 	put_job(c, j);
 	core_event(c, "job %lld (%s%s%s) filed by %s%s%s", (long long)j->j.id, j->j.op, json_str(j->j.args, "name", "")[0] ? " " : "",
 		   json_str(j->j.args, "name", ""), j->j.user, j->j.reason ? ": " : "", j->j.reason ? j->j.reason : "");

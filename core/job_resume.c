@@ -92,13 +92,6 @@ int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err)
 	return 0;
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const struct cjob *const *x = a, *const *y = b;
-
-	return ((*x)->j.id > (*y)->j.id) - ((*x)->j.id < (*y)->j.id);
-}
-
 /* Where a job stood: the first step that is not behind it, or when undoing the last that is not undone. */
 static void find_place(struct cjob *j)
 {
@@ -123,8 +116,7 @@ static void find_place(struct cjob *j)
 
 void job_resume(struct core *c)
 {
-	if (c->n_jobs)
-		qsort(c->jobs, (size_t)c->n_jobs, sizeof(struct cjob *), by_id);
+	job_list_loaded(c);
 	for (int i = 0; i < c->n_jobs; i++) {
 		struct cjob *j = c->jobs[i];
 
@@ -141,6 +133,7 @@ void job_resume(struct core *c)
 		job_news(c, j, "taken over by a new master");
 		/* Orders whose fate is unknown are given again, unchanged: the node answers from its record or probes. */
 		job_advance(c, j);
+		outbox_flush(c->out);
 	}
 	job_schedule(c);
 }

@@ -43,6 +43,7 @@ struct outbox {
 	struct core_put *puts; /* of the running event */
 	int n_puts, cap_puts;
 	bool touched;
+	int64_t unit_nr;       /* number of the running event's unit */
 	int64_t last_seq;      /* newest batch made */
 	int64_t committed;     /* newest batch committed */
 	bool down;
@@ -55,6 +56,7 @@ struct outbox *outbox_new(int64_t seq, core_emit *emit, void *arg)
 	o->emit = emit;
 	o->arg = arg;
 	o->last_seq = o->committed = seq;
+	o->unit_nr = 1;
 	list_init(&o->batches);
 	list_init(&o->items);
 	list_init(&o->unit);
@@ -121,8 +123,7 @@ static void puts_add(struct core_put **puts, int *n, int *cap, char *key, char *
 	(*puts)[(*n)++] = (struct core_put){ key, value };
 }
 
-/* Everything below a deleted prefix goes with it: this event's own writes too, which could not stand beside it. */
-static void drop_below(struct outbox *o, const char *prefix)
+void outbox_unput(struct outbox *o, const char *prefix)
 {
 	int kept = 0;
 
@@ -141,10 +142,15 @@ void outbox_put(struct outbox *o, const char *key, char *value)
 {
 	if (key[strlen(key) - 1] == '/') {
 		assert(!value);
-		drop_below(o, key);
+		outbox_unput(o, key); /* what lies below goes with it, and could not stand beside it in one transaction */
 	}
 	puts_add(&o->puts, &o->n_puts, &o->cap_puts, xstrdup(key), value);
 	assert(o->n_puts <= BATCH_PUTS_MAX);
+}
+
+int64_t outbox_unit(const struct outbox *o)
+{
+	return o->unit_nr;
 }
 
 void outbox_touch(struct outbox *o)
@@ -298,6 +304,7 @@ void outbox_flush(struct outbox *o)
 		return;
 	int64_t after = close_unit(o);
 
+	o->unit_nr++;
 	list_for_each_safe(l, &o->unit) {
 		list_entry(l, struct item, link)->after = after;
 		list_del(l);

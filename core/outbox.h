@@ -12,6 +12,9 @@ void outbox_free(struct outbox *o);
 
 /* One event's writes are a unit: they are committed together. Takes value (NULL = delete). */
 void outbox_put(struct outbox *o, const char *key, char *value);
+/* Takes this event's own writes below a key that ends in '/' back. */
+void outbox_unput(struct outbox *o, const char *prefix);
+int64_t outbox_unit(const struct outbox *o); /* number of the running unit, from 1 */
 /* Asks for a commit although nothing changes: what is said in this event rests on being master still (H2, H10). */
 void outbox_touch(struct outbox *o);
 /* Takes what the action owns: reply (heap), text (heap). */

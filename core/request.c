@@ -97,17 +97,7 @@ static int quick(struct core *c, enum op_index op, const void *args, const json_
 			return err_set(err, ERR_NOT_FOUND, "job %lld does not exist", (long long)a->id);
 		if (!job_ended(j))
 			return err_set(err, ERR_WRONG_STATE, "job %lld has not ended", (long long)a->id);
-		for (int i = 0; i < c->n_jobs; i++)
-			if (c->jobs[i] == j) {
-				char key[64];
-
-				(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)a->id);
-				outbox_put(c->out, key, NULL);
-				job_free(j);
-				memmove(c->jobs + i, c->jobs + i + 1, (size_t)(c->n_jobs - i - 1) * sizeof(struct cjob *));
-				c->n_jobs--;
-				break;
-			}
+		job_archive(c, j);
 		*ret = json_object();
 		return 0;
 	default:
@@ -165,6 +155,17 @@ static int fan_out(struct core *c, enum op_index op, const void *args, const str
 	return 0;
 }
 
+/* A job that has ended already (it had steps of the master only) is told whole: nobody need ask for it again. */
+static json_t *filed(const struct core *c, int64_t id)
+{
+	const struct cjob *j = job_find(c, id);
+	json_t *o = json_pack("{s:I}", "job", (json_int_t)id);
+
+	if (job_ended(j))
+		json_object_set_new(o, "last", job_news_json(c, j, 0));
+	return o;
+}
+
 static int change(struct core *c, enum op_index op, const void *args, const struct msg_request *m, json_t **ret, struct err *err)
 {
 	int64_t id = 0;
@@ -199,7 +200,7 @@ static int change(struct core *c, enum op_index op, const void *args, const stru
 	}
 	rc = job_submit(c, op, m->args, m, &id, err);
 	if (rc == 0)
-		*ret = json_pack("{s:I}", "job", (json_int_t)id);
+		*ret = filed(c, id);
 	return rc;
 }
 
