@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The job queue of the core under load: units of writes stay within a transaction, places, the archive, short jobs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/json.h"
+#include "common/xmem.h"
+#include "core/core.h"
+
+#define NODE1 "11111111-1111-4111-8111-111111111111"
+#define NODE2 "22222222-2222-4222-8222-222222222222"
+#define LEASE_MS 12000
+
+struct rig {
+	struct core *core;
+	int64_t now_ms;
+	struct core_put *kvs; /* the store */
+	int n_kvs;
+	int64_t commit_seq;   /* under way; 0 = none */
+	struct core_put *commit;
+	int n_commit, most_puts, n_prefix_deletes;
+	json_t *reply;        /* the newest result */
+	char error[40];
+	int n_steps_sent;
+	int64_t last_step_job;
+};
+
+static void keep(struct rig *r, const char *key, const char *value)
+{
+	bool prefix = key[strlen(key) - 1] == '/';
+	int kept = 0;
+
+	for (int i = 0; i < r->n_kvs; i++) {
+		if (prefix ? strncmp(r->kvs[i].key, key, strlen(key)) == 0 : strcmp(r->kvs[i].key, key) == 0) {
+			free(r->kvs[i].key);
+			free(r->kvs[i].value);
+		} else {
+			r->kvs[kept++] = r->kvs[i];
+		}
+	}
+	r->n_kvs = kept;
+	if (!value)
+		return;
+	r->kvs = xrealloc(r->kvs, (size_t)(r->n_kvs + 1) * sizeof(*r->kvs));
+	r->kvs[r->n_kvs++] = (struct core_put){ xstrdup(key), xstrdup(value) };
+}
+
+static void emit(void *arg, const struct core_action *a)
+{
+	struct rig *r = arg;
+
+	switch (a->kind) {
+	case CORE_COMMIT:
+		assert_int_equal(r->commit_seq, 0); /* one at a time */
+		r->commit_seq = a->seq;
+		r->n_commit = a->n_puts;
+		r->commit = xcalloc((size_t)a->n_puts + 1, sizeof(*r->commit));
+		for (int i = 0; i < a->n_puts; i++)
+			r->commit[i] = (struct core_put){ xstrdup(a->puts[i].key), a->puts[i].value ? xstrdup(a->puts[i].value) : NULL };
+		return;
+	case CORE_REPLY:
+		json_decref(r->reply);
+		r->reply = a->reply->result ? json_deep_copy(a->reply->result) : NULL;
+		(void)str_copy(r->error, sizeof(r->error), a->reply->error);
+		return;
+	case CORE_SEND: {
+		AUTO_JSON json_t *m = json_loads(a->text, 0, NULL);
+
+		if (strcmp(json_str(m, "type", ""), "step") == 0) {
+			r->n_steps_sent++;
+			r->last_step_job = json_int(m, "job", 0);
+		}
+		return;
+	}
+	default:
+		return;
+	}
+}
+
+/* The store does what it was asked for, until nothing is asked any more. */
+static void commit_all(struct rig *r)
+{
+	while (r->commit_seq) {
+		int64_t seq = r->commit_seq;
+		struct core_put *puts = r->commit;
+		int n = r->n_commit;
+
+		if (n > r->most_puts)
+			r->most_puts = n;
+		for (int i = 0; i < n; i++) {
+			if (!puts[i].value && puts[i].key[strlen(puts[i].key) - 1] == '/')
+				r->n_prefix_deletes++;
+			keep(r, puts[i].key, puts[i].value);
+		}
+		core_puts_free(puts, n);
+		r->commit = NULL;
+		r->commit_seq = 0;
+		core_committed(r->core, seq, true);
+	}
+}
+
+static void tick(struct rig *r, int64_t ms)
+{
+	r->now_ms += ms;
+	core_tick(r->core, r->now_ms, 1700000000000 + r->now_ms);
+	commit_all(r);
+}
+
+static void link_nodes(struct rig *r)
+{
+	core_node_links(r->core, NODE1, 1, "b1", PACKAGE_VERSION, 1700000000000 + r->now_ms);
+	core_node_links(r->core, NODE2, 1, "b2", PACKAGE_VERSION, 1700000000000 + r->now_ms);
+	commit_all(r);
+}
+
+static void fill_node(struct node *n, const char *uuid, const char *name, const char *address)
+{
+	schema_init(&node_schema, n);
+	(void)str_copy(n->uuid, sizeof(n->uuid), uuid);
+	(void)str_copy(n->name, sizeof(n->name), name);
+	(void)str_copy(n->address, sizeof(n->address), address);
+	(void)str_copy(n->replication_address, sizeof(n->replication_address), address);
+	n->master_capable = 0; /* one voter for good: no promotion comes between */
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct core_put *)a)->key, ((const struct core_put *)b)->key);
+}
+
+static void start_core(struct rig *r)
+{
+	struct core_kv *kvs = xcalloc((size_t)r->n_kvs, sizeof(*kvs));
+	struct err err = ERR_INIT;
+
+	qsort(r->kvs, (size_t)r->n_kvs, sizeof(*r->kvs), by_key); /* as the store gives them */
+	for (int i = 0; i < r->n_kvs; i++)
+		kvs[i] = (struct core_kv){ r->kvs[i].key, r->kvs[i].value };
+	struct core_start s = { .epoch = 7, .seq = 0, .now_ms = r->now_ms, .wall_ms = 1700000000000 + r->now_ms, .seed = 1, .self = NODE1,
+				.kvs = kvs, .n_kvs = r->n_kvs, .silent_since_ms = r->now_ms };
+	if (core_new(&s, emit, r, &r->core, &err) < 0)
+		fail_msg("core: %s", err.msg);
+	free(kvs);
+	commit_all(r);
+}
+
+static int set_up(void **state)
+{
+	struct rig *r = xcalloc(1, sizeof(*r));
+	struct cluster cl;
+	struct secret s;
+	struct node n1, n2;
+	struct core_put *puts = NULL;
+	struct err err = ERR_INIT;
+	int n = 0;
+
+	schema_init(&cluster_schema, &cl);
+	schema_init(&secret_schema, &s);
+	(void)str_copy(cl.name, sizeof(cl.name), "c");
+	(void)str_copy(cl.uuid, sizeof(cl.uuid), "33333333-3333-4333-8333-333333333333");
+	cl.lease_ms = LEASE_MS;
+	cl.ca_cert = xstrdup("ca");
+	s.ca_key = xstrdup("key");
+	fill_node(&n1, NODE1, "node1", "10.0.0.1");
+	fill_node(&n2, NODE2, "node2", "10.0.0.2");
+	n1.candidate = 1;
+	if (core_genesis(&cl, &s, &n1, &puts, &n, &err) < 0)
+		fail_msg("genesis: %s", err.msg);
+	for (int i = 0; i < n; i++)
+		keep(r, puts[i].key, puts[i].value);
+	core_puts_free(puts, n);
+	AUTO_FREE char *text = schema_encode_text(&node_schema, &n2);
+	keep(r, "/gantry/node/" NODE2, text);
+	schema_done(&cluster_schema, &cl);
+	schema_done(&secret_schema, &s);
+	schema_done(&node_schema, &n1);
+	schema_done(&node_schema, &n2);
+	r->now_ms = 1000;
+	start_core(r);
+	link_nodes(r);
+	*state = r;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct rig *r = *state;
+
+	core_free(r->core);
+	core_puts_free(r->commit, r->n_commit * (r->commit != NULL));
+	for (int i = 0; i < r->n_kvs; i++) {
+		free(r->kvs[i].key);
+		free(r->kvs[i].value);
+	}
+	free(r->kvs);
+	json_decref(r->reply);
+	free(r);
+	return 0;
+}
+
+/* Files it; *_uncommitted leaves the answer to whoever lets the store go on. */
+static void ask_uncommitted(struct rig *r, const char *id, const char *op, json_t *args)
+{
+	struct msg_request m;
+
+	schema_init(&msg_request_schema, &m);
+	(void)str_copy(m.id, sizeof(m.id), id);
+	(void)str_copy(m.op, sizeof(m.op), op);
+	(void)str_copy(m.user, sizeof(m.user), "me");
+	m.admin = 1;
+	m.args = args;
+	core_request(r->core, 1, &m);
+	schema_done(&msg_request_schema, &m);
+}
+
+static int64_t ask(struct rig *r, const char *id, const char *op, json_t *args)
+{
+	ask_uncommitted(r, id, op, args);
+	commit_all(r);
+	assert_string_equal(r->error, "");
+	return json_int(r->reply, "job", 0);
+}
+
+static void file_many(struct rig *r, int n, const char *node)
+{
+	for (int i = 0; i < n; i++) {
+		char id[32];
+
+		(void)snprintf(id, sizeof(id), "many.%d", i);
+		(void)ask(r, id, "debug.noop", node ? json_pack("{s:s}", "node", node) : json_object());
+	}
+}
+
+static int count(const struct rig *r, const char *prefix)
+{
+	int n = 0;
+
+	for (int i = 0; i < r->n_kvs; i++)
+		n += strncmp(r->kvs[i].key, prefix, strlen(prefix)) == 0;
+	return n;
+}
+
+static void result_of(struct rig *r, int64_t job)
+{
+	struct msg_step_result m;
+
+	schema_init(&msg_step_result_schema, &m);
+	m.epoch = 7;
+	m.job = job;
+	m.index = 0;
+	m.dir = STEP_DO;
+	core_step_result(r->core, NODE2, &m);
+	schema_done(&msg_step_result_schema, &m);
+	commit_all(r);
+}
+
+/* ---- tests --------------------------------------------------------------------------------------------- */
+
+static void a_short_job_is_told_whole(void **state)
+{
+	struct rig *r = *state;
+
+	ask_uncommitted(r, "a", "debug.noop", json_object());
+	assert_null(r->reply); /* of what is not durable nobody is told */
+	commit_all(r);
+	const json_t *last = json_object_get(r->reply, "last");
+	assert_true(json_bool(last, "ended", false));
+	assert_string_equal(json_str(last, "state", ""), "success");
+	assert_int_equal(json_int(last, "id", 0), json_int(r->reply, "job", -1));
+	/* It began and ended in one unit: no journal was ever in the store, so none is deleted. */
+	assert_int_equal(r->n_prefix_deletes, 0);
+	assert_int_equal(count(r, "/gantry/job/"), 1);
+	/* The same request again is the same job. */
+	int64_t id = json_int(r->reply, "job", 0);
+	assert_int_equal(ask(r, "a", "debug.noop", json_object()), id);
+	assert_true(ask(r, "b", "debug.noop", json_object()) > id);
+}
+
+static void a_longer_job_leaves_no_journal(void **state)
+{
+	struct rig *r = *state;
+	int64_t id = ask(r, "a", "debug.noop", json_pack("{s:s}", "node", "node2"));
+
+	assert_null(json_object_get(r->reply, "last"));
+	assert_int_equal(r->last_step_job, id);
+	assert_int_equal(count(r, "/gantry/job/"), 2); /* the job, and that its step was started */
+	result_of(r, id);
+	assert_int_equal(r->n_prefix_deletes, 1);
+	assert_int_equal(count(r, "/gantry/job/"), 1);
+}
+
+static void sixty_four_run_and_the_next_gets_the_first_place(void **state)
+{
+	struct rig *r = *state;
+
+	file_many(r, JOBS_RUNNING_MAX + 2, "node2");
+	assert_int_equal(r->n_steps_sent, JOBS_RUNNING_MAX);
+	int64_t newest = r->last_step_job;
+	result_of(r, newest - 10);
+	assert_int_equal(r->n_steps_sent, JOBS_RUNNING_MAX + 1);
+	assert_int_equal(r->last_step_job, newest + 1);
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 1);
+}
+
+/* All of them end in one tick: that must not be one transaction. */
+static void a_dead_node_ends_all_its_jobs(void **state)
+{
+	struct rig *r = *state;
+
+	file_many(r, JOBS_RUNNING_MAX, "node2");
+	assert_int_equal(r->n_steps_sent, JOBS_RUNNING_MAX);
+	core_node_links(r->core, NODE2, 0, "b2", PACKAGE_VERSION, 0);
+	commit_all(r);
+	for (int i = 0; i < 40; i++)
+		tick(r, LEASE_MS / 12);
+	assert_int_equal(core_jobs_open(r->core), 0);
+	assert_int_equal(count(r, "/gantry/job/"), JOBS_RUNNING_MAX);
+	assert_true(r->most_puts <= STORE_OPS_MAX - 4);
+}
+
+/* Many wait for one lock, and all are over as soon as they get it. */
+static void many_that_waited_end_at_once(void **state)
+{
+	struct rig *r = *state;
+
+	file_many(r, JOBS_RUNNING_MAX, "node2");
+	for (int i = 0; i < 200; i++) {
+		char id[32];
+
+		(void)snprintf(id, sizeof(id), "short.%d", i);
+		(void)ask(r, id, "debug.noop", json_object());
+	}
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 200);
+	result_of(r, r->last_step_job);
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX - 1);
+	assert_true(r->most_puts <= STORE_OPS_MAX - 4);
+}
+
+static void old_jobs_leave_memory_and_store(void **state)
+{
+	struct rig *r = *state;
+
+	file_many(r, JOBS_KEPT_MAX + 150, NULL);
+	for (int i = 0; i < 10; i++)
+		tick(r, 250);
+	assert_int_equal(count(r, "/gantry/job/"), JOBS_KEPT_MAX);
+	/* The oldest are gone, the newest is there. */
+	int64_t newest = ask(r, "q", "debug.noop", json_object());
+	ask_uncommitted(r, "i", "job.info", json_pack("{s:i}", "id", 1));
+	commit_all(r);
+	assert_string_equal(r->error, "NOT_FOUND");
+	ask_uncommitted(r, "j", "job.info", json_pack("{s:I}", "id", (json_int_t)newest));
+	commit_all(r);
+	assert_string_equal(r->error, "");
+}
+
+static void a_new_master_goes_on_with_all(void **state)
+{
+	struct rig *r = *state;
+
+	file_many(r, JOBS_RUNNING_MAX + 40, "node2");
+	core_free(r->core);
+	r->n_steps_sent = 0;
+	r->most_puts = 0;
+	start_core(r);
+	link_nodes(r);
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 40);
+	assert_true(r->n_steps_sent >= JOBS_RUNNING_MAX);
+	assert_true(r->most_puts <= STORE_OPS_MAX - 4);
+	int64_t before = r->last_step_job;
+	assert_int_equal(ask(r, "many.3", "debug.noop", json_pack("{s:s}", "node", "node2")), 4); /* repeated across masters */
+	result_of(r, 4);
+	assert_true(r->last_step_job > before);
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 39);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_short_job_is_told_whole, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_longer_job_leaves_no_journal, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sixty_four_run_and_the_next_gets_the_first_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_dead_node_ends_all_its_jobs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_that_waited_end_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(old_jobs_leave_memory_and_store, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_new_master_goes_on_with_all, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
