@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers as tables and as indented text. */
+#include <assert.h>
 #include <libsmartcols.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +55,47 @@ static void cell(const json_t *v, char how, char *out, size_t size)
 	}
 }
 
-static void table(const json_t *rows, const struct column *cols, const struct options *o)
+/* Long lists name their columns once: {"columns": [...], "rows": [[...], ...]}. */
+static bool has_columns(const json_t *r)
 {
+	return json_is_array(json_object_get(r, "columns")) && json_is_array(json_object_get(r, "rows"));
+}
+
+/* The same as every other list has it: an object a row. */
+static json_t *as_objects(const json_t *r)
+{
+	const json_t *columns = json_object_get(r, "columns");
+	json_t *list = json_array(), *row, *name;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(r, "rows"), i, row) {
+		json_t *o = json_object();
+
+		json_array_foreach(columns, k, name)
+			(void)json_object_set(o, json_string_value(name), json_array_get(row, k));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* Where column key stands in a row; -1 = rows are objects, or there is none. */
+static int place_of(const json_t *r, const char *key)
+{
+	json_t *name;
+	size_t k;
+
+	json_array_foreach(json_object_get(r, "columns"), k, name)
+		if (strcmp(json_string_value(name), key) == 0)
+			return (int)k;
+	return -1;
+}
+
+#define COLUMNS_MAX 16
+
+static void table(const json_t *result, const struct column *cols, const struct options *o)
+{
+	const json_t *rows = has_columns(result) ? json_object_get(result, "rows") : result;
+	int place[COLUMNS_MAX];
 	struct libscols_table *t = scols_new_table();
 	size_t i;
 	json_t *row;
@@ -64,14 +104,19 @@ static void table(const json_t *rows, const struct column *cols, const struct op
 	if (!t)
 		abort();
 	scols_table_enable_noheadings(t, o->no_headers);
-	for (const struct column *c = cols; c->key; c++)
+	for (const struct column *c = cols; c->key; c++) {
+		assert(c - cols < COLUMNS_MAX);
+		place[c - cols] = place_of(result, c->key);
 		(void)scols_table_new_column(t, c->title, 0, c->how == 's' || c->how == 't' ? 0 : SCOLS_FL_RIGHT);
+	}
 	json_array_foreach(rows, i, row) {
 		struct libscols_line *l = scols_table_new_line(t, NULL);
 		size_t k = 0;
 
 		for (const struct column *c = cols; c->key; c++) {
-			cell(json_object_get(row, c->key), c->how, text, sizeof(text));
+			int at = place[c - cols];
+
+			cell(at >= 0 ? json_array_get(row, (size_t)at) : json_object_get(row, c->key), c->how, text, sizeof(text));
 			if (scols_line_set_data(l, k++, text) != 0)
 				abort();
 		}
@@ -150,7 +195,8 @@ void render_plan(const json_t *p)
 void render_result(const struct command *c, const json_t *r)
 {
 	if (c->opt.json) {
-		AUTO_FREE char *text = json_dumps(r, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+		AUTO_JSON json_t *objects = has_columns(r) ? as_objects(r) : NULL;
+		AUTO_FREE char *text = json_dumps(objects ? objects : r, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 
 		(void)puts(text ? text : "null");
 		return;

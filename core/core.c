@@ -433,10 +433,7 @@ void core_node_observed(struct core *c, const char *node, const struct observed 
 
 	if (!n)
 		return;
-	struct observed copy;
-	schema_copy(&observed_schema, &copy, o);
-	schema_done(&observed_schema, &n->seen);
-	n->seen = copy;
+	state_set_seen(n, o);
 	n->seen_ms = c->st.now_ms ? c->st.now_ms : 1;
 	note_guards(c, n);
 	reconcile_observed(c, n);

@@ -116,6 +116,18 @@ json_t *query_instance(const struct core *c, const struct sinstance *s)
 	return o;
 }
 
+static void add_text(json_t *row, const char *text)
+{
+	(void)json_array_append_new(row, json_string_nocheck(text));
+}
+
+static void add_number(json_t *row, int64_t n)
+{
+	(void)json_array_append_new(row, json_integer((json_int_t)n));
+}
+
+/* In the order of instance_columns. */
+static const char *const instance_columns[] = { "name", "disk_template", "pnode", "snode", "status", "oper_ram", "disk", "current" };
 static json_t *instance_line(const struct core *c, const struct sinstance *s)
 {
 	const struct instance *i = &s->i;
@@ -126,10 +138,16 @@ static json_t *instance_line(const struct core *c, const struct sinstance *s)
 
 	for (int d = 0; d < i->n_disks; d++)
 		size += i->disks[d].size;
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:i}", "name", i->name, "disk_template", template_names[i->template], "pnode",
-			 state_node_name(&c->st, own_runner(&i->own)), "snode", other[0] ? state_node_name(&c->st, other) : "", "status",
-			 status(c, s), "oper_ram", (json_int_t)(g ? g->memory_mib : 0), "disk", (json_int_t)size, "current",
-			 i->own.n_current);
+	json_t *row = json_array();
+	add_text(row, i->name);
+	add_text(row, template_names[i->template]);
+	add_text(row, n ? n->n.name : "?");
+	add_text(row, other[0] ? state_node_name(&c->st, other) : "");
+	add_text(row, status(c, s));
+	add_number(row, g ? g->memory_mib : 0);
+	add_number(row, size);
+	add_number(row, i->own.n_current);
+	return row;
 }
 
 static bool wanted(const struct op_list *a, const char *name)
@@ -156,10 +174,15 @@ static int instance_list(struct core *c, const struct op_list *a, json_t **ret, 
 
 	if (rc < 0)
 		return rc;
-	*ret = json_array();
+	json_t *columns = json_array(), *rows = json_array();
+
+	for (size_t k = 0; k < ARRAY_SIZE(instance_columns); k++)
+		add_text(columns, instance_columns[k]);
 	for (int i = 0; i < c->st.n_instances; i++)
 		if (wanted(a, c->st.instances[i]->i.name))
-			json_array_append_new(*ret, instance_line(c, c->st.instances[i]));
+			json_array_append_new(rows, instance_line(c, c->st.instances[i]));
+	/* Thousands of lines: the columns are named once, which halves the text and the work on both ends. */
+	*ret = json_pack("{s:o, s:o}", "columns", columns, "rows", rows);
 	return 0;
 }
 

@@ -37,6 +37,7 @@ void state_done(struct state *st)
 		schema_done(&token_schema, &st->tokens[i]);
 	free(st->nodes);
 	free(st->instances);
+	free(st->by_uuid);
 	free(st->tokens);
 	free(st->reservations);
 	schema_done(&cluster_schema, &st->cluster);
@@ -110,26 +111,45 @@ struct sinstance *state_instance_named(const struct state *st, const char *name)
 	return found ? st->instances[at] : NULL;
 }
 
+static int uuid_slot(const struct state *st, const char *uuid, bool *ret_found)
+{
+	int lo = 0, hi = st->n_instances;
+
+	while (lo < hi) {
+		int mid = lo + (hi - lo) / 2;
+		int c = strcmp(st->by_uuid[mid]->i.uuid, uuid);
+
+		if (c == 0) {
+			*ret_found = true;
+			return mid;
+		}
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*ret_found = false;
+	return lo;
+}
+
 struct sinstance *state_instance(const struct state *st, const char *uuid)
 {
-	for (int i = 0; i < st->n_instances; i++)
-		if (strcmp(st->instances[i]->i.uuid, uuid) == 0)
-			return st->instances[i];
-	return NULL;
+	bool found;
+	int at = uuid_slot(st, uuid, &found);
+
+	return found ? st->by_uuid[at] : NULL;
 }
 
-static void insert_ptr(void ***list, int *n, int at, void *p)
+static void insert_ptr(void ***list, int n, int at, void *p)
 {
-	*list = xrealloc(*list, (size_t)(*n + 1) * sizeof(**list));
-	memmove(*list + at + 1, *list + at, (size_t)(*n - at) * sizeof(**list));
+	*list = xrealloc(*list, (size_t)(n + 1) * sizeof(**list));
+	memmove(*list + at + 1, *list + at, (size_t)(n - at) * sizeof(**list));
 	(*list)[at] = p;
-	(*n)++;
 }
 
-static void remove_ptr(void **list, int *n, int at)
+static void remove_ptr(void **list, int n, int at)
 {
-	memmove(list + at, list + at + 1, (size_t)(*n - at - 1) * sizeof(*list));
-	(*n)--;
+	memmove(list + at, list + at + 1, (size_t)(n - at - 1) * sizeof(*list));
 }
 
 struct snode *state_put_node(struct state *st, const struct node *n)
@@ -153,7 +173,7 @@ struct snode *state_put_node(struct state *st, const struct node *n)
 	schema_init(&observed_schema, &s->seen);
 	s->silent_since_ms = st->now_ms;
 	s->granted_ms = st->now_ms;
-	insert_ptr((void ***)(void *)&st->nodes, &st->n_nodes, at, s);
+	insert_ptr((void ***)(void *)&st->nodes, st->n_nodes++, at, s);
 	return s;
 }
 
@@ -175,7 +195,11 @@ struct sinstance *state_put_instance(struct state *st, const struct instance *i)
 	assert(!found);
 	s = xcalloc(1, sizeof(*s));
 	schema_copy(&instance_schema, &s->i, i);
-	insert_ptr((void ***)(void *)&st->instances, &st->n_instances, at, s);
+	bool known;
+	int k = uuid_slot(st, i->uuid, &known);
+	insert_ptr((void ***)(void *)&st->instances, st->n_instances, at, s);
+	insert_ptr((void ***)(void *)&st->by_uuid, st->n_instances, k, s);
+	st->n_instances++;
 	return s;
 }
 
@@ -184,19 +208,25 @@ void state_delete_node(struct state *st, const char *uuid)
 	for (int i = 0; i < st->n_nodes; i++)
 		if (strcmp(st->nodes[i]->n.uuid, uuid) == 0) {
 			snode_free(st->nodes[i]);
-			remove_ptr((void **)(void *)st->nodes, &st->n_nodes, i);
+			remove_ptr((void **)(void *)st->nodes, st->n_nodes--, i);
 			return;
 		}
 }
 
 void state_delete_instance(struct state *st, const char *uuid)
 {
-	for (int i = 0; i < st->n_instances; i++)
-		if (strcmp(st->instances[i]->i.uuid, uuid) == 0) {
-			sinstance_free(st->instances[i]);
-			remove_ptr((void **)(void *)st->instances, &st->n_instances, i);
-			return;
-		}
+	bool found, named;
+	int k = uuid_slot(st, uuid, &found);
+
+	if (!found)
+		return;
+	struct sinstance *s = st->by_uuid[k];
+	int at = instance_slot(st, s->i.name, &named);
+	assert(named && st->instances[at] == s); /* an instance keeps its name */
+	remove_ptr((void **)(void *)st->by_uuid, st->n_instances, k);
+	remove_ptr((void **)(void *)st->instances, st->n_instances, at);
+	st->n_instances--;
+	sinstance_free(s);
 }
 
 const char *state_node_name(const struct state *st, const char *uuid)
@@ -331,20 +361,46 @@ int64_t state_ha_rev(const struct state *st, const struct instance *i)
 
 /* ---- what was seen ---------------------------------------------------------------------------- */
 
+static int guest_order(const void *a, const void *b)
+{
+	return strcmp(((const struct obs_guest *)a)->uuid, ((const struct obs_guest *)b)->uuid);
+}
+
+static int drbd_order(const void *a, const void *b)
+{
+	return strcmp(((const struct obs_drbd *)a)->uuid, ((const struct obs_drbd *)b)->uuid);
+}
+
+void state_set_seen(struct snode *n, const struct observed *o)
+{
+	struct observed copy;
+
+	schema_copy(&observed_schema, &copy, o);
+	schema_done(&observed_schema, &n->seen);
+	n->seen = copy;
+	/* Looked at for every instance and every node in one go: a list of thousands must not compare each with each. */
+	if (copy.n_guests)
+		qsort(n->seen.guests, (size_t)copy.n_guests, sizeof(*n->seen.guests), guest_order);
+	if (copy.n_drbd)
+		qsort(n->seen.drbd, (size_t)copy.n_drbd, sizeof(*n->seen.drbd), drbd_order);
+}
+
 const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid)
 {
-	for (int i = 0; i < n->seen.n_guests; i++)
-		if (strcmp(n->seen.guests[i].uuid, instance_uuid) == 0)
-			return &n->seen.guests[i];
-	return NULL;
+	struct obs_guest key;
+
+	if (str_copy(key.uuid, sizeof(key.uuid), instance_uuid) < 0 || !n->seen.n_guests)
+		return NULL;
+	return bsearch(&key, n->seen.guests, (size_t)n->seen.n_guests, sizeof(key), guest_order);
 }
 
 const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instance_uuid)
 {
-	for (int i = 0; i < n->seen.n_drbd; i++)
-		if (strcmp(n->seen.drbd[i].uuid, instance_uuid) == 0)
-			return &n->seen.drbd[i];
-	return NULL;
+	struct obs_drbd key;
+
+	if (str_copy(key.uuid, sizeof(key.uuid), instance_uuid) < 0 || !n->seen.n_drbd)
+		return NULL;
+	return bsearch(&key, n->seen.drbd, (size_t)n->seen.n_drbd, sizeof(key), drbd_order);
 }
 
 static int64_t memory_of(const struct state *st, const struct instance *i)

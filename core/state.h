@@ -19,7 +19,7 @@ struct reservation { /* what a planned instance will use; held by its job until 
 
 struct snode { /* a node: object, and what is seen of it */
 	struct node n;
-	struct observed seen;   /* last report; seen_ms = 0: none yet */
+	struct observed seen;   /* last report, its guests and resources sorted by uuid (state_set_seen); seen_ms = 0: none yet */
 	int64_t seen_ms;        /* boot-time clock of the master */
 	bool connected;         /* at least one link */
 	int links;              /* bit 0 primary, bit 1 replication */
@@ -61,6 +61,7 @@ struct state {
 	struct snode **nodes;         /* sorted by name */
 	int n_nodes;
 	struct sinstance **instances; /* sorted by name */
+	struct sinstance **by_uuid;   /* the same, sorted by uuid */
 	int n_instances;
 	struct token *tokens;
 	int n_tokens;
@@ -102,6 +103,7 @@ int64_t state_ha_priority(const struct state *st, const struct instance *i);
 int64_t state_ha_rev(const struct state *st, const struct instance *i); /* with the cluster's share */
 
 /* What a node reported of an instance; NULL = nothing. */
+void state_set_seen(struct snode *n, const struct observed *o); /* takes a copy */
 const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid);
 const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instance_uuid);
 /* Free after what is reserved and what instances that should run here but do not yet will use. */

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* 'gnt cluster verify': what is wanted against what the nodes reported, one sentence and one hint for each difference. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
 
+struct owned_disk;
 struct report {
 	json_t *findings;
 	int errors, warnings;
+	struct owned_disk *disks;
+	int n_disks;
 };
 
 static void finding(struct report *r, bool error, const char *what, const char *name, const char *hint, const char *fmt, ...) PRINTF(6, 7);
@@ -150,16 +154,36 @@ static void verify_instance(const struct core *c, const struct sinstance *s, str
 		verify_ha(c, s, n, r);
 }
 
-static bool known_disk(const struct core *c, const char *uuid, const char *node)
-{
-	for (int i = 0; i < c->st.n_instances; i++) {
-		const struct instance *in = &c->st.instances[i]->i;
+struct owned_disk {
+	const char *uuid;
+	const struct instance *of;
+};
 
-		for (int d = 0; d < in->n_disks; d++)
-			if (strcmp(in->disks[d].uuid, uuid) == 0)
-				return strs_has(in->nodes, in->n_nodes, node);
-	}
-	return false;
+static int disk_order(const void *a, const void *b)
+{
+	return strcmp(((const struct owned_disk *)a)->uuid, ((const struct owned_disk *)b)->uuid);
+}
+
+/* All disks, sorted by uuid: thousands of volumes are looked up in it. */
+static void collect_disks(const struct core *c, struct report *r)
+{
+	int n = 0;
+
+	for (int i = 0; i < c->st.n_instances; i++)
+		n += c->st.instances[i]->i.n_disks;
+	r->disks = xcalloc((size_t)n + 1, sizeof(*r->disks));
+	for (int i = 0; i < c->st.n_instances; i++)
+		for (int d = 0; d < c->st.instances[i]->i.n_disks; d++)
+			r->disks[r->n_disks++] = (struct owned_disk){ c->st.instances[i]->i.disks[d].uuid, &c->st.instances[i]->i };
+	qsort(r->disks, (size_t)n, sizeof(*r->disks), disk_order);
+}
+
+static bool known_disk(const struct report *r, const char *uuid, const char *node)
+{
+	const struct owned_disk key = { uuid, NULL };
+	const struct owned_disk *d = r->n_disks ? bsearch(&key, r->disks, (size_t)r->n_disks, sizeof(key), disk_order) : NULL;
+
+	return d && strs_has(d->of->nodes, d->of->n_nodes, node);
 }
 
 static void verify_orphans(const struct core *c, const struct snode *n, struct report *r)
@@ -167,7 +191,7 @@ static void verify_orphans(const struct core *c, const struct snode *n, struct r
 	if (!n->connected || core_jobs_open(c))
 		return; /* a running job's volumes are no orphans */
 	for (int i = 0; i < n->seen.n_volumes; i++)
-		if (!known_disk(c, n->seen.volumes[i], n->n.uuid))
+		if (!known_disk(r, n->seen.volumes[i], n->n.uuid))
 			finding(r, false, "node", n->n.name, "remove it by hand when nothing on it is needed",
 				"a volume of disk %s on node '%s' belongs to no instance", n->seen.volumes[i], n->n.name);
 	for (int i = 0; i < n->seen.n_guests; i++)
@@ -207,6 +231,7 @@ json_t *verify_run(const struct core *c)
 	struct report r = { .findings = json_array() };
 	int voters = 0;
 
+	collect_disks(c, &r);
 	for (int i = 0; i < c->st.n_nodes; i++) {
 		verify_node(c, c->st.nodes[i], &r);
 		verify_orphans(c, c->st.nodes[i], &r);
@@ -222,6 +247,7 @@ json_t *verify_run(const struct core *c)
 		finding(&r, false, "cluster", c->st.cluster.name, "'gnt cluster modify --arbitration yes'", "disk arbitration is off");
 	if (c->store_silent_since_ms)
 		finding(&r, true, "cluster", c->st.cluster.name, "start the other master candidates", "no majority of voters answers");
+	free(r.disks);
 	return json_pack("{s:o, s:i, s:i, s:i, s:i}", "findings", r.findings, "errors", r.errors, "warnings", r.warnings, "nodes",
 			 c->st.n_nodes, "instances", c->st.n_instances);
 }
