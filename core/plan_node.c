@@ -44,7 +44,7 @@ int plan_node_admit(const struct state *st, const void *args, struct rng *rng, s
 		    strcmp(st->nodes[i]->n.replication_address, a->replication_address) == 0))
 			return err_set(err, ERR_EXISTS, "address '%s' or '%s' belongs to node '%s'", a->address, a->replication_address,
 				       st->nodes[i]->n.name);
-	int64_t skew = a->wall_ms == FIELD_UNSET ? 0 : a->wall_ms - st->wall_ms;
+	int64_t skew = a->clock_skew_ms;
 	if (skew > CLOCK_SKEW_MAX_MS || skew < -CLOCK_SKEW_MAX_MS)
 		return err_set(err, ERR_WRONG_STATE, "the clock of '%s' is %lld ms off the master's", a->name, (long long)skew),
 		       err_hint(err, "let both follow the same time server, then join again");

@@ -154,7 +154,7 @@ static int admit(struct master *m, struct peer *p, const struct msg_join *j, str
 	(void)str_copy(a.replication_address, sizeof(a.replication_address), j->replication_address);
 	(void)str_copy(a.version, sizeof(a.version), j->version);
 	a.witness = witness;
-	a.wall_ms = j->wall_ms;
+	a.clock_skew_ms = j->wall_ms - loop_wall_ms(m->loop); /* now: the job may have to wait for its turn */
 	rc = pki_expires(p->join_cert, &a.cert_expires_s, err);
 	if (rc < 0)
 		return rc;

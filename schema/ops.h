@@ -184,7 +184,7 @@ SCHEMA_DECLARE(op_node_join, OP_NODE_JOIN_ROWS)
 	F(T, STR, replication_address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "replication address")                        \
 	F(T, BOOL, witness, 0, "no", "", "votes only")                                                                   \
 	F(T, STR, version, 31, 0, NULL, "", "gantry's version there")                                                    \
-	F(T, INT, wall_ms, 0, INT64_MAX, 0, NULL, "", "its clock")                                                       \
+	F(T, INT, clock_skew_ms, INT64_MIN + 2, INT64_MAX, 0, "0", "", "its clock less the master's, when it asked")    \
 	F(T, INT, cert_expires_s, 0, INT64_MAX, 0, "0", "", "end of its certificate")
 SCHEMA_DECLARE(op_node_admit, OP_NODE_ADMIT_ROWS)
 

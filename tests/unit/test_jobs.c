@@ -361,6 +361,34 @@ static void old_jobs_leave_memory_and_store(void **state)
 	assert_string_equal(r->error, "");
 }
 
+/* The clocks are compared when the node asks, not when its job gets its turn. */
+static void a_node_that_waits_for_its_turn_is_not_off(void **state)
+{
+	struct rig *r = *state;
+	struct op_node_admit a;
+
+	ask_uncommitted(r, "t", "node.token", json_pack("{s:s, s:{s:s, s:s}}", "name", "node3", "secret_part", "token_id", "0123456789ab", "token_hash", "h"));
+	commit_all(r);
+	assert_string_equal(r->error, "");
+	file_many(r, JOBS_RUNNING_MAX, "node2");
+	schema_init(&op_node_admit_schema, &a);
+	(void)str_copy(a.uuid, sizeof(a.uuid), "44444444-4444-4444-8444-444444444444");
+	(void)str_copy(a.name, sizeof(a.name), "node3");
+	(void)str_copy(a.address, sizeof(a.address), "10.0.0.3");
+	(void)str_copy(a.replication_address, sizeof(a.replication_address), "10.0.0.3");
+	(void)str_copy(a.version, sizeof(a.version), PACKAGE_VERSION);
+	(void)str_copy(a.token_id, sizeof(a.token_id), "0123456789ab");
+	a.clock_skew_ms = 20;
+	core_join(r->core, 1, &a);
+	commit_all(r);
+	for (int i = 0; i < 10; i++)
+		tick(r, 1000);
+	assert_int_equal(count(r, "/gantry/node/"), 2);
+	result_of(r, r->last_step_job);
+	assert_int_equal(count(r, "/gantry/node/"), 3);
+	schema_done(&op_node_admit_schema, &a);
+}
+
 static void a_new_master_goes_on_with_all(void **state)
 {
 	struct rig *r = *state;
@@ -390,6 +418,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_dead_node_ends_all_its_jobs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_that_waited_end_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(old_jobs_leave_memory_and_store, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_node_that_waits_for_its_turn_is_not_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_master_goes_on_with_all, set_up, tear_down),
 	};
 
