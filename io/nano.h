@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Local requests on nanomsg: ipc:// only, AF_SP_RAW, own request ids. The cooked REQ socket is never used: it executes
- * requests again when it reconnects (reference/dependencies.md 1.3). Messages are JSON texts of at most MESSAGE_MAX bytes.
+ * requests again when it reconnects (reference/dependencies.md 1.3). Messages are JSON texts: requests of at most
+ * MESSAGE_MAX bytes, replies of at most REPLY_MAX.
  * Who may connect is decided by the socket's directory; who it was comes from a ticket (SO_PEERCRED) taken at PATH.ticket.
  */
 #ifndef IO_NANO_H
@@ -42,7 +43,7 @@ int nano_server_new(struct loop *l, const char *path, unsigned mode, nano_on_req
 		    struct nano_server **ret, struct err *err) WARN_UNUSED;
 /* Single use: a ticket is good once, for 60 s. */
 void nano_server_redeem(struct nano_server *s, const char *ticket, struct nano_who *ret);
-/* Sends a reply; a client that has gone is no error. Asserts len <= MESSAGE_MAX. */
+/* Sends a reply; a client that has gone is no error. Asserts len <= REPLY_MAX. */
 void nano_server_reply(struct nano_server *s, const struct nano_from *to, const char *text, size_t len);
 void nano_server_free(struct nano_server *s);
 

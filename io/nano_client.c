@@ -61,7 +61,7 @@ int nano_client_open(const char *path, struct nano_client **ret, struct err *err
 {
 	AUTO_FREE char *url = xasprintf("ipc://%s", path);
 	int rc = check_path(path, err);
-	int max = MESSAGE_MAX + 1024;
+	int max = REPLY_MAX + 1024;
 
 	if (rc < 0)
 		return rc;

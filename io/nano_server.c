@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/reqrep.h>
@@ -165,6 +166,7 @@ void nano_server_reply(struct nano_server *s, const struct nano_from *to, const 
 	struct nn_cmsghdr *cm = (struct nn_cmsghdr *)(void *)control;
 	size_t n = (size_t)to->n;
 
+	assert(len <= REPLY_MAX); /* the client would drop the connection */
 	memset(control, 0, sizeof(control));
 	cm->cmsg_level = PROTO_SP;
 	cm->cmsg_type = SP_HDR;

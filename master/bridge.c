@@ -29,7 +29,7 @@ void master_emit(void *arg, const struct core_action *a)
 
 		master_finish_token(m, a->reply);
 		if (p)
-			master_send_msg(p, "reply", &msg_reply_schema, a->reply);
+			master_send_reply(p, a->reply);
 		return;
 	}
 	case CORE_SEND:

@@ -81,6 +81,7 @@ void master_hand_over(struct master *m, const char *heir); /* "" = anybody; may 
 int master_listen(struct master *m, struct err *err) WARN_UNUSED;
 void master_send_node(struct master *m, const char *node, const char *text);
 struct peer *master_peer(struct master *m, uint64_t serial);
+void master_send_reply(struct peer *p, const struct msg_reply *r);
 void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg);
 void master_nodes_reset(struct master *m); /* a new core: tell it who is connected; or none: tell everybody that we are not master */
 void master_forget_links(struct master *m);

@@ -8,8 +8,6 @@
 #include "core/state.h"
 #include "master/bridge.h"
 
-#define REPLY_TOO_LARGE "the answer is larger than a message may be"
-
 struct peer *master_peer(struct master *m, uint64_t serial)
 {
 	list_for_each(l, &m->peers) {
@@ -28,6 +26,37 @@ void master_send_msg(struct peer *p, const char *type, const struct schema *s, c
 	json_object_set_new(j, "type", json_string(type));
 	AUTO_FREE char *text = json_text(j);
 	(void)link_send(p->k, text, strlen(text)); /* a full link closes itself; the node dials again */
+}
+
+static void reply_err(struct peer *p, const char *id, const struct err *err);
+
+void master_send_reply(struct peer *p, const struct msg_reply *r)
+{
+	AUTO_FREE char *body = schema_encode_text(&msg_reply_schema, r);
+	AUTO_FREE char *frame = NULL;
+	size_t len = strlen(body);
+
+	if (len > REPLY_MAX) {
+		struct err err = ERR_INIT;
+
+		(void)err_set(&err, ERR_TOO_BIG, "the answer of %zu bytes is larger than a message may be", len);
+		(void)err_hint(&err, "name what you want to see");
+		reply_err(p, r->id, &err);
+		return;
+	}
+	/* The head is for the node: only what it needs to find the client. */
+	struct msg_reply_head h;
+	schema_init(&msg_reply_head_schema, &h);
+	(void)str_copy(h.id, sizeof(h.id), r->id);
+	AUTO_JSON json_t *j = schema_encode(&msg_reply_head_schema, &h);
+	json_object_set_new(j, "type", json_string("reply"));
+	AUTO_FREE char *head = json_text(j);
+	size_t n = strlen(head);
+	frame = xcalloc(n + 1 + len + 1, 1);
+	memcpy(frame, head, n);
+	frame[n] = '\n';
+	memcpy(frame + n + 1, body, len);
+	(void)link_send(p->k, frame, n + 1 + len);
 }
 
 void master_send_node(struct master *m, const char *node, const char *text)
@@ -186,7 +215,7 @@ static void reply_err(struct peer *p, const char *id, const struct err *err)
 	(void)str_copy(r.error, sizeof(r.error), err_name(err->code));
 	r.msg = xstrdup(err->msg);
 	r.hint = xstrdup(err_hint_text(err));
-	master_send_msg(p, "reply", &msg_reply_schema, &r);
+	master_send_reply(p, &r);
 	schema_done(&msg_reply_schema, &r);
 }
 

@@ -20,7 +20,7 @@ static void send_reply(struct nano_server *s, const struct nano_from *to, const 
 {
 	AUTO_FREE char *text = schema_encode_text(&msg_reply_schema, r);
 
-	if (strlen(text) > MESSAGE_MAX) {
+	if (strlen(text) > REPLY_MAX) {
 		struct err err = ERR_INIT;
 
 		(void)err_set(&err, ERR_TOO_BIG, "the answer of %zu bytes is larger than a message may be", strlen(text));
@@ -55,18 +55,26 @@ static void call_free(struct local_call *c)
 	free(c);
 }
 
-void local_reply(struct noded *n, const struct msg_reply *r)
+void local_reply(struct noded *n, const char *id, const char *text, size_t len)
 {
 	list_for_each_safe(l, &n->calls) {
 		struct local_call *c = list_entry(l, struct local_call, link);
 
-		if (strcmp(c->id, r->id) != 0)
+		if (strcmp(c->id, id) != 0)
 			continue;
-		send_reply(c->server, &c->from, r);
+		nano_server_reply(c->server, &c->from, text, len);
 		call_free(c);
 		return;
 	}
-	takeover_reply(n, r);
+	/* To a request that this node itself made? */
+	AUTO_JSON json_t *j = NULL;
+	struct msg_reply r;
+	struct err err = ERR_INIT;
+
+	if (json_parse(text, len, REPLY_MAX, &j, &err) < 0 || schema_decode(&msg_reply_schema, &r, j, &err) < 0)
+		return; /* nobody waits for it: the client has gone */
+	takeover_reply(n, &r);
+	schema_done(&msg_reply_schema, &r);
 }
 
 void local_resend(struct noded *n)

@@ -28,6 +28,8 @@ struct uplink {
 	bool welcome;         /* it is the master */
 	int next;             /* candidate to dial next */
 	int64_t dial_at_ms;
+	const char *body;     /* second line of the frame in hand; NULL = none */
+	size_t body_len;
 };
 
 struct gen_entry { /* what the master last said of an instance with a replica here */
@@ -159,7 +161,8 @@ void watch_free(struct noded *n);
 int local_new(struct noded *n, struct err *err) WARN_UNUSED;
 void local_free(struct noded *n);
 void local_groups(struct noded *n); /* opens the sockets to the groups of the two roles, when these exist */
-void local_reply(struct noded *n, const struct msg_reply *r);
+/* The master's reply to the request id, passed on as it is. */
+void local_reply(struct noded *n, const char *id, const char *text, size_t len);
 void local_resend(struct noded *n);
 void local_tick(struct noded *n);
 void local_answer(struct nano_server *s, const struct nano_from *to, const char *id, json_t *result /* takes */, const struct err *err);

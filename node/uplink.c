@@ -196,9 +196,9 @@ static int on_signed(struct noded *n, struct uplink *u, const void *msg, struct 
 
 static int on_reply(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
-	(void)u;
-	(void)err;
-	local_reply(n, msg);
+	if (!u->body || u->body_len > REPLY_MAX)
+		return err_set(err, ERR_BAD_REQUEST, "a reply of %zu bytes", u->body_len);
+	local_reply(n, ((const struct msg_reply_head *)msg)->id, u->body, u->body_len);
 	return 0;
 }
 
@@ -225,14 +225,19 @@ static const struct {
 	{ "beat_ack", &msg_beat_ack_schema, on_beat_ack },    { "step", &msg_step_schema, on_step },
 	{ "gens", &msg_gens_schema, on_gens },                { "verdict", &msg_verdict_schema, on_verdict },
 	{ "authority", &msg_authority_schema, on_authority }, { "signed", &msg_signed_schema, on_signed },
-	{ "reply", &msg_reply_schema, on_reply },             { "forget", &msg_forget_schema, on_forget },
+	{ "reply", &msg_reply_head_schema, on_reply },        { "forget", &msg_forget_schema, on_forget },
 	{ "settings", &step_settings_schema, on_settings },
 };
 
 static int dispatch(struct noded *n, struct uplink *u, const char *text, size_t len, struct err *err)
 {
 	AUTO_JSON json_t *j = NULL;
-	int rc = json_parse(text, len, FRAME_MAX, &j, err);
+	const char *line = memchr(text, '\n', len);
+	size_t head = line ? (size_t)(line - text) : len;
+	int rc = json_parse(text, head, FRAME_MAX, &j, err);
+
+	u->body = line ? line + 1 : NULL;
+	u->body_len = line ? len - head - 1 : 0;
 
 	if (rc < 0)
 		return rc;

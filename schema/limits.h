@@ -30,8 +30,9 @@
 #define DRBD_PORT_LAST 14999
 #define DRBD_META_MIB 128
 
-#define MESSAGE_MAX (512 * 1024)   /* one request or reply on nanomsg */
+#define MESSAGE_MAX (512 * 1024)   /* one request on nanomsg */
 #define FRAME_MAX (4 * 1024 * 1024) /* one frame on a node link */
+#define REPLY_MAX (FRAME_MAX - 4096) /* one reply, on nanomsg and, with its head, in a frame: all instances fit into a list */
 #define STORE_OPS_MAX 100          /* operations in one transaction (etcd refuses 129) */
 #define STORE_VALUE_MAX (1024 * 1024)
 

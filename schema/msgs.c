@@ -7,6 +7,7 @@ const char *const authority_names[] = { "promote", "start", "resume", "two-prima
 
 SCHEMA_DEFINE(msg_request, MSG_REQUEST_ROWS)
 SCHEMA_DEFINE(msg_reply, MSG_REPLY_ROWS)
+SCHEMA_DEFINE(msg_reply_head, MSG_REPLY_HEAD_ROWS)
 SCHEMA_DEFINE(msg_hello, MSG_HELLO_ROWS)
 SCHEMA_DEFINE(msg_welcome, MSG_WELCOME_ROWS)
 SCHEMA_DEFINE(msg_not_master, MSG_NOT_MASTER_ROWS)

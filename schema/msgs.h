@@ -40,6 +40,10 @@ SCHEMA_DECLARE(msg_request, MSG_REQUEST_ROWS)
 	F(T, INT, stale_ms, 0, INT64_MAX, 0, NULL, "", "the answer is this old: no majority of voters")
 SCHEMA_DECLARE(msg_reply, MSG_REPLY_ROWS)
 
+/* A frame of this type has a second line: the reply itself, which is for the client alone; a node passes it on as it is. */
+#define MSG_REPLY_HEAD_ROWS(F, T) F(T, STR, id, 63, FIELD_REQUIRED, NULL, "", "of the request")
+SCHEMA_DECLARE(msg_reply_head, MSG_REPLY_HEAD_ROWS)
+
 #define MSG_HELLO_ROWS(F, T)                                                                                             \
 	F(T, STR, node, UUID_LEN, FIELD_REQUIRED, NULL, "", "must equal the certificate's")                              \
 	F(T, STR, boot_id, UUID_LEN, FIELD_REQUIRED, NULL, "", "of the running kernel")                                  \
