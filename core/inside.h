@@ -25,7 +25,6 @@ struct waiter { /* a client that waits for news of a job */
 struct cjob {
 	struct job j;
 	unsigned char step[STEPS_MAX]; /* enum step_state */
-	json_t *results[STEPS_MAX];
 	int cur;                 /* step in hand */
 	int attempt;             /* tries of it that failed */
 	bool waiting;            /* for its result */
@@ -85,6 +84,8 @@ struct cjob *job_append(struct core *c);          /* an empty one, to be filled;
 void job_opened(struct core *c, struct cjob *j);  /* the newest one is filled and has not ended */
 void job_drop_newest(struct core *c);             /* it was not filled after all */
 void job_list_loaded(struct core *c);             /* after job_load(): sorts */
+/* An ended one that is in the store: what was asked for stays there and leaves memory; a thousand are kept. */
+void job_slim(struct cjob *j);
 void job_list_free(struct core *c);
 void job_list_tidy(struct core *c);               /* ended jobs beyond the newest JOBS_KEPT_MAX leave memory and store, some each time */
 void job_archive(struct core *c, struct cjob *j); /* this one now; it has ended */

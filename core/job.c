@@ -29,8 +29,6 @@ const struct sm job_sm = { "job", job_states, (int)ARRAY_SIZE(job_states) };
 void job_free(struct cjob *j)
 {
 	schema_done(&job_schema, &j->j);
-	for (int i = 0; i < STEPS_MAX; i++)
-		json_decref(j->results[i]);
 	for (int i = 0; i < STEP_LOG_MAX; i++)
 		free(j->news[i]);
 	list_for_each_safe(l, &j->waiters) {
@@ -122,6 +120,7 @@ static void end_job(struct core *c, struct cjob *j, int state)
 	else if (j->n_records)
 		outbox_put(c->out, key, NULL);
 	put_job(c, j);
+	job_slim(j);
 	forget_on_nodes(c, j);
 	if (state == JOB_SUCCESS)
 		job_news(c, j, "done");
@@ -296,8 +295,6 @@ static void undo_failed(struct core *c, struct cjob *j, const struct err *err)
 
 static void do_done(struct core *c, struct cjob *j, json_t *result)
 {
-	json_decref(j->results[j->cur]);
-	j->results[j->cur] = result ? json_incref(result) : NULL;
 	j->step[j->cur] = STEP_DONE;
 	put_record(c, j, j->cur, RECORD_DONE, result, NULL);
 	j->cur++;

@@ -57,6 +57,12 @@ void job_drop_newest(struct core *c)
 	job_free(j);
 }
 
+void job_slim(struct cjob *j)
+{
+	json_decref(j->j.args);
+	j->j.args = NULL;
+}
+
 static int by_id(const void *a, const void *b)
 {
 	const struct cjob *const *x = a, *const *y = b;
@@ -70,8 +76,10 @@ void job_list_loaded(struct core *c)
 		qsort(c->jobs, (size_t)c->n_jobs, sizeof(struct cjob *), by_id);
 	for (int i = 0; i < c->n_jobs; i++) {
 		c->job_keys[i] = key_of(c->jobs[i]->j.request_id);
-		if (job_ended(c->jobs[i]))
+		if (job_ended(c->jobs[i])) {
+			job_slim(c->jobs[i]);
 			continue;
+		}
 		c->open = grown(c->open, c->n_open, sizeof(*c->open));
 		c->open[c->n_open++] = c->jobs[i];
 	}

@@ -24,8 +24,6 @@ static int load_record(struct cjob *j, const char *text, struct err *err)
 	}
 	j->step[r.step] = to[r.event];
 	/* A failed step that was passed over is followed by later records; one that was not is followed by the undo. */
-	json_decref(j->results[r.step]);
-	j->results[r.step] = r.result ? json_incref(r.result) : NULL;
 	j->n_records++;
 	schema_done(&job_record_schema, &r);
 	return 0;

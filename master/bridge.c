@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "master/bridge.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ void master_emit(void *arg, const struct core_action *a)
 
 		master_finish_token(m, a->reply);
 		if (p)
-			master_send_reply(p, a->reply);
+			master_send_reply(m, p, a->reply);
 		return;
 	}
 	case CORE_SEND:
@@ -86,6 +87,9 @@ static void tick(void *arg)
 	master_term_do(m, term_tick(&m->term, now));
 	if (m->core && !m->paused)
 		core_tick(m->core, now, loop_wall_ms(m->loop));
+	if (m->trim)
+		(void)malloc_trim(0);
+	m->trim = false;
 }
 
 static int make_store(struct master *m, struct err *err)

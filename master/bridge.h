@@ -48,6 +48,7 @@ struct master {
 	struct core *core;   /* NULL while standby */
 	bool paused;         /* master, but no commit for ttl: silent */
 	int64_t unread_since_ms; /* standby: the term cannot be read since then; 0 = it can */
+	bool trim;           /* much memory was freed: give it back */
 	struct loop_timer *timer;
 	char self[UUID_LEN + 1];
 	char boot[UUID_LEN + 1];
@@ -81,7 +82,7 @@ void master_hand_over(struct master *m, const char *heir); /* "" = anybody; may 
 int master_listen(struct master *m, struct err *err) WARN_UNUSED;
 void master_send_node(struct master *m, const char *node, const char *text);
 struct peer *master_peer(struct master *m, uint64_t serial);
-void master_send_reply(struct peer *p, const struct msg_reply *r);
+void master_send_reply(struct master *m, struct peer *p, const struct msg_reply *r);
 void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg);
 void master_nodes_reset(struct master *m); /* a new core: tell it who is connected; or none: tell everybody that we are not master */
 void master_forget_links(struct master *m);

@@ -28,9 +28,11 @@ void master_send_msg(struct peer *p, const char *type, const struct schema *s, c
 	(void)link_send(p->k, text, strlen(text)); /* a full link closes itself; the node dials again */
 }
 
-static void reply_err(struct peer *p, const char *id, const struct err *err);
+static void reply_err(struct master *m, struct peer *p, const char *id, const struct err *err);
 
-void master_send_reply(struct peer *p, const struct msg_reply *r)
+#define TRIM_REPLY_BYTES ((size_t)128 * 1024)
+
+void master_send_reply(struct master *m, struct peer *p, const struct msg_reply *r)
 {
 	AUTO_FREE char *body = schema_encode_text(&msg_reply_schema, r);
 	AUTO_FREE char *frame = NULL;
@@ -41,7 +43,7 @@ void master_send_reply(struct peer *p, const struct msg_reply *r)
 
 		(void)err_set(&err, ERR_TOO_BIG, "the answer of %zu bytes is larger than a message may be", len);
 		(void)err_hint(&err, "name what you want to see");
-		reply_err(p, r->id, &err);
+		reply_err(m, p, r->id, &err);
 		return;
 	}
 	/* The head is for the node: only what it needs to find the client. */
@@ -57,6 +59,8 @@ void master_send_reply(struct peer *p, const struct msg_reply *r)
 	frame[n] = '\n';
 	memcpy(frame + n + 1, body, len);
 	(void)link_send(p->k, frame, n + 1 + len);
+	if (len > TRIM_REPLY_BYTES)
+		m->trim = true; /* a long list was built as a tree first: what it took is given back by the next tick */
 }
 
 void master_send_node(struct master *m, const char *node, const char *text)
@@ -206,7 +210,7 @@ static int on_sign(struct master *m, struct peer *p, const void *msg, struct err
 	return 0;
 }
 
-static void reply_err(struct peer *p, const char *id, const struct err *err)
+static void reply_err(struct master *m, struct peer *p, const char *id, const struct err *err)
 {
 	struct msg_reply r;
 
@@ -215,7 +219,7 @@ static void reply_err(struct peer *p, const char *id, const struct err *err)
 	(void)str_copy(r.error, sizeof(r.error), err_name(err->code));
 	r.msg = xstrdup(err->msg);
 	r.hint = xstrdup(err_hint_text(err));
-	master_send_reply(p, &r);
+	master_send_reply(m, p, &r);
 	schema_done(&msg_reply_schema, &r);
 }
 
@@ -227,12 +231,12 @@ static int on_request(struct master *m, struct peer *p, const void *msg, struct 
 	(void)err;
 	if (!m->core) {
 		(void)err_set(&why, ERR_NO_MASTER, "this is not the master");
-		reply_err(p, ((const struct msg_request *)msg)->id, &why);
+		reply_err(m, p, ((const struct msg_request *)msg)->id, &why);
 		return 0;
 	}
 	schema_copy(&msg_request_schema, &r, msg);
 	if (master_prepare_token(m, &r, &why) < 0)
-		reply_err(p, r.id, &why);
+		reply_err(m, p, r.id, &why);
 	else
 		core_request(m->core, p->serial, &r);
 	schema_done(&msg_request_schema, &r);
