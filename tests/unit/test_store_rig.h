@@ -13,7 +13,7 @@
 #include "io/loop.h"
 #include "io/store.h"
 
-#define RIG_CALL_MS 4000 /* time-out of ordinary calls: the machine may be busy */
+#define RIG_CALL_MS 20000 /* time-out of ordinary calls: the machine may be busy. Below four seconds a try has only one (io/store_etcd.c), which made writes late and so unknown */
 
 char *rig_dir_new(void);            /* gives */
 void rig_dir_free(char *dir);       /* takes; removes what is in it */
