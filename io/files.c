@@ -108,7 +108,7 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
-int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
+int file_replace(const char *path, const char *text, unsigned mode, struct err *err)
 {
 	AUTO_FREE char *dir = dir_of(path);
 	const char *slash = strrchr(path, '/');
@@ -123,7 +123,21 @@ int file_write_durable(const char *path, const char *text, unsigned mode, struct
 		(void)unlink(temp);
 		return rc;
 	}
-	return sync_dir_of(path, err);
+	return 0;
+}
+
+int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
+{
+	int rc = file_replace(path, text, mode, err);
+
+	return rc < 0 ? rc : sync_dir_of(path, err);
+}
+
+int file_unlink(const char *path, struct err *err)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_errno(err, code_of_errno(), "cannot remove '%s'", path);
+	return 0;
 }
 
 int file_rename(const char *from, const char *to, struct err *err)
@@ -152,8 +166,13 @@ int file_reserve(const char *path, size_t bytes, struct err *err)
 
 int file_remove(const char *path, struct err *err)
 {
-	if (unlink(path) < 0)
-		return errno == ENOENT ? 0 : err_errno(err, code_of_errno(), "cannot remove '%s'", path);
+	int rc = file_unlink(path, err);
+
+	return rc < 0 ? rc : sync_dir_of(path, err);
+}
+
+int file_sync_names(const char *path, struct err *err)
+{
 	return sync_dir_of(path, err);
 }
 

@@ -87,6 +87,8 @@ struct noded {
 	struct exec_env env;
 	struct step_settings settings; /* the cluster's, as the master last said */
 	struct list steps;      /* running: steps.c */
+	struct list records;    /* of the agent, not yet with the worker: steps.c */
+	bool persisting;        /* a batch of them is */
 	struct list waits;      /* authorise calls on workers: authorise.c */
 	struct gen_entry *gens;
 	int n_gens;

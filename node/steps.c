@@ -47,38 +47,22 @@ static char *record_path(const struct noded *n, const char *key)
 }
 
 struct persist {
-	struct noded *node;
+	struct list link;
 	uint64_t token;
-	char *path, *text, *reserve;
+	char *path, *text, *reserve; /* text NULL = the record goes */
 	bool begins; /* the first record of a do: nothing has happened yet */
+	int rc;
+	struct err err;
 };
 
-static int persist_work(void *arg, struct err *err)
+struct batch { /* what came while the one before was written */
+	struct noded *node;
+	struct list records;
+};
+
+static void persist_free(struct persist *p)
 {
-	struct persist *p = arg;
-
-	if (!p->text)
-		return file_remove(p->path, err);
-	if (p->begins && access(p->path, F_OK) < 0) {
-		int rc = file_reserve(p->reserve, RESERVE_BYTES, err);
-
-		return rc < 0 ? rc : file_write_durable(p->path, p->text, 0600, err);
-	}
-	int rc = file_write_durable(p->path, p->text, 0600, err);
-	if (rc != -ERR_NO_SPACE || file_remove(p->reserve, err) < 0)
-		return rc;
-	err_clear(err);
-	return file_write_durable(p->path, p->text, 0600, err);
-}
-
-static void persist_done(void *arg, int rc, const struct err *err)
-{
-	struct persist *p = arg;
-
-	if (rc < 0)
-		log_err_record(LOG_LEVEL_ERR, "agent record", err);
-	if (!p->node->stopping)
-		agent_persisted(p->node->agent, p->token, rc == 0);
+	list_del(&p->link);
 	free(p->path);
 	free(p->text);
 	free(p->reserve);
@@ -92,18 +76,93 @@ static bool is_do(const char *key)
 	return n > 3 && strcmp(key + n - 3, ".do") == 0;
 }
 
+/* What has begun must be able to end on a full disk: room for that is set aside before it begins. */
+static int write_record(const struct persist *p, struct err *err)
+{
+	if (!p->text)
+		return file_unlink(p->path, err);
+	if (p->begins && access(p->path, F_OK) < 0) {
+		int rc = file_reserve(p->reserve, RESERVE_BYTES, err);
+
+		return rc < 0 ? rc : file_replace(p->path, p->text, 0600, err);
+	}
+	int rc = file_replace(p->path, p->text, 0600, err);
+	if (rc != -ERR_NO_SPACE || file_remove(p->reserve, err) < 0)
+		return rc;
+	err_clear(err);
+	return file_replace(p->path, p->text, 0600, err);
+}
+
+/*
+ * In the order in which they came; one fsync of the directory makes all names durable, and nobody is told before it. Records that go
+ * need none: one that comes back after a power cut is of a job that is over, answers what it answered, and goes when it is the oldest.
+ */
+static int persist_work(void *arg, struct err *err)
+{
+	struct batch *b = arg;
+	const struct persist *written = NULL;
+
+	list_for_each(l, &b->records) {
+		struct persist *p = list_entry(l, struct persist, link);
+
+		p->rc = write_record(p, &p->err);
+		if (p->text && p->rc == 0)
+			written = p;
+	}
+	return written ? file_sync_names(written->path, err) : 0;
+}
+
+static void start_batch(struct noded *n);
+
+static void persist_done(void *arg, int rc, const struct err *err)
+{
+	struct batch *b = arg;
+	struct noded *n = b->node;
+
+	if (rc < 0) /* the names of none of them may last, or the daemon ends and none was written */
+		log_err_record(LOG_LEVEL_ERR, "agent records", err);
+	list_for_each_safe(l, &b->records) {
+		struct persist *p = list_entry(l, struct persist, link);
+
+		if (rc == 0 && p->rc < 0)
+			log_err_record(LOG_LEVEL_ERR, "agent record", &p->err);
+		if (!n->stopping)
+			agent_persisted(n->agent, p->token, rc == 0 && p->rc == 0);
+		persist_free(p);
+	}
+	free(b);
+	n->persisting = false;
+	if (!n->stopping && !list_empty(&n->records))
+		start_batch(n);
+}
+
+static void start_batch(struct noded *n)
+{
+	struct batch *b = xcalloc(1, sizeof(*b));
+	struct worker_job job = { .work = persist_work, .done = persist_done, .arg = b };
+
+	b->node = n;
+	list_init(&b->records);
+	list_for_each_safe(l, &n->records) {
+		list_del(l);
+		list_add_tail(&b->records, l);
+	}
+	n->persisting = true;
+	workers_submit(n->workers, "agent", &job); /* one lane, one batch at a time: records reach the disk in order */
+}
+
 static void persist(struct noded *n, const struct agent_action *a)
 {
 	struct persist *p = xcalloc(1, sizeof(*p));
-	struct worker_job job = { .work = persist_work, .done = persist_done, .arg = p };
 
-	p->node = n;
 	p->token = a->token;
 	p->path = record_path(n, a->record_key);
 	p->reserve = conf_state_path(&n->conf, "agent.reserve");
 	p->begins = is_do(a->record_key);
 	p->text = a->record_text ? xstrdup(a->record_text) : NULL;
-	workers_submit(n->workers, "agent", &job); /* one lane: records reach the disk in order */
+	list_add_tail(&n->records, &p->link);
+	if (!n->persisting)
+		start_batch(n);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------ */
@@ -272,6 +331,7 @@ int steps_new(struct noded *n, struct err *err)
 		err_clear(err);
 	}
 	list_init(&n->steps);
+	list_init(&n->records);
 	n->agent = agent_new(emit, n);
 	char **names = NULL;
 	int n_names = 0;
@@ -293,6 +353,8 @@ int steps_new(struct noded *n, struct err *err)
 
 void steps_free(struct noded *n)
 {
+	list_for_each_safe(l, &n->records)
+		persist_free(list_entry(l, struct persist, link));
 	agent_free(n->agent);
 	n->agent = NULL;
 }
