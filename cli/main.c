@@ -31,6 +31,35 @@ static int print_error(const struct err *err, const json_t *details, bool json)
 	return err_exit_status(err->code);
 }
 
+/* The daemon reads the file: it has another working directory. */
+static int absolute_file(struct command *c, struct err *err)
+{
+	const struct op_cluster_restore *a = c->args;
+
+	if (c->op != OP_cluster_restore)
+		return 0;
+	AUTO_FREE char *path = realpath(a->file, NULL);
+	if (!path)
+		return err_errno(err, ERR_NOT_FOUND, "cannot read '%s'", a->file), err_hint(err, "give a file that 'gnt cluster backup --secrets FILE' wrote");
+	json_object_set_new(c->given, "file", json_string(path));
+	return 0;
+}
+
+static const char *at_risk(enum op_index op)
+{
+	switch (op) {
+	case OP_cluster_restore:
+		return "The cluster's voters must be lost for good: their machines off, or their etcd stopped and never started again.\n"
+		       "What was changed after the backup is lost: instances added since are left running but unknown, instances removed since\n"
+		       "come back without disks, instances stopped since may be started. No guest and no disk is touched before its nodes have shown\n"
+		       "where it runs and which replica is current; what they cannot show waits for 'gnt instance confirm'.\n";
+	case OP_instance_confirm:
+		return "If the other replica holds newer writes they are lost at the next resync.\n";
+	default:
+		return "";
+	}
+}
+
 static int confirm(const struct command *c, struct err *err)
 {
 	const struct op_info *o = &op_infos[c->op];
@@ -40,7 +69,7 @@ static int confirm(const struct command *c, struct err *err)
 		return 0;
 	if (!isatty(STDIN_FILENO))
 		return err_set(err, ERR_REFUSED, "'gnt %s %s' asks first, and there is nobody to ask", o->group, o->verb);
-	(void)fprintf(stderr, "%s. Are you sure? (y/N) ", o->summary);
+	(void)fprintf(stderr, "%s%s. Are you sure? (y/N) ", at_risk(c->op), o->summary);
 	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return err_set(err, ERR_REFUSED, "not confirmed");
 	return 0;
@@ -101,8 +130,10 @@ static int run(struct command *c, struct err *err)
 	AUTO(call_close) struct cli_link *l = NULL;
 	AUTO_JSON json_t *result = NULL;
 	int64_t stale = 0;
-	int rc = confirm(c, err);
+	int rc = absolute_file(c, err);
 
+	if (rc == 0)
+		rc = confirm(c, err);
 	if (rc == 0)
 		rc = call_open(c, &l, err);
 	if (rc < 0)

@@ -210,12 +210,6 @@ void render_result(const struct command *c, const json_t *r)
 	case OP_cluster_verify: verify(r); return;
 	case OP_cluster_getmaster: (void)puts(json_str(r, "master", "")); return;
 	case OP_node_token: (void)puts(json_str(r, "token", "")); return;
-	case OP_cluster_backup: {
-		AUTO_FREE char *text = json_dumps(r, JSON_INDENT(1) | JSON_SORT_KEYS);
-
-		(void)puts(text);
-		return;
-	}
 	default: tree(r, 0); return;
 	}
 }

@@ -89,6 +89,85 @@ static int console(struct command *c, struct cli_link *l, struct err *err)
 	return err_errno(err, ERR_COMMAND_FAILED, "cannot start %s", here ? "virsh" : "ssh");
 }
 
+/* ---- backup -------------------------------------------------------------------------------------------- */
+
+#define BACKUP_TRIES 20
+
+/* All pages of one state; the configuration may change while they are read: then from the beginning. */
+static int read_pages(struct cli_link *l, const struct command *c, bool secrets, json_t **ret, struct err *err)
+{
+	for (int tries = 0; tries < BACKUP_TRIES; tries++) {
+		AUTO_JSON json_t *whole = NULL;
+		int64_t from = 0, change = 0, stale = 0;
+
+		do {
+			AUTO_JSON json_t *args = json_pack("{s:b, s:I}", "secrets", secrets, "from", (json_int_t)from);
+			AUTO_JSON json_t *page = NULL;
+			int rc = call_request(l, "cluster.export", args, &c->opt, 60000, &page, &stale, err);
+
+			if (rc < 0)
+				return rc;
+			if (whole && json_int(page, "change", 0) != change)
+				break;
+			change = json_int(page, "change", 0);
+			from = json_int(page, "next", 0);
+			if (!whole)
+				whole = json_incref(page);
+			else
+				(void)json_array_extend(json_object_get(whole, "instances"), json_object_get(page, "instances"));
+			if (from == 0) {
+				(void)json_object_del(whole, "change");
+				(void)json_object_del(whole, "next");
+				*ret = TAKE(whole);
+				return 0;
+			}
+		} while (from > 0);
+	}
+	return err_set(err, ERR_BUSY, "the configuration changes faster than it can be read"), err_hint(err, "repeat the command when fewer jobs run");
+}
+
+/* Whole or not at all, readable by its owner only. */
+static int write_private(const char *path, const char *text, struct err *err)
+{
+	AUTO_FREE char *temp = xasprintf("%s.XXXXXX", path);
+	int fd = mkstemp(temp); /* mode 0600 */
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!f)
+		return err_errno(err, ERR_IO, "cannot write beside '%s'", path);
+	bool ok = fputs(text, f) >= 0 && fputc('\n', f) != EOF && fflush(f) == 0 && fsync(fd) == 0;
+	ok = fclose(f) == 0 && ok;
+	if (ok && rename(temp, path) == 0)
+		return 0;
+	int rc = err_errno(err, ERR_IO, "cannot write '%s'", path);
+	(void)unlink(temp);
+	return rc;
+}
+
+static int backup(struct command *c, struct cli_link *l, struct err *err)
+{
+	const struct op_cluster_backup *a = c->args;
+	AUTO_JSON json_t *all = NULL;
+
+	if (a->secrets == 1 && !a->file[0] && isatty(STDOUT_FILENO))
+		return err_set(err, ERR_REFUSED, "the cluster's keys are not shown on a terminal"),
+		       err_hint(err, "name a file: 'gnt cluster backup --secrets FILE'");
+	int rc = read_pages(l, c, a->secrets == 1, &all, err);
+	if (rc < 0)
+		return rc;
+	AUTO_FREE char *text = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
+	if (!a->file[0]) {
+		(void)puts(text);
+		return 0;
+	}
+	rc = write_private(a->file, text, err);
+	if (rc == 0 && !c->opt.quiet)
+		(void)fprintf(stderr, "%zu nodes and %zu instances are written to '%s'%s\n", json_array_size(json_object_get(all, "nodes")),
+			      json_array_size(json_object_get(all, "instances")), a->file,
+			      a->secrets == 1 ? ": with the cluster's keys, keep it safe" : "; without secrets: it cannot be restored");
+	return rc;
+}
+
 static int watch(struct command *c, struct cli_link *l, struct err *err)
 {
 	AUTO_JSON json_t *last = NULL;
@@ -101,6 +180,7 @@ int special_run(struct command *c, struct cli_link *l, struct err *err)
 	switch (c->op) {
 	case OP_node_add: return node_add(c, l, err);
 	case OP_instance_console: return console(c, l, err);
+	case OP_cluster_backup: return backup(c, l, err);
 	case OP_job_watch: return watch(c, l, err);
 	default: return err_set(err, ERR_NOT_SUPPORTED, "'gnt %s %s' is not here yet", op_infos[c->op].group, op_infos[c->op].verb);
 	}

@@ -156,6 +156,21 @@ static int replicas(struct core *c, const void *args, struct err *err)
 	return 0;
 }
 
+static int confirm(struct core *c, const void *args, struct err *err)
+{
+	const struct step_replicas *a = args;
+	struct sinstance *s;
+	int rc = need(c, a->uuid, &s, err);
+
+	if (rc == 0)
+		rc = own_confirm(&s->i.own, a->current, a->n_current, c->st.wall_ms, err);
+	if (rc < 0)
+		return rc;
+	core_put_instance(c, s);
+	core_send_gens(c, s);
+	return 0;
+}
+
 /* ---- nodes, cluster ------------------------------------------------------------------------------ */
 
 static int node_insert(struct core *c, enum step_dir dir, const void *args, struct err *err)
@@ -258,6 +273,7 @@ static int run(struct core *c, enum step_kind kind, enum step_dir dir, const voi
 	case STEP_KIND_instance_admin: return instance_admin(c, dir, args, err);
 	case STEP_KIND_instance_params: return instance_params(c, dir, args, err);
 	case STEP_KIND_own_replicas: return replicas(c, args, err);
+	case STEP_KIND_own_confirm: return confirm(c, args, err);
 	case STEP_KIND_node_insert: return node_insert(c, dir, args, err);
 	case STEP_KIND_node_change: return node_change(c, dir, args, err);
 	case STEP_KIND_node_delete: return node_delete(c, args, err);

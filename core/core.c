@@ -130,7 +130,7 @@ static void send_gens(struct core *c, const char *node, const struct sinstance *
 	for (int i = 0; i < c->st.n_instances; i++) {
 		const struct sinstance *s = c->st.instances[i];
 
-		if ((!only || s == only) && strs_has(s->i.nodes, s->i.n_nodes, node))
+		if ((!only || s == only) && s->i.own.unconfirmed != 1 && strs_has(s->i.nodes, s->i.n_nodes, node))
 			fill_gen(&c->st, &s->i, node, schema_list_add(list, &m));
 	}
 	if (m.n_gens)

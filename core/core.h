@@ -107,6 +107,11 @@ int core_jobs_open(const struct core *c);
 /* The configuration of a new cluster, as the puts of its first transaction (used by cluster init and restore). Gives puts. */
 int core_genesis(const struct cluster *cl, const struct secret *s, const struct node *first, struct core_put **ret, int *ret_n,
 		 struct err *err) WARN_UNUSED;
+/* The same from a backup: node `first` is the only voter, every ownership record waits for its nodes, epochs, generations and job numbers
+ * begin above whatever the cluster before has used. seen_epoch: the highest that is known of besides the backup's. Changes b. */
+int core_restore(struct backup *b, const char *first, int64_t seen_epoch, int64_t wall_ms, struct core_put **ret, int *ret_n,
+		 struct err *err) WARN_UNUSED;
+#define CORE_INCARNATION_KEY "/gantry/incarnation" /* what a master's epoch begins above: this times EPOCHS_PER_INCARNATION */
 void core_puts_free(struct core_put *p, int n);
 
 #endif

@@ -575,7 +575,7 @@ static int plan_job(struct core *c, struct cjob *j, struct plan *p, struct err *
 	int rc = schema_decode(s, args, j->j.args, err);
 
 	if (rc == 0) {
-		rc = plan_for((enum op_index)op)(&c->st, args, &c->rng, p, err);
+		rc = plan_run(&c->st, (enum op_index)op, args, &c->rng, p, err);
 		schema_done(s, args);
 	}
 	free(args);

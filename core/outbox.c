@@ -339,3 +339,8 @@ bool outbox_idle(const struct outbox *o)
 {
 	return list_empty(&o->batches) && list_empty(&o->items) && o->n_puts == 0;
 }
+
+int64_t outbox_last_seq(const struct outbox *o)
+{
+	return o->last_seq;
+}

@@ -30,6 +30,7 @@ void outbox_flush(struct outbox *o);
 /* Batch seq is committed. */
 void outbox_committed(struct outbox *o, int64_t seq);
 void outbox_step_down(struct outbox *o);
+int64_t outbox_last_seq(const struct outbox *o); /* rises with every batch of changes */
 bool outbox_idle(const struct outbox *o); /* nothing waits */
 
 #endif

@@ -45,6 +45,46 @@ static void end_migration(struct ownership *o)
 	o->run = RUN_OWNER;
 }
 
+/* A record from a backup decides nothing: what it says may have changed since (doc/design/006-bootstrap.adoc). */
+static int need_confirmed(const struct ownership *o, struct err *err)
+{
+	if (o->unconfirmed != 1)
+		return 0;
+	(void)err_set(err, ERR_NOT_SAFE, "it was restored from a backup, and its nodes have not shown yet which replica is current");
+	return err_hint(err, "bring its nodes up; or, if one is lost for good: 'gnt instance confirm -n NODE'");
+}
+
+int own_check_confirmed(const struct ownership *o, struct err *err)
+{
+	return need_confirmed(o, err);
+}
+
+void own_from_backup(struct ownership *o, int64_t incarnation, int64_t wall_ms)
+{
+	end_migration(o);
+	o->unconfirmed = 1;
+	o->gen = incarnation * GENS_PER_INCARNATION + o->gen % GENS_PER_INCARNATION; /* above whatever the nodes have heard */
+	o->evidence = EVIDENCE_NONE;
+	free(o->evidence_text);
+	o->evidence_text = NULL;
+	o->since_ms = wall_ms;
+}
+
+int own_confirm(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err)
+{
+	if (o->unconfirmed != 1)
+		return 0; /* by its nodes, meanwhile */
+	if (n_current < 1)
+		return err_set(err, ERR_NOT_SAFE, "no replica would be current");
+	(void)str_copy(o->owner, sizeof(o->owner), current[0]);
+	set_current(o, current[0]);
+	for (int i = 1; i < n_current; i++)
+		strs_add(&o->current, &o->n_current, current[i]);
+	o->unconfirmed = 0;
+	changed(o, wall_ms);
+	return 0;
+}
+
 void own_init(struct ownership *o, const char *owner, bool arbitrated, int64_t wall_ms)
 {
 	schema_done(&ownership_schema, o);
@@ -61,6 +101,8 @@ bool own_would_say_yes(const struct ownership *o, const char *node, const struct
 
 enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask *m, int64_t wall_ms)
 {
+	if (o->unconfirmed == 1)
+		return VERDICT_NOT_NOW;
 	if (!same(own_runner(o), node)) {
 		/* "no" makes the asker kill its guest: only when the log shows another owner for good, not the other half of a
 		 * migration that may still be undone (H14, H15). */
@@ -80,7 +122,7 @@ enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask
 
 bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask *m, bool other_uptodate, int64_t wall_ms)
 {
-	if (m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
+	if (o->unconfirmed == 1 || m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
 		return false;
 	strs_remove(&o->current, &o->n_current, node);
 	changed(o, wall_ms);
@@ -89,7 +131,7 @@ bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask 
 
 bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms)
 {
-	if (gen != o->gen || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
+	if (o->unconfirmed == 1 || gen != o->gen || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
 		return false;
 	/* Only the side that runs reports; a Secondary's word counts when nobody is Primary, which the caller has checked. */
 	if (reporter_primary && !same(own_runner(o), reporter))
@@ -101,7 +143,7 @@ bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, 
 
 bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, int64_t wall_ms)
 {
-	if (o->arbitrated || gen != o->gen || o->n_current < 2 || !own_current(o, reporter) || !same(own_runner(o), reporter))
+	if (o->unconfirmed == 1 || o->arbitrated || gen != o->gen || o->n_current < 2 || !own_current(o, reporter) || !same(own_runner(o), reporter))
 		return false;
 	set_current(o, reporter);
 	changed(o, wall_ms);
@@ -119,6 +161,8 @@ bool own_observe_resync(struct ownership *o, const char *reporter, const char *p
 
 int own_migrate(struct ownership *o, const char *target, struct err *err)
 {
+	if (need_confirmed(o, err) < 0)
+		return -err->code;
 	if (o->target[0])
 		return err_set(err, ERR_CONFLICT, "a migration is under way already"),
 		       err_hint(err, "wait for its job, or 'gnt instance migrate --cleanup'");
@@ -165,6 +209,8 @@ int own_settle(struct ownership *o, const char *target, int64_t wall_ms, struct 
 int own_failover(struct ownership *o, const char *to, bool planned, bool force, enum evidence ev, const char *text,
 		 int64_t wall_ms, struct err *err)
 {
+	if (need_confirmed(o, err) < 0)
+		return -err->code;
 	if (o->target[0])
 		return err_set(err, ERR_CONFLICT, "a migration is under way"),
 		       err_hint(err, "'gnt instance migrate --cleanup' ends it");
@@ -184,6 +230,8 @@ int own_failover(struct ownership *o, const char *to, bool planned, bool force, 
 
 int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct err *err)
 {
+	if (need_confirmed(o, err) < 0)
+		return -err->code;
 	if (!own_current(o, node))
 		return 0;
 	if (o->n_current < 2 || same(own_runner(o), node))
@@ -195,6 +243,8 @@ int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct er
 
 int own_replicas(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err)
 {
+	if (need_confirmed(o, err) < 0)
+		return -err->code;
 	if (o->target[0])
 		return err_set(err, ERR_CONFLICT, "a migration is under way");
 	if (n_current < 1)
@@ -222,6 +272,8 @@ void own_arbitrate(struct ownership *o, bool on, int64_t wall_ms)
 
 int own_authorise(const struct ownership *o, const char *node, enum authority what, struct err *err)
 {
+	if (need_confirmed(o, err) < 0)
+		return -err->code;
 	bool half = o->target[0] && same(o->target, node); /* the target of a migration */
 
 	if (what == AUTH_TWO_PRIMARIES) {

@@ -52,6 +52,12 @@ int own_replicas(struct ownership *o, char *const *current, int n_current, int64
 /* Arbitration on or off (H20). On: from what is in current now. */
 void own_arbitrate(struct ownership *o, bool on, int64_t wall_ms);
 
+/* ---- after a restore: the record says nothing until its nodes, or a person, have said which replicas are current ---- */
+void own_from_backup(struct ownership *o, int64_t incarnation, int64_t wall_ms);
+int own_check_confirmed(const struct ownership *o, struct err *err) WARN_UNUSED;
+/* owner := current[0]. */
+int own_confirm(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err) WARN_UNUSED;
+
 /* Pulled permission (H10). 0, or -ERR_NOT_OWNER / -ERR_STALE_REPLICA with the reason. */
 int own_authorise(const struct ownership *o, const char *node, enum authority what, struct err *err) WARN_UNUSED;
 /* The node that may execute the guest now. */

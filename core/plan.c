@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "core/own.h"
 #include "core/planners.h"
 
 void plan_init(struct plan *p)
@@ -73,12 +74,31 @@ static plan_fn *const planners[OP_COUNT] = {
 	[OP_instance_activate_disks] = plan_activate_disks,
 	[OP_instance_deactivate_disks] = plan_deactivate_disks,
 	[OP_instance_converge] = plan_instance_converge,
+	[OP_instance_confirm] = plan_instance_confirm,
+	[OP_node_cleanse] = plan_node_cleanse,
 	[OP_debug_noop] = plan_debug_noop,
 };
 
 plan_fn *plan_for(enum op_index op)
 {
 	return planners[op];
+}
+
+/* Of an instance whose ownership record is from a backup nothing is ordered but what finds out, or removes it. */
+static int check_confirmed(const struct state *st, enum op_index op, const void *args, struct err *err)
+{
+	if (op_infos[op].lock != OP_LOCK_INSTANCE || op == OP_instance_confirm || op == OP_instance_converge || op == OP_instance_remove)
+		return 0;
+	const struct sinstance *s = state_instance_named(st, args);
+
+	return s && own_check_confirmed(&s->i.own, err) < 0 ? err_wrap(err, "instance '%s'", s->i.name) : 0;
+}
+
+int plan_run(const struct state *st, enum op_index op, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	int rc = check_confirmed(st, op, args, err);
+
+	return rc < 0 ? rc : planners[op](st, args, rng, ret, err);
 }
 
 int plan_locks(const struct state *st, enum op_index op, const void *args, char ***ret_locks, int *ret_n, struct err *err)

@@ -36,6 +36,8 @@ void plan_reserve(struct plan *p, const char *node, const char *vg, int64_t memo
 /* A row per JOB request. rng: for uuids, secrets and hardware addresses of new objects. */
 typedef int plan_fn(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err);
 plan_fn *plan_for(enum op_index op); /* NULL = not a planned request */
+/* Checks what holds for every request, then plans. */
+int plan_run(const struct state *st, enum op_index op, const void *args, struct rng *rng, struct plan *ret, struct err *err) WARN_UNUSED;
 
 /* Names of what the request locks alone ("instance:web1", "node:<uuid>", "cluster"), from its lock rule. Gives texts into ret_locks[0..n). */
 int plan_locks(const struct state *st, enum op_index op, const void *args, char ***ret_locks, int *ret_n, struct err *err) WARN_UNUSED;

@@ -463,6 +463,13 @@ int plan_instance_converge(const struct state *st, const void *args, struct rng 
 	const struct obs_drbd *od = both ? seen_drbd(st, other, i) : NULL;
 
 	(void)snprintf(ret->summary, sizeof(ret->summary), "bring '%.60s' to what is wanted", i->name);
+	if (i->own.unconfirmed == 1) {
+		/* Restored from a backup: the replicas meet as Secondaries and DRBD finds out who is ahead. Nothing is promoted, started, ended. */
+		rc = add_disks_up(ret, st, i, false, false, err);
+		if (rc == 0 && ret->n_steps)
+			ret->steps[0].pivot = 1;
+		return rc < 0 ? rc : ret->n_steps ? 0 : err_set(err, ERR_WRONG_STATE, "nothing can be found out about '%s'", i->name);
+	}
 	if (i->own.target[0])
 		settle_migration(st, i, ret);
 	else if (both && runs_on(on, i))

@@ -530,7 +530,8 @@ int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng 
 	for (int i = 0; i < st->n_instances && rc == 0 && n < ARBITRATE_AT_ONCE; i++) {
 		const struct instance *in = &st->instances[i]->i;
 
-		if (in->template != TEMPLATE_DRBD || (in->own.arbitrated == 1) == (a->on == 1) || st->instances[i]->busy_job)
+		if (in->template != TEMPLATE_DRBD || (in->own.arbitrated == 1) == (a->on == 1) || st->instances[i]->busy_job ||
+		    in->own.unconfirmed == 1)
 			continue;
 		rc = arbitrate_instance(st, in, a->on == 1, ret, err);
 		n++;

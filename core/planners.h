@@ -8,7 +8,7 @@
 plan_fn plan_cluster_modify, plan_cluster_arbitrate, plan_renew_crypto, plan_node_modify, plan_node_remove, plan_node_fence, plan_node_maintenance,
 	plan_node_admit, plan_node_promote, plan_instance_add, plan_instance_startup, plan_instance_shutdown, plan_instance_reboot,
 	plan_instance_remove, plan_instance_modify, plan_instance_migrate, plan_instance_failover, plan_replace_disks,
-	plan_activate_disks, plan_deactivate_disks, plan_instance_converge, plan_debug_noop;
+	plan_activate_disks, plan_deactivate_disks, plan_instance_converge, plan_instance_confirm, plan_node_cleanse, plan_debug_noop;
 
 /* ---- shared (core/plan_parts.c) ---- */
 

@@ -2,8 +2,11 @@
 /* Answers from memory. */
 #include <string.h>
 
+#include "common/xmem.h"
+
 #include "core/inside.h"
 #include "core/own.h"
+#include "core/restored.h"
 
 static json_t *names(const struct core *c, char *const *uuids, int n)
 {
@@ -90,6 +93,13 @@ json_t *query_instance(const struct core *c, const struct sinstance *s)
 				names(c, i->own.current, i->own.n_current), "gen", (json_int_t)i->own.gen, "arbitrated",
 				i->own.arbitrated == 1, "since_ms", (json_int_t)i->own.since_ms, "evidence", evidence_names[i->own.evidence]);
 
+	if (i->own.unconfirmed == 1) {
+		const char *current[REPLICAS_MAX];
+		char why[160];
+
+		(void)restored_judge(&c->st, i, current, why);
+		set(own, "unconfirmed", json_string(why[0] ? why : "restored from a backup"));
+	}
 	if (i->own.target[0])
 		set(own, "migrating_to", json_string(state_node_name(&c->st, i->own.target)));
 	if (i->own.evidence_text)
@@ -393,17 +403,39 @@ static int console_info(struct core *c, const struct op_instance_name *a, json_t
 	return 0;
 }
 
-static int backup(struct core *c, json_t **ret)
-{
-	json_t *nodes = json_array(), *instances = json_array();
+#define PAGE_BYTES (200 * 1024) /* of instances: a reply has a limit */
 
-	for (int i = 0; i < c->st.n_nodes; i++)
-		json_array_append_new(nodes, schema_encode(&node_schema, &c->st.nodes[i]->n));
-	for (int i = 0; i < c->st.n_instances; i++)
-		json_array_append_new(instances, schema_encode(&instance_schema, &c->st.instances[i]->i));
-	*ret = json_pack("{s:s, s:I, s:o, s:o, s:o}", "format", "gantry-backup-1", "wall_ms", (json_int_t)c->st.wall_ms, "cluster",
-			 schema_encode(&cluster_schema, &c->st.cluster), "nodes", nodes, "instances", instances);
-	json_object_set_new(*ret, "secret", schema_encode(&secret_schema, &c->st.secret));
+/* change: pages with the same number belong together. */
+static int export(struct core *c, const struct op_cluster_export *a, json_t **ret)
+{
+	json_t *(*encode)(const struct schema *s, const void *obj) = a->secrets == 1 ? schema_encode : schema_encode_public;
+	json_t *instances = json_array(), *o = json_pack("{s:I, s:o}", "change", (json_int_t)outbox_last_seq(c->out), "instances", instances);
+	size_t bytes = 0;
+	int i = (int)a->from;
+
+	for (; i < c->st.n_instances && bytes < PAGE_BYTES; i++) {
+		json_t *one = encode(&instance_schema, &c->st.instances[i]->i);
+		AUTO_FREE char *text = json_text(one);
+
+		bytes += strlen(text);
+		json_array_append_new(instances, one);
+	}
+	if (i < c->st.n_instances)
+		set(o, "next", json_integer(i));
+	*ret = o;
+	if (a->from > 0)
+		return 0;
+	json_t *nodes = json_array();
+	for (int k = 0; k < c->st.n_nodes; k++)
+		json_array_append_new(nodes, encode(&node_schema, &c->st.nodes[k]->n));
+	set(o, "format", json_string(BACKUP_FORMAT));
+	set(o, "wall_ms", json_integer(c->st.wall_ms));
+	set(o, "master", json_string(state_node_name(&c->st, c->st.self)));
+	set(o, "epoch", json_integer(c->st.epoch));
+	set(o, "cluster", encode(&cluster_schema, &c->st.cluster));
+	set(o, "nodes", nodes);
+	if (a->secrets == 1)
+		set(o, "ca_key", json_string(c->st.secret.ca_key));
 	return 0;
 }
 
@@ -422,7 +454,7 @@ int query_run(struct core *c, enum op_index op, const void *args, json_t **ret, 
 	case OP_cluster_ha_report: return ha_report(c, args, ret, err);
 	case OP_cluster_verify: *ret = verify_run(c); return 0;
 	case OP_cluster_getmaster: *ret = json_pack("{s:s}", "master", state_node_name(&c->st, c->st.self)); return 0;
-	case OP_cluster_backup: return backup(c, ret);
+	case OP_cluster_export: return export(c, args, ret);
 	case OP_node_list: return node_list(c, args, ret, err);
 	case OP_node_info: return node_info(c, args, ret, err);
 	case OP_instance_list: return instance_list(c, args, ret, err);

@@ -9,6 +9,7 @@
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
+#include "core/restored.h"
 
 #define PERIOD_MS 1000
 #define CERTIFICATES_AGAIN_MS 10000
@@ -105,6 +106,8 @@ static bool differs(const struct core *c, const struct sinstance *s)
 	const char *runner = own_runner(&s->i.own);
 	const struct snode *owner = state_node(&c->st, runner);
 
+	if (s->i.own.unconfirmed == 1)
+		return restored_wants_disks(&c->st, &s->i);
 	if (!owner || !owner->connected || !owner->seen_ms || !owner->seen.hypervisor[0])
 		return false;
 	const struct obs_guest *g = state_seen_guest(owner, s->i.uuid);
@@ -191,7 +194,7 @@ static void check_voters(struct core *c)
 
 		voters += n->n.candidate == 1;
 		if (n->n.candidate != 1 && (n->n.master_capable == 1 || n->n.witness == 1) && n->n.drained != 1 && n->n.offline != 1 && n->connected &&
-		    spare < 2) {
+		    n->n.former_voter != 1 && spare < 2) {
 			json_array_append_new(names, json_string(n->n.name));
 			spare++;
 		}
@@ -224,7 +227,7 @@ static void check_arbitration(struct core *c)
 
 			there = there && n && n->connected;
 		}
-		if (s->i.template == TEMPLATE_DRBD && s->i.own.arbitrated != 1 && !s->busy_job && there)
+		if (s->i.template == TEMPLATE_DRBD && s->i.own.arbitrated != 1 && s->i.own.unconfirmed != 1 && !s->busy_job && there)
 			open++;
 	}
 	if (voters < 3 || job_pending(c, OP_cluster_arbitrate, NULL) || job_pending(c, OP_node_promote, NULL))
@@ -258,6 +261,7 @@ void reconcile_tick(struct core *c)
 	if (c->st.now_ms < c->next_reconcile_ms || c->store_silent_since_ms)
 		return;
 	c->next_reconcile_ms = c->st.now_ms + PERIOD_MS;
+	restored_tick(c);
 	check_voters(c);
 	check_arbitration(c);
 	check_certificates(c);

@@ -19,7 +19,7 @@ static int dry_run(struct core *c, enum op_index op, const void *args, json_t **
 	plan_init(&p);
 	int rc = plan_locks(&c->st, op, args, &locks, &n_locks, err);
 	if (rc == 0)
-		rc = plan_for(op)(&c->st, args, &rng, &p, err);
+		rc = plan_run(&c->st, op, args, &rng, &p, err);
 	if (rc == 0)
 		*ret = plan_json(c, &p, locks, n_locks);
 	strs_clear(&locks, &n_locks);

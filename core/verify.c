@@ -7,6 +7,7 @@
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
+#include "core/restored.h"
 
 struct owned_disk;
 struct report {
@@ -140,6 +141,15 @@ static void verify_instance(const struct core *c, const struct sinstance *s, str
 	}
 	if (s->busy_job)
 		return;
+	if (i->own.unconfirmed == 1) {
+		const char *current[REPLICAS_MAX];
+		char why[160];
+
+		if (restored_judge(&c->st, i, current, why) == 0)
+			finding(r, true, "instance", i->name, "bring its nodes up; if one is lost for good: 'gnt instance confirm -n NODE'",
+				"instance '%s' is from a backup and not confirmed: %s", i->name, why);
+		return;
+	}
 	if (i->own.target[0])
 		finding(r, true, "instance", i->name, "'gnt instance migrate --cleanup'", "a migration of '%s' has not been ended", i->name);
 	if (n && n->connected && n->seen_ms) {

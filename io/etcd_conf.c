@@ -82,7 +82,7 @@ char *etcd_conf_text(const struct etcd_member_conf *c)
 	add_urls(&out, c);
 	add_text(&out, "initial-cluster", c->initial_cluster);
 	add_text(&out, "initial-cluster-state", c->new_cluster ? "new" : "existing");
-	add_text(&out, "initial-cluster-token", "gantry");
+	add_text(&out, "initial-cluster-token", c->token && c->token[0] ? c->token : "gantry");
 	/* The JSON gateway that we speak to: on by default as a flag, off by default in a file. */
 	buf_puts(&out, "enable-grpc-gateway: true\n");
 	/* A fifth is the least that etcd allows; each beat costs every member a wake-up and, idle, that is most of what it does. */

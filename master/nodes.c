@@ -116,7 +116,7 @@ static void welcome(struct master *m, struct peer *p)
 	struct msg_welcome w;
 
 	schema_init(&msg_welcome_schema, &w);
-	w.epoch = m->term.epoch;
+	w.epoch = st->epoch;
 	(void)str_copy(w.master, sizeof(w.master), m->self);
 	(void)str_copy(w.cluster, sizeof(w.cluster), st->cluster.name);
 	w.lease_ms = st->cluster.lease_ms;
@@ -134,7 +134,7 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 	(void)str_copy(p->boot_id, sizeof(p->boot_id), h->boot_id);
 	(void)str_copy(p->version, sizeof(p->version), h->version);
 	p->side = strcmp(h->side, "replication") == 0 ? 2 : 1;
-	if (!m->core || m->paused || h->epoch > m->term.epoch) { /* or it has seen a later master: we are not it */
+	if (!m->core || m->paused || h->epoch > core_state(m->core)->epoch) { /* or it has seen a later master: we are not it */
 		not_master(m, p);
 		return 0;
 	}
@@ -150,13 +150,14 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 static int on_beat(struct master *m, struct peer *p, const void *msg, struct err *err)
 {
 	const struct msg_beat *b = msg;
-	struct msg_beat_ack a = { .seq = b->seq, .epoch = m->term.epoch };
+	struct msg_beat_ack a = { .seq = b->seq };
 
 	(void)err;
 	if (!master_speaks(m)) { /* an answered beat is a lease: only a valid master grants one */
 		not_master(m, p);
 		return 0;
 	}
+	a.epoch = core_state(m->core)->epoch;
 	master_send_msg(p, "beat_ack", &msg_beat_ack_schema, &a);
 	core_node_beat(m->core, p->node);
 	return 0;

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/xmem.h"
+#include "core/state.h"
 #include "io/pki.h"
 #include "master/bridge.h"
 
@@ -221,7 +222,8 @@ static int start_core(struct master *m, const struct store_result *r, struct err
 		kvs[i] = (struct core_kv){ r->kvs[i].key, r->kvs[i].value };
 	pki_random_hex(seed, 16);
 	struct core_start s = {
-		.epoch = m->term.epoch,
+		/* A restored cluster counts on above its predecessor: nodes refuse lower epochs (doc/design/006-bootstrap.adoc). */
+		.epoch = strtoll(value_of(r, CORE_INCARNATION_KEY, &rev), NULL, 10) * EPOCHS_PER_INCARNATION + m->term.epoch,
 		.seq = seq_number(m->seq_before),
 		.now_ms = loop_now_ms(m->loop),
 		.wall_ms = loop_wall_ms(m->loop),
@@ -238,19 +240,38 @@ static int start_core(struct master *m, const struct store_result *r, struct err
 	return rc;
 }
 
+/* A masterd that should have been stopped (a node demoted while it was silent; a voter of a cluster that was restored) leaves it to others. */
+static bool may_be_master(const struct master *m)
+{
+	const struct snode *me = state_node(core_state(m->core), m->self);
+
+	if (!me || me->n.former_voter == 1)
+		return false;
+	return me->n.candidate == 1 || me->n.master_capable == 1; /* the second: a promotion under way, whose master has died */
+}
+
 static void load_done(void *arg, const struct store_result *r)
 {
 	struct master *m = arg;
 	struct err err = ERR_INIT;
 	bool ok = r->outcome == STORE_OK;
+	int64_t rev;
 
 	if (!ok)
 		log_warning("loading the configuration: %s", r->err ? r->err->msg : "no answer");
-	else if (start_core(m, r, &err) < 0) {
+	else if (!value_of(r, "/gantry/genesis", &rev)[0]) {
+		log_warning("loading the configuration: it is not complete yet");
+		ok = false;
+	} else if (start_core(m, r, &err) < 0) {
 		log_err_record(LOG_LEVEL_ERR, "loading the configuration", &err);
 		ok = false;
 	}
 	master_term_do(m, term_loaded(&m->term, loop_now_ms(m->loop), ok));
+	if (ok && !may_be_master(m)) {
+		log_notice("node '%s' is no master candidate: stepping aside", m->conf.node_name);
+		master_hand_over(m, "");
+		return;
+	}
 	if (ok) {
 		master_follow_voters(m);
 		master_nodes_reset(m);

@@ -16,7 +16,7 @@
 #include "io/files.h"
 #include "io/pki.h"
 #include "io/spawn.h"
-#include "io/store.h"
+#include "node/first.h"
 #include "node/missing.h"
 #include "node/node.h"
 #include "node/prepare.h"
@@ -24,95 +24,6 @@
 #include "storage/storage.h"
 
 #define CA_DAYS 3650
-#define STORE_WAIT_MS 60000
-
-/* ---- the store's first transaction ------------------------------------------------------------------------ */
-
-/* A loop of its own: this runs on a worker thread. */
-struct first {
-	struct loop *loop;
-	struct store *store;
-	const struct core_put *puts;
-	int n_puts;
-	const char *uuid;     /* the cluster's: stands in /gantry/genesis */
-	struct loop_timer *timer;
-	int64_t give_up_ms;
-	int rc;
-	struct err err;
-};
-
-static void first_try(void *arg);
-
-/* Refused: by an earlier try of ours whose answer was lost, or by somebody else's cluster. */
-static void genesis_read(void *arg, const struct store_result *r)
-{
-	struct first *f = arg;
-
-	if (r->outcome != STORE_OK) {
-		loop_timer_start(f->timer, 200, 0);
-		return;
-	}
-	if (r->n_kvs == 1 && strcmp(r->kvs[0].value, f->uuid) == 0)
-		f->rc = 0;
-	else
-		f->rc = err_set(&f->err, ERR_CLUSTER_EXISTS, "the store holds a cluster already");
-	loop_stop(f->loop);
-}
-
-static void first_done(void *arg, const struct store_result *r)
-{
-	struct first *f = arg;
-
-	if (r->outcome == STORE_OK) {
-		f->rc = 0;
-		loop_stop(f->loop);
-	} else if (r->outcome == STORE_REFUSED) {
-		f->store->ops->read(f->store, "/gantry/genesis", true, 2000, genesis_read, f);
-	} else if (loop_now_ms(f->loop) > f->give_up_ms) {
-		f->rc = err_set(&f->err, ERR_STORE, "etcd does not come up: %s", r->err ? r->err->msg : "no answer");
-		loop_stop(f->loop);
-	} else {
-		loop_timer_start(f->timer, 200, 0);
-	}
-}
-
-static void first_try(void *arg)
-{
-	struct first *f = arg;
-	const struct store_cmp cmp = { .kind = STORE_CMP_ABSENT, .key = "/gantry/genesis" };
-	struct store_op ops[8];
-	int n = 0;
-
-	for (int i = 0; i < f->n_puts; i++)
-		ops[n++] = (struct store_op){ STORE_PUT, f->puts[i].key, f->puts[i].value };
-	ops[n++] = (struct store_op){ STORE_PUT, "/gantry/genesis", f->uuid };
-	f->store->ops->txn(f->store, &cmp, 1, ops, n, 2000, first_done, f);
-}
-
-static int write_first(const struct conf *conf, const char *uuid, const struct core_put *puts, int n_puts, struct err *err)
-{
-	AUTO_FREE char *ca = conf_path(conf, "ca.pem"), *cert = conf_path(conf, "node.pem"), *key = conf_path(conf, "node.key");
-	AUTO_FREE char *url = xasprintf(strchr(conf->address, ':') ? "https://[%s]:%d" : "https://%s:%d", conf->address, (int)conf->etcd_client_port);
-	const char *endpoints[] = { url, NULL };
-	const struct store_etcd_conf sc = { endpoints, ca, cert, key };
-	struct first f = { .puts = puts, .n_puts = n_puts, .uuid = uuid };
-
-	f.loop = loop_new();
-	int rc = store_etcd_new(f.loop, &sc, &f.store, err);
-	if (rc == 0) {
-		f.give_up_ms = loop_now_ms(f.loop) + STORE_WAIT_MS;
-		f.timer = loop_timer_new(f.loop, first_try, &f);
-		loop_timer_start(f.timer, 0, 0);
-		loop_run(f.loop);
-		loop_timer_free(f.timer);
-		f.store->ops->free(f.store);
-		rc = f.rc;
-		if (rc < 0)
-			*err = f.err;
-	}
-	loop_free(f.loop);
-	return rc;
-}
 
 /* ---- init -------------------------------------------------------------------------------------------------- */
 
@@ -265,7 +176,7 @@ static int bear(struct birth *b, struct err *err)
 	if (rc == 0)
 		rc = start_store(b, err);
 	if (rc == 0)
-		rc = write_first(&b->conf, b->cluster.uuid, puts, n_puts, err);
+		rc = first_write(&b->conf, b->cluster.uuid, puts, n_puts, err);
 	if (rc == 0)
 		rc = system_settings(&b->conf, &s, err);
 	(void)str_copy(b->conf.node_uuid, sizeof(b->conf.node_uuid), b->first.uuid);
@@ -336,15 +247,6 @@ int bootstrap_destroy(struct noded *n, const void *args, json_t **ret, struct er
 	if (rc == 0)
 		*ret = json_pack("{s:s}", "destroyed", n->settings.cluster);
 	return rc;
-}
-
-int bootstrap_restore(struct noded *n, const void *args, json_t **ret, struct err *err)
-{
-	(void)n;
-	(void)args;
-	(void)ret;
-	return err_set(err, ERR_NOT_SUPPORTED, "restoring a configuration is not built yet"),
-	       err_hint(err, "'gnt cluster init', then add the instances again; the backup has every parameter");
 }
 
 /* ---- before all of it ------------------------------------------------------------------------------------------- */

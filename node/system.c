@@ -45,6 +45,7 @@ int system_etcd_start(const struct conf *conf, const struct step_etcd *a, bool f
 		.cert_file = cert,
 		.key_file = key,
 		.initial_cluster = a->initial_cluster,
+		.token = a->token,
 		.new_cluster = fresh_cluster,
 		.lease_ms = a->lease_ms,
 	};

@@ -16,6 +16,12 @@
 #define INSTANCES_MAX 10000
 #define DISKS_MAX 8
 #define NICS_MAX 8
+/* A restored cluster counts on from 2^36 (epochs), 2^32 (generations), 10^9 (job numbers) for each time that it was restored. */
+#define INCARNATIONS_MAX 99
+#define EPOCHS_PER_INCARNATION (INT64_C(1) << 36)
+#define GENS_PER_INCARNATION (INT64_C(1) << 32)
+#define JOBS_PER_INCARNATION INT64_C(1000000000)
+#define BACKUP_MAX (64 * 1024 * 1024)
 #define REPLICAS_MAX 2    /* DRBD 8.4: two */
 #define VOTERS_MAX 5
 #define FENCE_AGENTS_MAX 4 /* of one node */

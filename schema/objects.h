@@ -71,6 +71,7 @@ SCHEMA_DECLARE(nic, NIC_ROWS)
 	F(T, STRS, current, REPLICAS_MAX, 0, "", "nodes whose replica holds every acknowledged write")                   \
 	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "raised by every change of current")                                    \
 	F(T, BOOL, arbitrated, 0, "no", "", "verdicts decide (three voters or more); else current is only observed")     \
+	F(T, BOOL, unconfirmed, 0, "no", "", "restored from a backup: nothing is decided until its nodes were seen")      \
 	F(T, INT, since_ms, 0, INT64_MAX, 0, "0", "", "wall clock of the last change")                                   \
 	F(T, ENUM, evidence, evidence_names, 0, "none", "", "what the last failover rested on")                          \
 	F(T, TEXT, evidence_text, TEXT_MAX, 0, NULL, "", "the same in words")
@@ -108,6 +109,7 @@ SCHEMA_DECLARE(instance, INSTANCE_ROWS)
 	F(T, BOOL, candidate, 0, "no", "", "is a master candidate: runs gantry-masterd and etcd")                        \
 	F(T, STR, member_id, 23, 0, NULL, "", "etcd member")                                                             \
 	F(T, BOOL, witness, 0, "no", "", "votes, runs no guests")                                                        \
+	F(T, BOOL, former_voter, 0, "no", "", "restored from a backup: etcd and masterd there are the dead cluster's")    \
 	F(T, BOOL, drained, 0, "no", "", "gets no new instances")                                                        \
 	F(T, BOOL, maintenance, 0, "no", "", "its guests are moved away, and come back when it ends")                    \
 	F(T, BOOL, offline, 0, "no", "", "not talked to")                                                                \
@@ -144,7 +146,8 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, TEXT, ca_cert, 16384, 0, NULL, "", "certificate of the cluster's CA")                                       \
 	F(T, INT, cert_life_s, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good")           \
 	F(T, INT, created_ms, 0, INT64_MAX, 0, "0", "", "wall clock")                                                    \
-	F(T, INT, schema_version, 1, 1000000, 0, "1", "", "version of these objects")
+	F(T, INT, schema_version, 1, 1000000, 0, "1", "", "version of these objects")                                    \
+	F(T, INT, incarnation, 0, INCARNATIONS_MAX, 0, "0", "", "how often it was restored: epochs, generations, job numbers begin above the former ones")
 SCHEMA_DECLARE(cluster, CLUSTER_ROWS)
 
 #define SECRET_ROWS(F, T) F(T, TEXT, ca_key, 16384, FIELD_REQUIRED | FIELD_SECRET, NULL, "", "key of the cluster's CA (PEM)")
@@ -157,6 +160,19 @@ SCHEMA_DECLARE(secret, SECRET_ROWS)
 	F(T, BOOL, witness, 0, "no", "", "for a witness")                                                                \
 	F(T, INT, expires_ms, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "wall clock")
 SCHEMA_DECLARE(token, TOKEN_ROWS)
+
+/* What 'gnt cluster backup' writes and 'gnt cluster restore' reads. Without secrets it can be read, but not restored. */
+#define BACKUP_FORMAT "gantry-backup-2"
+#define BACKUP_ROWS(F, T)                                                                                                \
+	F(T, STR, format, 23, FIELD_REQUIRED, NULL, "", "must be gantry-backup-2")                                       \
+	F(T, INT, wall_ms, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "when it was made")                                   \
+	F(T, STR, master, NAME_LEN, 0, NULL, "", "who made it")                                                          \
+	F(T, INT, epoch, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "the master's")                                         \
+	F(T, OBJ, cluster, cluster, FIELD_REQUIRED, "", "settings")                                                      \
+	F(T, LIST, nodes, node, NODES_MAX, FIELD_REQUIRED, "", "nodes")                                                  \
+	F(T, LIST, instances, instance, INSTANCES_MAX, 0, "", "instances")                                               \
+	F(T, TEXT, ca_key, 16384, FIELD_SECRET, NULL, "", "key of the cluster's CA (PEM), with --secrets only")
+SCHEMA_DECLARE(backup, BACKUP_ROWS)
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 

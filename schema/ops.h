@@ -29,12 +29,13 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(5,  cluster, master_failover,  LOCAL, NONE,     ADMIN, ASK,  op_none,             "make this node the master") \
 	OP(6,  cluster, modify,           JOB,   CLUSTER,  ADMIN, SAFE, op_cluster_modify,   "change the cluster's settings") \
 	OP(7,  cluster, renew_crypto,     JOB,   CLUSTER,  ADMIN, ASK,  op_renew_crypto,     "give every node a new certificate") \
-	OP(8,  cluster, backup,           QUERY, NONE,     ADMIN, SAFE, op_none,             "print the whole configuration as JSON") \
+	OP(8,  cluster, backup,           CLIENT, NONE,    ADMIN, SAFE, op_cluster_backup,   "write the whole configuration to a file, or print it") \
 	OP(9,  cluster, restore,          LOCAL, NONE,     ADMIN, ASK,  op_cluster_restore,  "make a new cluster from a backup's configuration") \
 	OP(10, cluster, destroy,          LOCAL, NONE,     ADMIN, ASK,  op_cluster_destroy,  "end the cluster on its last node") \
 	OP(11, cluster, status,           LOCAL, NONE,     READ,  SAFE, op_none,             "what this node's own daemon knows, without the master") \
 	OP(12, cluster, hand_over,        QUICK, NONE,     ADMIN, SAFE, op_node_name,        "give the mastership to another candidate (internal)") \
 	OP(13, cluster, ha_report,        QUERY, NONE,     READ,  SAFE, op_ha_report,        "what would happen to which guest if a node died now") \
+	OP(14, cluster, export,           QUERY, NONE,     ADMIN, SAFE, op_cluster_export,   "a page of the configuration, for backups (internal)") \
 	OP(20, node, prepare,             LOCAL, NONE,     ADMIN, SAFE, op_node_prepare,     "make this machine ready to be a node (shows the plan; --yes does it)") \
 	OP(21, node, token,               QUICK, NONE,     ADMIN, SAFE, op_node_token,       "print a one-time token with which a machine joins") \
 	OP(22, node, add,                 CLIENT, NONE,    ADMIN, SAFE, op_node_add,         "add a machine: token, and join over ssh") \
@@ -51,6 +52,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(33, node, promote,             JOB,   CLUSTER,  ADMIN, SAFE, op_node_promote,     "make master candidates voters, two at a time (internal)") \
 	OP(35, node, maintenance,         JOB,   NODE,     ADMIN, SAFE, op_node_maintenance, "on: move every guest off a node by live migration; off: bring them back") \
 	OP(34, cluster, arbitrate,        JOB,   CLUSTER,  ADMIN, SAFE, op_cluster_arbitrate, "turn disk arbitration on or off everywhere (internal)") \
+	OP(36, node, cleanse,             JOB,   NODE,     ADMIN, SAFE, op_node_name,        "stop what is left of a dead cluster's voter (internal)") \
 	OP(40, instance, add,             JOB,   INSTANCE, ADMIN, SAFE, op_instance_add,     "create an instance") \
 	OP(41, instance, list,            QUERY, NONE,     READ,  SAFE, op_list,             "list the instances") \
 	OP(42, instance, info,            QUERY, NONE,     READ,  SAFE, op_instance_info,    "show an instance") \
@@ -67,6 +69,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(53, instance, deactivate_disks, JOB,  INSTANCE, ADMIN, SAFE, op_instance_name,    "take an instance's disks down") \
 	OP(54, instance, console_info,    QUERY, NONE,     ADMIN, SAFE, op_instance_name,    "where a guest's console is (internal)") \
 	OP(55, instance, converge,        JOB,   INSTANCE, ADMIN, SAFE, op_instance_name,    "bring an instance to what is wanted of it (internal: the reconciler)") \
+	OP(56, instance, confirm,         JOB,   INSTANCE, ADMIN, ASK,  op_instance_confirm, "after a restore: say which node has the truth of an instance") \
 	OP(60, job, list,                 QUERY, NONE,     READ,  SAFE, op_job_list,         "list the jobs") \
 	OP(61, job, info,                 QUERY, NONE,     READ,  SAFE, op_job_id,           "show a job, its plan and its steps") \
 	OP(62, job, watch,                CLIENT, NONE,    READ,  SAFE, op_job_id,           "follow a job's progress until it ends") \
@@ -139,7 +142,16 @@ SCHEMA_DECLARE(op_cluster_modify, OP_CLUSTER_MODIFY_ROWS)
 #define OP_RENEW_CRYPTO_ROWS(F, T) F(T, BOOL, force, 0, "no", "-f", "also certificates that are still good for long")
 SCHEMA_DECLARE(op_renew_crypto, OP_RENEW_CRYPTO_ROWS)
 
-#define OP_CLUSTER_RESTORE_ROWS(F, T) F(T, STR, file, PATH_LEN, FIELD_REQUIRED, NULL, "@", "file that 'gnt cluster backup' printed")
+#define OP_CLUSTER_BACKUP_ROWS(F, T)                                                                                     \
+	F(T, STR, file, PATH_LEN, 0, NULL, "@", "file to write, for root's eyes only (default: print it)")               \
+	F(T, BOOL, secrets, 0, "no", "", "with the CA's key and the disks' secrets: needed to restore, to be kept safe")
+SCHEMA_DECLARE(op_cluster_backup, OP_CLUSTER_BACKUP_ROWS)
+#define OP_CLUSTER_EXPORT_ROWS(F, T)                                                                                     \
+	F(T, BOOL, secrets, 0, "no", "", "with secrets")                                                                 \
+	F(T, INT, from, 0, INSTANCES_MAX, 0, "0", "", "instance to begin with")
+SCHEMA_DECLARE(op_cluster_export, OP_CLUSTER_EXPORT_ROWS)
+
+#define OP_CLUSTER_RESTORE_ROWS(F, T) F(T, STR, file, PATH_LEN, FIELD_REQUIRED, NULL, "@", "file that 'gnt cluster backup --secrets FILE' wrote")
 SCHEMA_DECLARE(op_cluster_restore, OP_CLUSTER_RESTORE_ROWS)
 
 #define OP_CLUSTER_DESTROY_ROWS(F, T) F(T, BOOL, yes_do_it, 0, "no", "", "really")
@@ -246,6 +258,11 @@ SCHEMA_DECLARE(op_instance_add, OP_INSTANCE_ADD_ROWS)
 
 #define OP_INSTANCE_NAME_ROWS(F, T) F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")
 SCHEMA_DECLARE(op_instance_name, OP_INSTANCE_NAME_ROWS)
+
+#define OP_INSTANCE_CONFIRM_ROWS(F, T)                                                                                   \
+	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
+	F(T, STR, node, NAME_LEN, FIELD_REQUIRED, NULL, "-n", "node whose replica holds every acknowledged write")
+SCHEMA_DECLARE(op_instance_confirm, OP_INSTANCE_CONFIRM_ROWS)
 
 #define OP_INSTANCE_INFO_ROWS(F, T) F(T, STRS, names, 1000, FIELD_REST, "@", "instances (default: all)")
 SCHEMA_DECLARE(op_instance_info, OP_INSTANCE_INFO_ROWS)

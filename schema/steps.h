@@ -66,6 +66,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(own_shrink,      MASTER, NONE,    FAST,   0, step_own,      "take a replica out of current")                 \
 	STEP(own_replicas,    MASTER, FORWARD, FAST,   0, step_replicas, "record the new set of replicas")                \
 	STEP(own_arbitrate,   MASTER, NONE,    FAST,   0, step_own,      "turn arbitration on or off for the instance")   \
+	STEP(own_confirm,     MASTER, FORWARD, FAST,   0, step_replicas, "record which replicas hold every acknowledged write") \
 	STEP(node_insert,     MASTER, UNDO,    FAST,   0, node,          "record the node")                               \
 	STEP(node_change,     MASTER, UNDO,    FAST,   0, step_node,     "record the node's new state")                   \
 	STEP(node_delete,     MASTER, FORWARD, FAST,   0, step_ref,      "forget the node")                               \
@@ -269,6 +270,7 @@ SCHEMA_DECLARE(step_member, STEP_MEMBER_ROWS)
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "", "member name")                                               \
 	F(T, STR, address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "address to listen on")                                   \
 	F(T, TEXT, initial_cluster, 4096, 0, NULL, "", "name=url,name=url of all members, this one included")            \
+	F(T, STR, token, 63, 0, NULL, "", "keeps members of different clusters apart; empty = gantry")                    \
 	F(T, INT, lease_ms, 1000, 600000, 0, "12000", "", "time-outs derive from it")
 SCHEMA_DECLARE(step_etcd, STEP_ETCD_ROWS)
 
