@@ -22,27 +22,36 @@ const char *argv_alias(const char *group, const char *verb)
 	return verb;
 }
 
-/* Options of gnt itself. */
+/* Options of gnt itself, and where they mean something. */
+enum scope { EVERYWHERE, JOBS, LISTS };
 static const struct {
 	const char *name, *brief;
 	size_t offset;
 	bool value;
+	enum scope scope;
 } common[] = {
-	{ "json", NULL, offsetof(struct options, json), false },
-	{ "submit", NULL, offsetof(struct options, submit), false },
-	{ "dry-run", NULL, offsetof(struct options, dry_run), false },
-	{ "yes", "y", offsetof(struct options, yes), false },
-	{ "help", "h", offsetof(struct options, help), false },
-	{ "quiet", "q", offsetof(struct options, quiet), false },
-	{ "no-headers", NULL, offsetof(struct options, no_headers), false },
-	{ "reason", NULL, offsetof(struct options, reason), true },
-	{ "socket", NULL, offsetof(struct options, socket), true },
-	{ "output", "o", offsetof(struct options, output), true },
+	{ "json", NULL, offsetof(struct options, json), false, EVERYWHERE },
+	{ "submit", NULL, offsetof(struct options, submit), false, JOBS },
+	{ "dry-run", NULL, offsetof(struct options, dry_run), false, JOBS },
+	{ "yes", "y", offsetof(struct options, yes), false, EVERYWHERE },
+	{ "help", "h", offsetof(struct options, help), false, EVERYWHERE },
+	{ "quiet", "q", offsetof(struct options, quiet), false, EVERYWHERE },
+	{ "no-headers", NULL, offsetof(struct options, no_headers), false, LISTS },
+	{ "separator", NULL, offsetof(struct options, separator), true, LISTS },
+	{ "units", NULL, offsetof(struct options, units), true, LISTS },
+	{ "output", "o", offsetof(struct options, output), true, LISTS },
+	{ "reason", NULL, offsetof(struct options, reason), true, EVERYWHERE },
+	{ "socket", NULL, offsetof(struct options, socket), true, EVERYWHERE },
 };
 
 const char *argv_common_option(size_t i)
 {
 	return i < ARRAY_SIZE(common) ? common[i].name : NULL;
+}
+
+bool argv_common_applies(size_t i, enum op_index op)
+{
+	return common[i].scope == EVERYWHERE || (common[i].scope == JOBS && op_infos[op].kind == OP_JOB) || (common[i].scope == LISTS && list_is(op));
 }
 
 static bool same_option(const char *field, const char *word, size_t n)
@@ -53,6 +62,16 @@ static bool same_option(const char *field, const char *word, size_t n)
 		if (field[i] != word[i] && !(field[i] == '_' && word[i] == '-'))
 			return false;
 	return true;
+}
+
+/* As it is written: with dashes. */
+static const char *verb_text(enum op_index op, char out[NAME_LEN])
+{
+	(void)str_copy(out, NAME_LEN, op_infos[op].verb);
+	for (char *c = out; *c; c++)
+		if (*c == '_')
+			*c = '-';
+	return out;
 }
 
 static bool is_positional(const struct field *f)
@@ -84,35 +103,68 @@ static const struct field *positional(const struct schema *s, int index)
 	return NULL;
 }
 
-static int unknown_option(const struct schema *s, const char *word, struct err *err)
+/* The nearest of the command's own options and of gnt's. */
+static int unknown_option(enum op_index op, const char *word, struct err *err)
 {
+	const struct schema *s = op_infos[op].args;
+	const char *words[64 + ARRAY_SIZE(common) + 1] = { NULL };
 	char name[64];
-	int rc = err_set(err, ERR_BAD_REQUEST, "unknown option '%s'", word);
-	const char *near;
+	size_t n = 0;
 
-	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + (word[1] == '-' ? 2 : 1));
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 1 + (word[1] == '-'), "="), word + 1 + (word[1] == '-'));
 	for (char *c = name; *c; c++)
 		if (*c == '-')
 			*c = '_';
-	near = schema_nearest(s, name);
-	if (near) {
-		char dashed[64];
+	for (int i = 0; i < s->n_fields && n < 64; i++)
+		if (!is_positional(&s->fields[i]) && !(s->fields[i].flags & FIELD_HIDDEN))
+			words[n++] = s->fields[i].name;
+	for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+		if (argv_common_applies(i, op))
+			words[n++] = common[i].name;
+	(void)err_set(err, ERR_BAD_REQUEST, "'gnt %s %s' has no option '%.*s'", op_infos[op].group, verb_text(op, (char[NAME_LEN]){ 0 }),
+		      (int)strcspn(word, "="), word);
+	const char *near = word[1] == '-' ? words_nearest(words, name) : NULL;
+	for (int i = 0; !near && word[1] == '-' && i < s->n_fields; i++) { /* --memory is -B memory= */
+		const struct field *f = &s->fields[i];
+		const char *key = f->type == FIELD_OBJ ? schema_nearest(f->sub, name) : NULL;
 
-		(void)str_copy(dashed, sizeof(dashed), near);
-		for (char *c = dashed; *c; c++)
-			if (*c == '_')
-				*c = '-';
-		(void)err_hint(err, "did you mean '--%s'?", dashed);
+		if (key)
+			return err_hint(err, "did you mean '%s%s %s=...'?", f->cli[0] == '-' ? f->cli : "--", f->cli[0] == '-' ? "" : f->name, key);
 	}
-	return rc;
+	if (!near)
+		return err_hint(err, "see 'gnt %s %s --help'", op_infos[op].group, verb_text(op, (char[NAME_LEN]){ 0 }));
+	char dashed[64];
+	(void)str_copy(dashed, sizeof(dashed), near);
+	for (char *c = dashed; *c; c++)
+		if (*c == '_')
+			*c = '-';
+	return err_hint(err, "did you mean '--%s'?", dashed);
 }
 
-static bool take_common(struct options *o, const char *name, size_t n, bool brief, const char *value, bool *ret_used_value)
+/* A word for --reason and the like is missing. */
+static bool wants_value(enum op_index op, const char *name, size_t n, bool brief)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(common); i++) {
 		const char *mine = brief ? common[i].brief : common[i].name;
 
-		if (!mine || strlen(mine) != n || strncmp(mine, name, n) != 0)
+		if (mine && strlen(mine) == n && strncmp(mine, name, n) == 0 && argv_common_applies(i, op))
+			return common[i].value;
+	}
+	return false;
+}
+
+static int needs_value(const char *word, struct err *err)
+{
+	(void)err_set(err, ERR_BAD_REQUEST, "option '%s' needs a value", word);
+	return err_hint(err, "write it behind, as in '%s VALUE'", word);
+}
+
+static bool take_common(enum op_index op, struct options *o, const char *name, size_t n, bool brief, const char *value, bool *ret_used_value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(common); i++) {
+		const char *mine = brief ? common[i].brief : common[i].name;
+
+		if (!mine || strlen(mine) != n || strncmp(mine, name, n) != 0 || !argv_common_applies(i, op))
 			continue;
 		if (common[i].value) {
 			if (!value)
@@ -147,9 +199,11 @@ static int option_long(struct command *c, const char *word, const char *next, st
 	bool used = false;
 
 	if (!f) {
-		if (take_common(&c->opt, word + 2, n, false, value, &used))
+		if (take_common(c->op, &c->opt, word + 2, n, false, value, &used))
 			return used && !eq ? 2 : 1;
-		return unknown_option(op_infos[c->op].args, word, err);
+		if (!value && wants_value(c->op, word + 2, n, false))
+			return needs_value(word, err);
+		return unknown_option(c->op, word, err);
 	}
 	if (!takes_value(f)) {
 		bool said = !eq && next && (strcmp(next, "yes") == 0 || strcmp(next, "no") == 0);
@@ -158,7 +212,7 @@ static int option_long(struct command *c, const char *word, const char *next, st
 		return rc < 0 ? rc : said ? 2 : 1;
 	}
 	if (!value)
-		return err_set(err, ERR_BAD_REQUEST, "option '%s' needs a value", word);
+		return needs_value(word, err);
 	int rc = set_field(c, f, value, err);
 	return rc < 0 ? rc : eq ? 1 : 2;
 }
@@ -170,9 +224,11 @@ static int option_short(struct command *c, const char *word, const char *next, s
 	bool used = false;
 
 	if (!f) {
-		if (take_common(&c->opt, word + 1, 1, true, value, &used))
+		if (take_common(c->op, &c->opt, word + 1, 1, true, value, &used))
 			return used && !word[2] ? 2 : 1;
-		return unknown_option(op_infos[c->op].args, word, err);
+		if (!value && wants_value(c->op, word + 1, 1, true))
+			return needs_value(word, err);
+		return unknown_option(c->op, word, err);
 	}
 	if (!takes_value(f)) { /* Ganeti writes "-D yes" */
 		bool said = !word[2] && next && (strcmp(next, "yes") == 0 || strcmp(next, "no") == 0);
@@ -181,7 +237,7 @@ static int option_short(struct command *c, const char *word, const char *next, s
 		return rc < 0 ? rc : said ? 2 : 1;
 	}
 	if (!value)
-		return err_set(err, ERR_BAD_REQUEST, "option '%s' needs a value", word);
+		return needs_value(word, err);
 	int rc = set_field(c, f, value, err);
 	return rc < 0 ? rc : word[2] ? 1 : 2;
 }
@@ -196,7 +252,7 @@ static int check_required(const struct command *c, struct err *err)
 		if (!(f->flags & FIELD_REQUIRED) || field_is_set(f, c->args))
 			continue;
 		(void)err_set(err, ERR_BAD_REQUEST, is_positional(f) ? "%s is missing" : "option '--%s' is missing", is_positional(f) ? f->help : f->name);
-		return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, op_infos[c->op].verb);
+		return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN]){ 0 }));
 	}
 	return 0;
 }
@@ -218,7 +274,8 @@ static int words(struct command *c, int argc, char **argv, struct err *err)
 			used = option_short(c, w, next, err);
 		} else {
 			const struct field *f = positional(op_infos[c->op].args, n_positional++);
-			int rc = f ? set_field(c, f, w, err) : err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many", w);
+			int rc = f ? set_field(c, f, w, err) : (err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many", w),
+								 err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN]){ 0 })));
 
 			if (rc < 0)
 				used = rc;
@@ -232,12 +289,20 @@ static int words(struct command *c, int argc, char **argv, struct err *err)
 
 static int find_op(const char *group, const char *verb, struct err *err)
 {
-	int op = op_by_words(group, argv_alias(group, verb));
+	const char *words[OP_COUNT + 1] = { NULL };
+	char names[OP_COUNT][NAME_LEN];
+	int op = op_by_words(group, argv_alias(group, verb)), n = 0;
 
 	if (op >= 0)
 		return op;
+	for (int i = 0; i < OP_COUNT; i++)
+		if (strcmp(op_infos[i].group, group) == 0 && !help_is_internal((enum op_index)i)) {
+			words[n] = verb_text((enum op_index)i, names[n]);
+			n++;
+		}
+	const char *near = words_nearest(words, verb);
 	(void)err_set(err, ERR_BAD_REQUEST, "'gnt %s' has no command '%s'", group, verb);
-	return err_hint(err, "'gnt %s --help' lists them", group);
+	return near ? err_hint(err, "did you mean 'gnt %s %s'?", group, near) : err_hint(err, "'gnt %s --help' lists them", group);
 }
 
 int argv_parse(int argc, char **argv, struct command *ret, struct err *err)
@@ -253,6 +318,8 @@ int argv_parse(int argc, char **argv, struct command *ret, struct err *err)
 	int rc = words(&c, argc - 2, argv + 2, err);
 	if (rc == 0 && !c.opt.help)
 		rc = check_required(&c, err);
+	if (rc < 0 && err && !err->hint[0])
+		(void)err_hint(err, "see 'gnt %s %s --help'", op_infos[op].group, verb_text(c.op, (char[NAME_LEN]){ 0 }));
 	/* --yes is gnt's own, but 'node prepare' has it as an argument too. */
 	const struct field *yes = schema_find(op_infos[op].args, "yes");
 	if (rc == 0 && yes && c.opt.yes)
@@ -264,6 +331,14 @@ int argv_parse(int argc, char **argv, struct command *ret, struct err *err)
 		return rc;
 	}
 	c.given = schema_encode(op_infos[op].args, c.args);
+	rc = c.opt.help ? 0 : list_check(&c, err);
+	if (rc < 0) {
+		command_done(&c);
+		return rc;
+	}
+	/* 'node fence' has a reason of its own, for the evidence: it is the request's too. */
+	if (!c.opt.reason && schema_find(op_infos[op].args, "reason"))
+		c.opt.reason = json_str(c.given, "reason", NULL);
 	*ret = c;
 	return 0;
 }

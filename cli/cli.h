@@ -11,7 +11,9 @@ struct options { /* those that every command takes */
 	bool json, submit, dry_run, yes, help, quiet, no_headers;
 	const char *reason;
 	const char *socket; /* --socket: another daemon's directory */
-	const char *output; /* -o: columns */
+	const char *output;    /* -o: columns */
+	const char *separator; /* lists for machines: between columns */
+	const char *units;     /* of sizes in lists: h, m, g, t */
 };
 
 struct command {
@@ -27,6 +29,7 @@ int argv_parse(int argc, char **argv, struct command *ret, struct err *err) WARN
 void command_done(struct command *c);
 /* One alias table for old habits: "start" is "startup", "show" is "info". */
 const char *argv_alias(const char *group, const char *verb);
+bool argv_common_applies(size_t i, enum op_index op);
 const char *argv_common_option(size_t i); /* what every command takes; NULL = no more */
 
 /* ---- help.c ---- */
@@ -34,6 +37,7 @@ void help_all(void);
 void help_group(const char *group);
 void help_op(enum op_index op);
 int help_is_group(const char *word);
+int help_no_group(const char *word, struct err *err); /* an error that names the nearest */
 void help_dump_bash(void);  /* completion */
 
 /* ---- dump.c ---- */
@@ -51,11 +55,20 @@ int call_request(struct cli_link *l, const char *op, json_t *args, const struct 
 		 int64_t *ret_stale_ms, struct err *err) WARN_UNUSED;
 
 /* ---- follow.c ---- */
-/* Follows a job to its end; prints its news. 0 or the job's error. */
+/* Follows a job to its end; prints its news. 0 or the job's error; follow_interrupted(): a person went away, the job did not. */
+bool follow_interrupted(void);
 int follow_ended(const json_t *last, const struct options *o, struct err *err) WARN_UNUSED; /* of one that ended with its own filing */
 int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t **ret_last, struct err *err) WARN_UNUSED;
 
+/* ---- list.c ---- */
+bool list_is(enum op_index op); /* answered by a table */
+int list_check(struct command *c, struct err *err) WARN_UNUSED; /* -o, --units; the master is told which fields are wanted */
+void list_render(const struct command *c, const json_t *rows);
+const char *list_field(enum op_index op, size_t i); /* NULL = no more */
+
 /* ---- render.c ---- */
+void render_value(const json_t *v, char how, char *out, size_t size); /* 's', 'n', 't': a time */
+int render_error(const struct err *err, const json_t *details, bool json); /* the exit status */
 void render_result(const struct command *c, const json_t *result);
 void render_plan(const json_t *plan);
 /* What a machine lacks, each with what mends it; to standard error. */

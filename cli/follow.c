@@ -20,6 +20,11 @@ static void on_interrupt(int sig)
 	interrupted = 1;
 }
 
+bool follow_interrupted(void)
+{
+	return interrupted;
+}
+
 static void bar(const json_t *n, bool tty)
 {
 	int permille = (int)json_int(n, "permille", 0);

@@ -24,6 +24,17 @@ int help_is_group(const char *word)
 	return 0;
 }
 
+int help_no_group(const char *word, struct err *err)
+{
+	const char *words[ARRAY_SIZE(groups) + 1] = { NULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		words[i] = groups[i].group;
+	const char *near = words_nearest(words, word);
+	(void)err_set(err, ERR_BAD_REQUEST, "'%s' is no group of commands", word);
+	return near ? err_hint(err, "did you mean 'gnt %s'?", near) : err_hint(err, "'gnt --help' lists them");
+}
+
 static void dashed(const char *name)
 {
 	for (; *name; name++)
@@ -121,42 +132,85 @@ void help_op(enum op_index op)
 		if (s->fields[i].cli[0] != '@' && !(s->fields[i].flags & FIELD_HIDDEN))
 			option(&s->fields[i]);
 	if (o->kind == OP_JOB)
-		(void)puts("  --submit                           do not wait for the job\n"
-			   "  --dry-run                          print the plan: steps, nodes, undo, locks\n"
-			   "  --reason TEXT                      why, for the record");
-	if (o->danger == OP_ASK)
+		(void)puts("  --submit                           do not wait for the job: print its number\n"
+			   "  --dry-run                          print the plan: steps, nodes, undo, locks; change nothing");
+	if (o->acl == OP_ADMIN && !schema_find(s, "reason"))
+		(void)puts("  --reason TEXT                      why, for the record");
+	if (o->danger == OP_ASK && !schema_find(s, "yes"))
 		(void)puts("  -y, --yes                          do not ask");
-	(void)puts("  --json                             print JSON");
+	if (list_is(op)) {
+		(void)puts("  -o, --output FIELD,...             these fields (+FIELD,...: these too)\n"
+			   "  --no-headers                       no line of titles\n"
+			   "  --separator TEXT                   between columns, for scripts\n"
+			   "  --units UNIT                       of sizes: h (fitting), m, g, t");
+		(void)printf("                                     fields:");
+		for (size_t i = 0; list_field(op, i); i++)
+			(void)printf("%s %s", i && i % 7 == 0 ? "\n                                            " : "", list_field(op, i));
+		(void)puts("");
+	}
+	(void)puts("  -q, --quiet                        no progress\n"
+		   "  --json                             print JSON");
+}
+
+/* Words of one line of a completion script. */
+static void complete_with(const char *indent, const char *pattern)
+{
+	(void)printf("%s%s) words='", indent, pattern);
 }
 
 void help_dump_bash(void)
 {
-	(void)puts("# SPDX-License-Identifier: Apache-2.0\n_gnt()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} group=${COMP_WORDS[1]} verb=${COMP_WORDS[2]}");
-	(void)printf("\tcase $COMP_CWORD in\n\t1) COMPREPLY=($(compgen -W '");
+	char pattern[2 * NAME_LEN];
+
+	(void)puts("# SPDX-License-Identifier: Apache-2.0\n"
+		   "# Completion of gnt's commands and options; made by 'gnt --dump-schema=bash'.\n"
+		   "_gnt()\n{\n"
+		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} at=$COMP_CWORD words='' group verb\n"
+		   "\tlocal name=${COMP_WORDS[0]##*/}\n"
+		   "\tCOMPREPLY=()\n"
+		   "\tif [[ $name == gnt-* ]]; then # gnt-instance is gnt instance\n"
+		   "\t\tgroup=${name#gnt-} verb=${COMP_WORDS[1]:-} at=$((at + 1))\n"
+		   "\telse\n"
+		   "\t\tgroup=${COMP_WORDS[1]:-} verb=${COMP_WORDS[2]:-}\n"
+		   "\tfi\n"
+		   "\tif [ \"$at\" = 1 ]; then");
+	(void)printf("\t\twords='");
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
 		(void)printf("%s%s", i ? " " : "", groups[i].group);
-	(void)puts("' -- \"$cur\"));;\n\t2) case $group in");
+	(void)puts("'\n\telif [ \"$at\" = 2 ]; then\n\t\tcase $group in");
 	for (size_t g = 0; g < ARRAY_SIZE(groups); g++) {
-		(void)printf("\t   %s) COMPREPLY=($(compgen -W '", groups[g].group);
+		complete_with("\t\t", groups[g].group);
 		for (int i = 0; i < OP_COUNT; i++)
 			if (strcmp(op_infos[i].group, groups[g].group) == 0 && !help_is_internal((enum op_index)i)) {
 				dashed(op_infos[i].verb);
 				(void)putchar(' ');
 			}
-		(void)puts("' -- \"$cur\"));;");
+		(void)puts("' ;;");
 	}
-	(void)puts("\t   esac;;\n\t*) case $group.$verb in");
+	(void)puts("\t\tesac\n\telse\n\t\tcase $group.$verb in");
 	for (int i = 0; i < OP_COUNT; i++) {
-		(void)printf("\t   %s.", op_infos[i].group);
-		dashed(op_infos[i].verb);
-		(void)printf(") COMPREPLY=($(compgen -W '");
-		for (int k = 0; k < op_infos[i].args->n_fields; k++)
-			if (op_infos[i].args->fields[k].cli[0] != '@' && !(op_infos[i].args->fields[k].flags & FIELD_HIDDEN)) {
+		const struct schema *s = op_infos[i].args;
+
+		if (help_is_internal((enum op_index)i))
+			continue;
+		(void)snprintf(pattern, sizeof(pattern), "%s.%s", op_infos[i].group, op_infos[i].verb);
+		for (char *c = pattern; *c; c++)
+			if (*c == '_')
+				*c = '-';
+		complete_with("\t\t", pattern);
+		for (int k = 0; k < s->n_fields; k++)
+			if (s->fields[k].cli[0] != '@' && !(s->fields[k].flags & FIELD_HIDDEN)) {
 				(void)printf("--");
-				dashed(op_infos[i].args->fields[k].name);
+				dashed(s->fields[k].name);
 				(void)putchar(' ');
 			}
-		(void)puts("--json --help' -- \"$cur\"));;");
+		for (size_t k = 0; argv_common_option(k); k++)
+			if (argv_common_applies(k, (enum op_index)i) && !schema_find(s, argv_common_option(k)))
+				(void)printf("--%s ", argv_common_option(k));
+		(void)puts("' ;;");
 	}
-	(void)puts("\t   esac;;\n\tesac\n}\ncomplete -F _gnt gnt");
+	(void)puts("\t\tesac\n\tfi\n"
+		   "\t[ -n \"$words\" ] && mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+		   "\treturn 0\n}\n"
+		   "complete -F _gnt gnt gnt-{cluster,node,instance,job}");
 }

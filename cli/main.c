@@ -11,26 +11,6 @@
 #define ANSWER_MS 95000
 #define LOCAL_MS 600000 /* cluster init installs and waits */
 
-static int print_error(const struct err *err, const json_t *details, bool json)
-{
-	if (json) {
-		AUTO_JSON json_t *j = json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "name", err_name(err->code), "msg", err->msg, "hint",
-						err_hint_text(err), "field", err->field);
-		if (details)
-			(void)json_object_update(json_object_get(j, "error"), (json_t *)(uintptr_t)details);
-		AUTO_FREE char *text = json_dumps(j, JSON_INDENT(2));
-
-		(void)puts(text);
-	} else {
-		(void)fprintf(stderr, "error: %s\n", err->msg);
-		if (json_array_size(json_object_get(details, "missing")) > 1)
-			render_missing(details);
-		if (err_hint_text(err)[0])
-			(void)fprintf(stderr, "hint: %s\n", err_hint_text(err));
-	}
-	return err_exit_status(err->code);
-}
-
 /* The daemon reads the file: it has another working directory. */
 static int absolute_file(struct command *c, struct err *err)
 {
@@ -91,6 +71,11 @@ static int follow_all(struct command *c, struct cli_link *l, const json_t *jobs,
 			worst = rc;
 			*err = one;
 		}
+		if (follow_interrupted()) { /* the others go on too */
+			*err = one;
+			(void)err_hint(err, "all %zu jobs go on: 'gnt job list'; 'gnt job watch N' comes back to one", json_array_size(jobs));
+			return rc;
+		}
 	}
 	return worst;
 }
@@ -140,6 +125,15 @@ static int run(struct command *c, struct err *err)
 		return rc;
 	if (op_infos[c->op].kind == OP_CLIENT)
 		return special_run(c, l, err);
+	if (c->op == OP_job_wait) { /* the request answers with every news; who says 'wait' waits for the end */
+		AUTO_JSON json_t *last = NULL;
+
+		c->opt.quiet = true;
+		rc = follow_job(l, ((const struct op_job_wait *)c->args)->id, &c->opt, &last, err);
+		if (rc == 0 && c->opt.json)
+			render_result(c, last);
+		return rc;
+	}
 	rc = call_request(l, op_infos[c->op].name, c->given, &c->opt, op_infos[c->op].kind == OP_LOCAL ? LOCAL_MS : ANSWER_MS, &result, &stale, err);
 	if (rc < 0) {
 		c->details = TAKE(result);
@@ -189,9 +183,8 @@ int main(int argc, char **argv)
 		help_all();
 		return argc < 2 ? 2 : 0;
 	} else if (!help_is_group(argv[1])) {
-		(void)err_set(&err, ERR_BAD_REQUEST, "'%s' is no group of commands", argv[1]);
-		(void)err_hint(&err, "'gnt --help' lists them");
-		return print_error(&err, NULL, false);
+		(void)help_no_group(argv[1], &err);
+		return render_error(&err, NULL, false);
 	} else if (argc < 3 || strcmp(argv[2], "--help") == 0) {
 		help_group(argv[1]);
 		return argc < 3 ? 2 : 0;
@@ -199,11 +192,11 @@ int main(int argc, char **argv)
 		int status = 0;
 
 		if (argv_parse(argc - 1, argv + 1, &c, &err) < 0)
-			return print_error(&err, NULL, false);
+			return render_error(&err, NULL, false);
 		if (c.opt.help)
 			help_op(c.op);
 		else if (run(&c, &err) < 0)
-			status = print_error(&err, c.details, c.opt.json);
+			status = render_error(&err, c.details, c.opt.json);
 		command_done(&c);
 		free(storage);
 		return status;

@@ -1,46 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers as tables and as indented text. */
-#include <assert.h>
-#include <libsmartcols.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/cli.h"
-#include "common/units.h"
 #include "common/xmem.h"
 
-struct column {
-	const char *key, *title;
-	char how; /* 's' text, 'n' number, 'm' MiB, 't' time */
-};
-
-static const struct column node_columns[] = {
-	{ "name", "Node", 's' },      { "role", "R", 's' },         { "status", "Status", 's' }, { "dtotal", "DTotal", 'm' }, { "dfree", "DFree", 'm' },
-	{ "mtotal", "MTotal", 'm' },  { "mfree", "MFree", 'm' },    { "pinst_cnt", "Pinst", 'n' }, { "sinst_cnt", "Sinst", 'n' }, { NULL, NULL, 0 },
-};
-static const struct column instance_columns[] = {
-	{ "name", "Instance", 's' }, { "disk_template", "Disks", 's' }, { "pnode", "Primary_node", 's' }, { "snode", "Secondary_node", 's' },
-	{ "status", "Status", 's' }, { "oper_ram", "Memory", 'm' },     { NULL, NULL, 0 },
-};
-static const struct column job_columns[] = {
-	{ "id", "ID", 'n' }, { "state", "Status", 's' }, { "summary", "Summary", 's' }, { "user", "User", 's' }, { "error", "Error", 's' }, { NULL, NULL, 0 },
-};
-static const struct column ha_columns[] = {
-	{ "node", "If_dies", 's' }, { "instance", "Instance", 's' }, { "comes_back", "Returns", 's' }, { "to", "On", 's' },
-	{ "seconds", "Seconds", 'n' }, { "out_of_sync_kib", "Unsynced_KiB", 'n' }, { "why", "Why_not", 's' }, { NULL, NULL, 0 },
-};
-static const struct column event_columns[] = { { "wall_ms", "Time", 't' }, { "text", "Event", 's' }, { NULL, NULL, 0 } };
-
-static void cell(const json_t *v, char how, char *out, size_t size)
+void render_value(const json_t *v, char how, char *out, size_t size)
 {
 	out[0] = '\0';
-	if (!v)
-		return;
-	if (how == 'm' && json_is_integer(v)) {
-		units_format_mib(json_integer_value(v), out, (int)size);
-	} else if (how == 't' && json_is_integer(v)) {
+	if (how == 't' && json_is_integer(v)) {
 		time_t t = (time_t)(json_integer_value(v) / 1000);
 		struct tm tm;
 
@@ -78,53 +49,6 @@ static json_t *as_objects(const json_t *r)
 	return list;
 }
 
-/* Where column key stands in a row; -1 = rows are objects, or there is none. */
-static int place_of(const json_t *r, const char *key)
-{
-	json_t *name;
-	size_t k;
-
-	json_array_foreach(json_object_get(r, "columns"), k, name)
-		if (strcmp(json_string_value(name), key) == 0)
-			return (int)k;
-	return -1;
-}
-
-#define COLUMNS_MAX 16
-
-static void table(const json_t *result, const struct column *cols, const struct options *o)
-{
-	const json_t *rows = has_columns(result) ? json_object_get(result, "rows") : result;
-	int place[COLUMNS_MAX];
-	struct libscols_table *t = scols_new_table();
-	size_t i;
-	json_t *row;
-	char text[512];
-
-	if (!t)
-		abort();
-	scols_table_enable_noheadings(t, o->no_headers);
-	for (const struct column *c = cols; c->key; c++) {
-		assert(c - cols < COLUMNS_MAX);
-		place[c - cols] = place_of(result, c->key);
-		(void)scols_table_new_column(t, c->title, 0, c->how == 's' || c->how == 't' ? 0 : SCOLS_FL_RIGHT);
-	}
-	json_array_foreach(rows, i, row) {
-		struct libscols_line *l = scols_table_new_line(t, NULL);
-		size_t k = 0;
-
-		for (const struct column *c = cols; c->key; c++) {
-			int at = place[c - cols];
-
-			cell(at >= 0 ? json_array_get(row, (size_t)at) : json_object_get(row, c->key), c->how, text, sizeof(text));
-			if (scols_line_set_data(l, k++, text) != 0)
-				abort();
-		}
-	}
-	(void)scols_print_table(t);
-	scols_unref_table(t);
-}
-
 static void tree(const json_t *v, int depth)
 {
 	const char *key;
@@ -143,7 +67,7 @@ static void tree(const json_t *v, int depth)
 				continue;
 			}
 			bool stamp = strlen(key) > 3 && strcmp(key + strlen(key) - 3, "_ms") == 0 && json_integer_value(e) > 1000000000000LL;
-			cell(e, stamp ? 't' : 's', text, sizeof(text));
+			render_value(e, stamp ? 't' : 's', text, sizeof(text));
 			(void)printf("%*s%s: %s\n", 2 * depth, "", key, text);
 		}
 	} else if (json_is_array(v)) {
@@ -154,7 +78,7 @@ static void tree(const json_t *v, int depth)
 			} else {
 				char text[512];
 
-				cell(e, 's', text, sizeof(text));
+				render_value(e, 's', text, sizeof(text));
 				(void)printf("%*s- %s\n", 2 * depth, "", text);
 			}
 		}
@@ -192,21 +116,63 @@ void render_plan(const json_t *p)
 			     json_bool(s, "pivot", false) ? "   <- from here on only forward" : "");
 }
 
+static void line(const char *name, const json_t *v, char how)
+{
+	char text[512];
+
+	if (!v)
+		return;
+	render_value(v, how, text, sizeof(text));
+	if (text[0])
+		(void)printf("%-10s %s\n", name, text);
+}
+
+/* Who asked for what, why, and how far it is. */
+static void job_info(const json_t *j)
+{
+	size_t i;
+	json_t *s;
+
+	(void)printf("%-10s %lld\n", "Job", (long long)json_int(j, "id", 0));
+	line("Request", json_object_get(j, "op"), 's');
+	line("Summary", json_object_get(j, "summary"), 's');
+	line("Status", json_object_get(j, "state"), 's');
+	line("User", json_object_get(j, "user"), 's');
+	line("Reason", json_object_get(j, "reason"), 's');
+	line("Received", json_object_get(j, "created_ms"), 't');
+	line("Start", json_object_get(j, "started_ms"), 't');
+	line("End", json_object_get(j, "ended_ms"), 't');
+	line("Error", json_object_get(j, "error_msg"), 's');
+	line("Hint", json_object_get(j, "error_hint"), 's');
+	if (json_array_size(json_object_get(j, "plan")))
+		(void)puts("Steps");
+	json_array_foreach(json_object_get(j, "plan"), i, s)
+		(void)printf("%3zu  %-9s %-16s %s\n", i + 1, json_str(s, "state", ""), json_str(s, "node", ""), json_str(s, "text", ""));
+	if (json_array_size(json_object_get(j, "news")))
+		(void)puts("Log");
+	json_array_foreach(json_object_get(j, "news"), i, s)
+		(void)printf("  * %s\n", json_string_value(s));
+}
+
 void render_result(const struct command *c, const json_t *r)
 {
+	AUTO_JSON json_t *objects = has_columns(r) ? as_objects(r) : NULL;
+
+	if (objects)
+		r = objects;
 	if (c->opt.json) {
-		AUTO_JSON json_t *objects = has_columns(r) ? as_objects(r) : NULL;
-		AUTO_FREE char *text = json_dumps(objects ? objects : r, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+		AUTO_FREE char *text = json_dumps(r, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 
 		(void)puts(text ? text : "null");
 		return;
 	}
 	switch (c->op) {
-	case OP_node_list: table(r, node_columns, &c->opt); return;
-	case OP_instance_list: table(r, instance_columns, &c->opt); return;
-	case OP_job_list: table(r, job_columns, &c->opt); return;
-	case OP_cluster_ha_report: table(r, ha_columns, &c->opt); return;
-	case OP_event_list: table(r, event_columns, &c->opt); return;
+	case OP_node_list:
+	case OP_instance_list:
+	case OP_job_list:
+	case OP_cluster_ha_report:
+	case OP_event_list: list_render(c, r); return;
+	case OP_job_info: job_info(r); return;
 	case OP_cluster_verify: verify(r); return;
 	case OP_cluster_getmaster: (void)puts(json_str(r, "master", "")); return;
 	case OP_node_token: (void)puts(json_str(r, "token", "")); return;
@@ -221,4 +187,24 @@ void render_missing(const json_t *details)
 
 	json_array_foreach(json_object_get(details, "missing"), i, m)
 		(void)fprintf(stderr, "  * %s\n      %s\n", json_str(m, "what", ""), json_str(m, "fix", ""));
+}
+
+int render_error(const struct err *err, const json_t *details, bool json)
+{
+	if (json) {
+		AUTO_JSON json_t *j = json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "name", err_name(err->code), "msg", err->msg, "hint",
+						err_hint_text(err), "field", err->field);
+		if (details)
+			(void)json_object_update(json_object_get(j, "error"), (json_t *)(uintptr_t)details);
+		AUTO_FREE char *text = json_dumps(j, JSON_INDENT(2));
+
+		(void)puts(text);
+	} else {
+		(void)fprintf(stderr, "error: %s\n", err->msg);
+		if (json_array_size(json_object_get(details, "missing")) > 1)
+			render_missing(details);
+		if (err_hint_text(err)[0])
+			(void)fprintf(stderr, "hint: %s\n", err_hint_text(err));
+	}
+	return err_exit_status(err->code);
 }

@@ -59,34 +59,55 @@ static int node_add(struct command *c, struct cli_link *l, struct err *err)
 	return rc;
 }
 
+/* ---- console --------------------------------------------------------------------------------------------- */
+
+/* libvirt's TLS is set up with the cluster's certificates (node/system.c): from any node to any other without ssh. */
+#define CLIENT_KEY "/etc/pki/libvirt/private/clientkey.pem"
+
+static int own_node(struct cli_link *l, const struct options *o, char out[NAME_LEN + 1], struct err *err)
+{
+	AUTO_JSON json_t *status = NULL;
+	int64_t stale = 0;
+	int rc = call_request(l, "cluster.status", NULL, o, 30000, &status, &stale, err);
+
+	if (rc == 0)
+		(void)str_copy(out, NAME_LEN + 1, json_str(status, "node", ""));
+	return rc;
+}
+
 static int console(struct command *c, struct cli_link *l, struct err *err)
 {
 	const struct op_instance_console *a = c->args;
 	AUTO_JSON json_t *args = json_pack("{s:s}", "name", a->name);
 	AUTO_JSON json_t *where = NULL;
-	char host[256];
+	char here[NAME_LEN + 1] = "";
 	int64_t stale = 0;
 	int rc = call_request(l, "instance.console_info", args, &c->opt, 30000, &where, &stale, err);
 
+	if (rc == 0)
+		rc = own_node(l, &c->opt, here, err);
 	if (rc < 0)
 		return rc;
 	const char *node = json_str(where, "node", ""), *domain = json_str(where, "domain", "");
-	if (gethostname(host, sizeof(host)) < 0)
-		host[0] = '\0';
-	bool here = strcmp(host, node) == 0;
+	if (strncmp(json_str(where, "hypervisor", ""), "fake", 4) == 0)
+		return err_set(err, ERR_NOT_SUPPORTED, "guest '%s' runs in the fake hypervisor of node '%s': it has no console", domain, node),
+		       err_hint(err, "guests of a virtual cluster are names only; consoles need hypervisor = \"libvirt\" in gantry.conf");
+	bool local = strcmp(here, node) == 0, tls = !local && access(CLIENT_KEY, R_OK) == 0;
+	AUTO_FREE char *uri = tls ? xasprintf("qemu+tls://%s/system", node) : xstrdup("qemu:///system");
+	AUTO_FREE char *to = xasprintf("root@%s", node);
+	const char *ssh[] = { "ssh", "-t", to, "virsh", "-c", uri, "console", domain, NULL }, *const *virsh = ssh + 3;
+	const char *const *argv = local || tls ? virsh : ssh;
+
 	if (a->show_cmd == 1) {
-		(void)printf(here ? "virsh -c qemu:///system console %s\n" : "ssh -t root@%2$s virsh -c qemu:///system console %1$s\n", domain, node);
+		for (int i = 0; argv[i]; i++)
+			(void)printf("%s%s", i ? " " : "", argv[i]);
+		(void)puts("");
 		return 0;
 	}
 	(void)fprintf(stderr, "console of '%s' on node '%s'; leave with Ctrl-]\n", domain, node);
-	if (here) {
-		(void)execlp("virsh", "virsh", "-c", "qemu:///system", "console", domain, (char *)NULL);
-	} else {
-		AUTO_FREE char *to = xasprintf("root@%s", node);
-
-		(void)execlp("ssh", "ssh", "-t", to, "virsh", "-c", "qemu:///system", "console", domain, (char *)NULL);
-	}
-	return err_errno(err, ERR_COMMAND_FAILED, "cannot start %s", here ? "virsh" : "ssh");
+	(void)fflush(NULL);
+	(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+	return err_errno(err, ERR_COMMAND_FAILED, "cannot start %s", argv[0]), err_hint(err, "install it: apt-get install libvirt-clients");
 }
 
 /* ---- backup -------------------------------------------------------------------------------------------- */
@@ -171,8 +192,11 @@ static int backup(struct command *c, struct cli_link *l, struct err *err)
 static int watch(struct command *c, struct cli_link *l, struct err *err)
 {
 	AUTO_JSON json_t *last = NULL;
+	int rc = follow_job(l, ((const struct op_job_id *)c->args)->id, &c->opt, &last, err);
 
-	return follow_job(l, ((const struct op_job_id *)c->args)->id, &c->opt, &last, err);
+	if (rc == 0 && c->opt.json)
+		render_result(c, last);
+	return rc;
 }
 
 int special_run(struct command *c, struct cli_link *l, struct err *err)

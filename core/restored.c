@@ -295,6 +295,9 @@ int core_restore(struct backup *b, const char *first, int64_t seen_epoch, int64_
 
 	if (rc < 0)
 		return rc;
+	rc = schema_check(&cluster_schema, &b->cluster, err);
+	if (rc < 0)
+		return err_wrap(err, "the backup's cluster");
 	if (!b->ca_key)
 		return err_set(err, ERR_BAD_VALUE, "the backup has no secrets: the nodes would not trust the new cluster"),
 		       err_hint(err, "only a backup made with 'gnt cluster backup --secrets FILE' can be restored");

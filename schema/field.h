@@ -73,6 +73,8 @@ bool field_is_set(const struct field *f, const void *obj);
 const struct field *schema_find(const struct schema *s, const char *name);
 /* The nearest right name for a wrong one, NULL when nothing is near. */
 const char *schema_nearest(const struct schema *s, const char *name);
+/* The same among words (NULL-terminated). */
+const char *words_nearest(const char *const *words, const char *word);
 /* Grows a LIST by one initialised element and returns it; asserts the row's maximum. */
 void *schema_list_add(const struct field *f, void *obj);
 void schema_list_remove(const struct field *f, void *obj, int index);

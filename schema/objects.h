@@ -169,7 +169,7 @@ SCHEMA_DECLARE(token, TOKEN_ROWS)
 	F(T, STR, master, NAME_LEN, 0, NULL, "", "who made it")                                                          \
 	F(T, INT, epoch, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "the master's")                                         \
 	F(T, OBJ, cluster, cluster, FIELD_REQUIRED, "", "settings")                                                      \
-	F(T, LIST, nodes, node, NODES_MAX, FIELD_REQUIRED, "", "nodes")                                                  \
+	F(T, LIST, nodes, node, NODES_MAX, 0, "", "nodes")                                                  \
 	F(T, LIST, instances, instance, INSTANCES_MAX, 0, "", "instances")                                               \
 	F(T, TEXT, ca_key, 16384, FIELD_SECRET, NULL, "", "key of the cluster's CA (PEM), with --secrets only")
 SCHEMA_DECLARE(backup, BACKUP_ROWS)

@@ -108,7 +108,8 @@ int op_by_words(const char *group, const char *verb);       /* '-' and '_' are t
 SCHEMA_DECLARE(op_none, OP_NONE_ROWS)
 
 #define OP_LIST_ROWS(F, T)                                                                                               \
-	F(T, STRS, names, 1000, FIELD_REST, "@", "only these")
+	F(T, STRS, names, 1000, FIELD_REST, "@", "only these")                                                           \
+	F(T, STRS, fields, 64, FIELD_HIDDEN, "", "only these fields of each; none = the usual ones")
 SCHEMA_DECLARE(op_list, OP_LIST_ROWS)
 
 #define OP_CLUSTER_INIT_ROWS(F, T)                                                                                       \

@@ -264,6 +264,22 @@ const char *schema_nearest(const struct schema *s, const char *name)
 	return best;
 }
 
+const char *words_nearest(const char *const *words, const char *word)
+{
+	const char *best = NULL;
+	int least = 1 + (int)strlen(word) / 2;
+
+	for (; *words; words++) {
+		int d = distance(word, *words);
+
+		if (d < least) {
+			least = d;
+			best = *words;
+		}
+	}
+	return best;
+}
+
 void *schema_list_add(const struct field *f, void *obj)
 {
 	void **list = at(f, obj);

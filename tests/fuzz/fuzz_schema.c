@@ -13,7 +13,7 @@
 
 static const struct schema *const objects[] = {
 	&cluster_schema, &secret_schema, &node_schema,   &instance_schema, &token_schema,
-	&job_schema,     &job_record_schema, &observed_schema, &ownership_schema,
+	&job_schema,     &job_record_schema, &observed_schema, &ownership_schema, &backup_schema,
 };
 
 static const struct schema *find(const char *name)
