@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,7 +54,10 @@ static pid_t read_pid(const struct conf *conf, const char *name)
 	if (file_read_text(path, 32, &text, &err) < 0)
 		return 0;
 	text[strcspn(text, "\n")] = '\0';
-	if (units_parse_int(text, 2, INT32_MAX, &pid, &err) < 0 || kill((pid_t)pid, 0) < 0)
+	if (units_parse_int(text, 2, INT32_MAX, &pid, &err) < 0)
+		return 0;
+	(void)waitpid((pid_t)pid, NULL, WNOHANG); /* a child of ours that has died is not running */
+	if (kill((pid_t)pid, 0) < 0)
 		return 0;
 	return (pid_t)pid;
 }
@@ -103,6 +107,7 @@ static int kill_and_wait(const struct conf *conf, const char *name, struct err *
 	for (int i = 0; pid && i < STOP_POLLS && kill(pid, 0) == 0; i++) {
 		struct timespec tick = { .tv_nsec = 50 * 1000 * 1000 };
 
+		(void)waitpid(pid, NULL, WNOHANG);
 		(void)nanosleep(&tick, NULL); /* no notice comes of a process that is not our child any more */
 		if (i == STOP_POLLS / 2)
 			(void)kill(pid, SIGKILL);
