@@ -129,10 +129,11 @@ int list_check(struct command *c, struct err *err)
 	int rc = choose(c->op, c->opt.output, cols, &n, err);
 	if (rc < 0 || !c->opt.output || (c->op != OP_node_list && c->op != OP_instance_list))
 		return rc;
-	json_t *fields = json_array(); /* the master sends no others */
-	for (int i = 0; i < n; i++)
-		json_array_append_new(fields, json_string(cols[i]->key));
-	json_object_set_new(c->given, "fields", fields);
+	struct op_list *a = c->args;
+	for (int i = 0; i < n; i++) /* the master sends no others */
+		strs_add(&a->fields, &a->n_fields, cols[i]->key);
+	json_decref(c->given);
+	c->given = schema_encode(op_infos[c->op].args, a);
 	return 0;
 }
 

@@ -21,8 +21,6 @@
 #include "node/node.h"
 #include "node/system.h"
 
-#define CERT_DAYS 730
-
 struct rebirth {
 	struct conf conf;
 	struct backup b;
@@ -119,7 +117,7 @@ static int new_identity(struct rebirth *r, struct err *err)
 	(void)str_copy(names.uuid, sizeof(names.uuid), r->me->uuid);
 	int rc = pki_make_csr(r->me->name, &csr, &r->key, err);
 	if (rc == 0)
-		rc = pki_sign_csr(r->b.cluster.ca_cert, r->b.ca_key, csr, &names, CERT_DAYS, &r->cert, err);
+		rc = pki_sign_csr_for(r->b.cluster.ca_cert, r->b.ca_key, csr, &names, r->b.cluster.cert_life_s, &r->cert, err);
 	if (rc == 0)
 		rc = pki_expires(r->cert, &r->me->cert_expires_s, err);
 	return rc < 0 ? rc : system_certs(&r->conf, r->b.cluster.ca_cert, r->cert, r->key, err);
