@@ -102,6 +102,8 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 	struct ownership *o = &s->i.own;
 	int64_t wall = c->st.wall_ms;
 
+	if (dir == STEP_DO && own_check_confirmed(o, err) < 0)
+		return err_wrap(err, "instance '%s'", s->i.name);
 	if (dir == STEP_DO && a->gen != FIELD_UNSET && a->gen != o->gen && kind != STEP_KIND_own_settle)
 		return err_set(err, ERR_CONFLICT, "the ownership of '%s' has changed since this was planned (generation %lld, now %lld)",
 			       s->i.name, (long long)a->gen, (long long)o->gen),

@@ -130,7 +130,7 @@ static void send_gens(struct core *c, const char *node, const struct sinstance *
 	for (int i = 0; i < c->st.n_instances; i++) {
 		const struct sinstance *s = c->st.instances[i];
 
-		if ((!only || s == only) && s->i.own.unconfirmed != 1 && strs_has(s->i.nodes, s->i.n_nodes, node))
+		if ((!only || s == only) && own_confirmed(&s->i.own) && strs_has(s->i.nodes, s->i.n_nodes, node))
 			fill_gen(&c->st, &s->i, node, schema_list_add(list, &m));
 	}
 	if (m.n_gens)
@@ -417,7 +417,7 @@ static void note_guards(struct core *c, const struct snode *n)
 		const struct obs_guest *g = &n->seen.guests[i];
 		struct sinstance *s = g->guarded > 0 ? state_instance(&c->st, g->uuid) : NULL;
 
-		if (!s || g->guarded != state_ha_rev(&c->st, &s->i) || strcmp(own_runner(&s->i.own), n->n.uuid) != 0 ||
+		if (!s || !own_confirmed(&s->i.own) || g->guarded != state_ha_rev(&c->st, &s->i) || strcmp(own_runner(&s->i.own), n->n.uuid) != 0 ||
 		    (strcmp(s->i.guard_node, n->n.uuid) == 0 && s->i.guard_rev == g->guarded))
 			continue;
 		(void)str_copy(s->i.guard_node, sizeof(s->i.guard_node), n->n.uuid);

@@ -63,7 +63,9 @@ void evidence_find(const struct state *st, const struct instance *i, struct evid
 	const struct snode *from = state_node(st, own_runner(&i->own));
 
 	memset(ret, 0, sizeof(*ret));
-	if (!from) {
+	if (!own_confirmed(&i->own)) { /* who its node is, is not known */
+		nothing(ret, "confirmed", "instance '%s' was restored from a backup, and its nodes have not confirmed it", i->name);
+	} else if (!from) {
 		ret->kind = EVIDENCE_PERSON;
 		(void)snprintf(ret->text, sizeof(ret->text), "its node was removed from the cluster");
 	} else if (from->n.liveness == NODE_FENCED) {
@@ -82,6 +84,8 @@ bool evidence_holds(const struct state *st, const struct instance *i, enum evide
 {
 	const struct snode *from = state_node(st, own_runner(&i->own));
 
+	if (!own_confirmed(&i->own))
+		return false;
 	switch (kind) {
 	case EVIDENCE_LEASE:
 		return from && from->n.liveness == NODE_LOST && !from->connected && i->own.arbitrated == 1 && guarded(st, i, from->n.uuid);

@@ -106,7 +106,7 @@ static void check_outside(struct core *c, struct sinstance *s)
 	const struct snode *n = state_node(&c->st, runner), *p = state_node(&c->st, other);
 	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
 	bool frozen = d && d->suspended == 1 && strcmp(d->conn, "Connected") != 0, ended = d && !state_seen_guest(n, i->uuid);
-	bool is = i->template == TEMPLATE_DRBD && i->admin_state == ADMIN_UP && i->own.arbitrated == 1 && (frozen || ended) &&
+	bool is = own_confirmed(&i->own) && i->template == TEMPLATE_DRBD && i->admin_state == ADMIN_UP && i->own.arbitrated == 1 && (frozen || ended) &&
 		  !own_current(&i->own, runner) && own_current(&i->own, other) && p && p->connected;
 
 	if (!is) {
@@ -137,7 +137,7 @@ static void shoot(struct core *c, struct snode *n)
 	for (int i = 0; i < c->st.n_instances && !needed; i++) {
 		const struct instance *in = &c->st.instances[i]->i;
 
-		needed = strcmp(own_runner(&in->own), n->n.uuid) == 0 && in->admin_state == ADMIN_UP && in->own.arbitrated == 1 &&
+		needed = own_confirmed(&in->own) && strcmp(own_runner(&in->own), n->n.uuid) == 0 && in->admin_state == ADMIN_UP && in->own.arbitrated == 1 &&
 			 state_ha_policy(&c->st, in) == HA_FAILOVER &&
 			 evidence_apart_ms(&c->st, state_node(&c->st, state_other_node(in, n->n.uuid)), in) >= 0;
 	}
@@ -160,7 +160,7 @@ void failover_tick(struct core *c)
 		struct sinstance *s = c->st.instances[i];
 
 		check_outside(c, s);
-		if (s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 ||
+		if (!own_confirmed(&s->i.own) || s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 ||
 		    state_ha_policy(&c->st, &s->i) != HA_FAILOVER) {
 			s->ha_tries = 0;
 			s->ha_key[0] = s->ha_why[0] = '\0';

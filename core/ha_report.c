@@ -60,7 +60,9 @@ static json_t *line(const struct core *c, const struct snode *n, const struct si
 	for (int k = 0; to && k < c->st.n_nodes; k++)
 		if (c->st.nodes[k] == to)
 			room = &free_mib[k];
-	if (i->template != TEMPLATE_DRBD)
+	if (!own_confirmed(&i->own))
+		why = "it is from a backup and not confirmed yet";
+	else if (i->template != TEMPLATE_DRBD)
 		why = "it has no mirror";
 	else if (!to)
 		why = "its mirror is missing";

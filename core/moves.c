@@ -79,7 +79,7 @@ static void consider(struct core *c, struct sinstance *s)
 	const struct snode *at = state_node(&c->st, own_runner(&s->i.own));
 	const char *why = NULL;
 
-	if (!at || s->busy_job || s->i.template != TEMPLATE_DRBD || s->i.own.target[0])
+	if (!own_confirmed(&s->i.own) || !at || s->busy_job || s->i.template != TEMPLATE_DRBD || s->i.own.target[0])
 		return;
 	if (s->i.home[0] && ((strcmp(s->i.home, at->n.uuid) == 0 && at->n.maintenance != 1) || !strs_has(s->i.nodes, s->i.n_nodes, s->i.home))) {
 		s->i.home[0] = '\0'; /* it is back, or has no home there any more */

@@ -46,9 +46,14 @@ static void end_migration(struct ownership *o)
 }
 
 /* A record from a backup decides nothing: what it says may have changed since (doc/design/006-bootstrap.adoc). */
+bool own_confirmed(const struct ownership *o)
+{
+	return o->unconfirmed != 1;
+}
+
 static int need_confirmed(const struct ownership *o, struct err *err)
 {
-	if (o->unconfirmed != 1)
+	if (own_confirmed(o))
 		return 0;
 	(void)err_set(err, ERR_NOT_SAFE, "it was restored from a backup, and its nodes have not shown yet which replica is current");
 	return err_hint(err, "bring its nodes up; or, if one is lost for good: 'gnt instance confirm -n NODE'");
@@ -72,7 +77,7 @@ void own_from_backup(struct ownership *o, int64_t incarnation, int64_t wall_ms)
 
 int own_confirm(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err)
 {
-	if (o->unconfirmed != 1)
+	if (own_confirmed(o))
 		return 0; /* by its nodes, meanwhile */
 	if (n_current < 1)
 		return err_set(err, ERR_NOT_SAFE, "no replica would be current");
@@ -96,12 +101,12 @@ void own_init(struct ownership *o, const char *owner, bool arbitrated, int64_t w
 
 bool own_would_say_yes(const struct ownership *o, const char *node, const struct msg_ask *m)
 {
-	return same(own_runner(o), node) && m->gen == o->gen && own_current(o, node) && m->uptodate == 1 && o->arbitrated == 1;
+	return own_confirmed(o) && same(own_runner(o), node) && m->gen == o->gen && own_current(o, node) && m->uptodate == 1 && o->arbitrated == 1;
 }
 
 enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask *m, int64_t wall_ms)
 {
-	if (o->unconfirmed == 1)
+	if (!own_confirmed(o))
 		return VERDICT_NOT_NOW;
 	if (!same(own_runner(o), node)) {
 		/* "no" makes the asker kill its guest: only when the log shows another owner for good, not the other half of a
@@ -122,7 +127,7 @@ enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask
 
 bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask *m, bool other_uptodate, int64_t wall_ms)
 {
-	if (o->unconfirmed == 1 || m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
+	if (!own_confirmed(o) || m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
 		return false;
 	strs_remove(&o->current, &o->n_current, node);
 	changed(o, wall_ms);
@@ -131,7 +136,7 @@ bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask 
 
 bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms)
 {
-	if (o->unconfirmed == 1 || gen != o->gen || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
+	if (!own_confirmed(o) || gen != o->gen || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
 		return false;
 	/* Only the side that runs reports; a Secondary's word counts when nobody is Primary, which the caller has checked. */
 	if (reporter_primary && !same(own_runner(o), reporter))
@@ -143,7 +148,7 @@ bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, 
 
 bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, int64_t wall_ms)
 {
-	if (o->unconfirmed == 1 || o->arbitrated || gen != o->gen || o->n_current < 2 || !own_current(o, reporter) || !same(own_runner(o), reporter))
+	if (!own_confirmed(o) || o->arbitrated || gen != o->gen || o->n_current < 2 || !own_current(o, reporter) || !same(own_runner(o), reporter))
 		return false;
 	set_current(o, reporter);
 	changed(o, wall_ms);
@@ -152,7 +157,7 @@ bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, in
 
 bool own_observe_resync(struct ownership *o, const char *reporter, const char *peer, int64_t gen, int64_t wall_ms)
 {
-	if (!o->arbitrated || gen != o->gen || !same(own_runner(o), reporter) || !own_current(o, reporter) || !own_current(o, peer))
+	if (!own_confirmed(o) || !o->arbitrated || gen != o->gen || !same(own_runner(o), reporter) || !own_current(o, reporter) || !own_current(o, peer))
 		return false;
 	strs_remove(&o->current, &o->n_current, peer);
 	changed(o, wall_ms);

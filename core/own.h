@@ -54,6 +54,8 @@ void own_arbitrate(struct ownership *o, bool on, int64_t wall_ms);
 
 /* ---- after a restore: the record says nothing until its nodes, or a person, have said which replicas are current ---- */
 void own_from_backup(struct ownership *o, int64_t incarnation, int64_t wall_ms);
+/* False: it came from a backup and nothing may be decided by it; every reader that decides asks this first. */
+bool own_confirmed(const struct ownership *o);
 int own_check_confirmed(const struct ownership *o, struct err *err) WARN_UNUSED;
 /* owner := current[0]. */
 int own_confirm(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err) WARN_UNUSED;

@@ -463,7 +463,7 @@ int plan_instance_converge(const struct state *st, const void *args, struct rng 
 	const struct obs_drbd *od = both ? seen_drbd(st, other, i) : NULL;
 
 	(void)snprintf(ret->summary, sizeof(ret->summary), "bring '%.60s' to what is wanted", i->name);
-	if (i->own.unconfirmed == 1) {
+	if (!own_confirmed(&i->own)) {
 		/* Restored from a backup: the replicas meet as Secondaries and DRBD finds out who is ahead. Nothing is promoted, started, ended. */
 		rc = add_disks_up(ret, st, i, false, false, err);
 		if (rc == 0 && ret->n_steps)

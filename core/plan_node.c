@@ -322,9 +322,14 @@ static void off_by(struct node *after, const struct snode *n, enum evidence ev, 
 
 static const char *guest_on(const struct state *st, const struct snode *n)
 {
-	for (int i = 0; i < st->n_instances; i++)
-		if (strcmp(own_runner(&st->instances[i]->i.own), n->n.uuid) == 0 && st->instances[i]->i.admin_state == ADMIN_UP)
-			return st->instances[i]->i.name;
+	for (int i = 0; i < st->n_instances; i++) {
+		const struct instance *in = &st->instances[i]->i;
+
+		/* From a backup and not confirmed: it may be on any of its nodes. */
+		if (own_confirmed(&in->own) ? strcmp(own_runner(&in->own), n->n.uuid) == 0 && in->admin_state == ADMIN_UP :
+					      strs_has(in->nodes, in->n_nodes, n->n.uuid))
+			return in->name;
+	}
 	return NULL;
 }
 
@@ -531,7 +536,7 @@ int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng 
 		const struct instance *in = &st->instances[i]->i;
 
 		if (in->template != TEMPLATE_DRBD || (in->own.arbitrated == 1) == (a->on == 1) || st->instances[i]->busy_job ||
-		    in->own.unconfirmed == 1)
+		    !own_confirmed(&in->own))
 			continue;
 		rc = arbitrate_instance(st, in, a->on == 1, ret, err);
 		n++;

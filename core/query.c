@@ -93,7 +93,7 @@ json_t *query_instance(const struct core *c, const struct sinstance *s)
 				names(c, i->own.current, i->own.n_current), "gen", (json_int_t)i->own.gen, "arbitrated",
 				i->own.arbitrated == 1, "since_ms", (json_int_t)i->own.since_ms, "evidence", evidence_names[i->own.evidence]);
 
-	if (i->own.unconfirmed == 1) {
+	if (!own_confirmed(&i->own)) {
 		const char *current[REPLICAS_MAX];
 		char why[160];
 

@@ -106,7 +106,7 @@ static bool differs(const struct core *c, const struct sinstance *s)
 	const char *runner = own_runner(&s->i.own);
 	const struct snode *owner = state_node(&c->st, runner);
 
-	if (s->i.own.unconfirmed == 1)
+	if (!own_confirmed(&s->i.own))
 		return restored_wants_disks(&c->st, &s->i);
 	if (!owner || !owner->connected || !owner->seen_ms || !owner->seen.hypervisor[0])
 		return false;
@@ -227,7 +227,7 @@ static void check_arbitration(struct core *c)
 
 			there = there && n && n->connected;
 		}
-		if (s->i.template == TEMPLATE_DRBD && s->i.own.arbitrated != 1 && s->i.own.unconfirmed != 1 && !s->busy_job && there)
+		if (s->i.template == TEMPLATE_DRBD && s->i.own.arbitrated != 1 && own_confirmed(&s->i.own) && !s->busy_job && there)
 			open++;
 	}
 	if (voters < 3 || job_pending(c, OP_cluster_arbitrate, NULL) || job_pending(c, OP_node_promote, NULL))

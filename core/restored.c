@@ -17,10 +17,13 @@ static bool there(const struct snode *n)
 	return n && n->connected && n->seen_ms;
 }
 
-/* A person, or the power, has said that it is off: it is not waited for. */
+/*
+ * A person has said that it is off: it is not waited for. That its power was seen off is not enough: its replica may be the one that went on alone,
+ * and it can come back and say so.
+ */
 static bool gone(const struct snode *n)
 {
-	return n && (n->n.offline == 1 || n->n.liveness == NODE_FENCED);
+	return n && (n->n.offline == 1 || (n->n.liveness == NODE_FENCED && n->n.evidence == EVIDENCE_PERSON));
 }
 
 struct sight { /* what is seen of an instance, cluster-wide */
@@ -181,7 +184,7 @@ void restored_tick(struct core *c)
 			reconcile_file(c, OP_node_cleanse, json_pack("{s:s}", "name", n->n.name), NULL);
 	}
 	for (int i = 0; i < c->st.n_instances; i++)
-		if (c->st.instances[i]->i.own.unconfirmed == 1)
+		if (!own_confirmed(&c->st.instances[i]->i.own))
 			confirm(c, c->st.instances[i]);
 }
 
@@ -200,7 +203,7 @@ int plan_instance_confirm(const struct state *st, const void *args, struct rng *
 		rc = state_need_node(st, a->node, &n, err);
 	if (rc < 0)
 		return rc;
-	if (s->i.own.unconfirmed != 1)
+	if (own_confirmed(&s->i.own))
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' is confirmed: owner and current are known", a->name),
 		       err_hint(err, "'gnt instance info %s' shows them", a->name);
 	if (!strs_has(s->i.nodes, s->i.n_nodes, n->n.uuid))
@@ -303,6 +306,8 @@ int core_restore(struct backup *b, const char *first, int64_t seen_epoch, int64_
 		       err_hint(err, "only a backup made with 'gnt cluster backup --secrets FILE' can be restored");
 	struct core_put *p = xcalloc((size_t)(b->n_nodes + b->n_instances) + 8, sizeof(*p));
 	b->cluster.incarnation = incarnation;
+	/* Nodes take no permission or policy under a number below one they have heard, and an old guard must not fit a new permission. */
+	b->cluster.ha_rev = incarnation * GENS_PER_INCARNATION + b->cluster.ha_rev % GENS_PER_INCARNATION;
 	b->cluster.arbitration = 0; /* one voter: on again from the third */
 	p[n++] = (struct core_put){ xstrdup("/gantry/cluster"), schema_encode_text(&cluster_schema, &b->cluster) };
 	schema_init(&secret_schema, &secret);
@@ -315,6 +320,8 @@ int core_restore(struct backup *b, const char *first, int64_t seen_epoch, int64_
 	rc = restore_nodes(b, first, p, &n, err);
 	for (int i = 0; i < b->n_instances; i++) {
 		own_from_backup(&b->instances[i].own, incarnation, wall_ms);
+		b->instances[i].guard_node[0] = '\0'; /* who guards it is seen anew */
+		b->instances[i].guard_rev = 0;
 		p[n++] = (struct core_put){ xasprintf("/gantry/instance/%s", b->instances[i].uuid),
 					    schema_encode_text(&instance_schema, &b->instances[i]) };
 	}

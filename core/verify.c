@@ -141,7 +141,7 @@ static void verify_instance(const struct core *c, const struct sinstance *s, str
 	}
 	if (s->busy_job)
 		return;
-	if (i->own.unconfirmed == 1) {
+	if (!own_confirmed(&i->own)) {
 		const char *current[REPLICAS_MAX];
 		char why[160];
 

@@ -15,6 +15,8 @@
 #include "tests/sweep/world.h"
 
 #define ADD_VM1 "{\"name\":\"vm1\",\"disk\":[{\"size\":1024}],\"node\":\"node1:node2\",\"no_install\":true}"
+#define ADD_HA "{\"name\":\"vm1\",\"disk\":[{\"size\":1024}],\"node\":\"node2:node3\",\"no_install\":true,\"be\":{\"ha\":\"failover\"}}"
+#define FENCE_NODE2 "{\"name\":\"node2\",\"fence\":\"agent=fence_ipmilan,ip=192.0.2.9\"}"
 #define VM1 "{\"name\":\"vm1\"}"
 
 static int failed;
@@ -187,6 +189,56 @@ static void power_was_cut(bool arbitrated)
 	world_free(w);
 }
 
+static void fence_agent(struct world *w, const char *name)
+{
+	int64_t job = world_request(w, "node.modify", FENCE_NODE2);
+
+	MUST(w, world_settle(w, 60000));
+	MUST(w, strcmp(world_job_state(w, job), "success") == 0);
+}
+
+/*
+ * High availability reads the same record: the node that the backup calls the owner stays silent, had guarded the guest, has a fence agent, and its peer
+ * says that it is cut off from it. All that a failover by itself rests on is there, and all of it is about another time.
+ */
+static void not_failed_over_by_itself(bool agent)
+{
+	const char *name = agent ? "not shot" : "not failed over by itself";
+	struct world *w = world_new(7, 4, true);
+	struct err err = ERR_INIT;
+
+	(void)world_request(w, "instance.add", ADD_HA);
+	MUST(w, world_settle(w, 120000));
+	if (agent)
+		fence_agent(w, name);
+	world_run(w, 10000);
+	MUST(w, strcmp(vm1(w)->guard_node, w->nodes[1].uuid) == 0);
+	AUTO_JSON json_t *b = make_backup(w, true);
+	(void)json_object_set_new(json_object_get(b, "cluster"), "candidate_pool_size", json_integer(3)); /* with it arbitration comes back */
+	int64_t rev = state_ha_rev(core_state(w->core), vm1(w));
+
+	world_node_down(w, 1);
+	MUST(w, restore(w, b, &err) == 0);
+	world_run(w, 120000);
+	const struct state *st = core_state(w->core);
+	const struct sinstance *s = state_instance_named(st, "vm1");
+	MUST(w, st->cluster.arbitration == 1); /* so it could */
+	MUST(w, state_node(st, w->nodes[1].uuid)->n.liveness == NODE_LOST);
+	MUST(w, s->i.own.unconfirmed == 1 && strcmp(s->i.own.owner, w->nodes[1].uuid) == 0);
+	MUST(w, s->ha_key[0] == '\0' && s->ha_tries == 0); /* not even tried */
+	MUST(w, !s->i.guard_node[0] && state_ha_rev(st, &s->i) > rev + GENS_PER_INCARNATION / 2);
+	MUST(w, w->shots == 0);
+	MUST(w, runs_at(w) < 0);
+	MUST(w, !world_request(w, "cluster.ha_report", "{}") && strstr(w->last_reply, "not confirmed"));
+	world_node_up(w, 1); /* the replicas meet, and it is known again */
+	world_run(w, 60000);
+	MUST(w, world_settle(w, 300000));
+	MUST(w, vm1(w)->own.unconfirmed != 1 && vm1(w)->own.n_current == 2);
+	MUST(w, runs_at(w) >= 0);
+	MUST(w, !w->failed);
+	world_free(w);
+}
+
 static void refusals(void)
 {
 	const char *name = "refusals";
@@ -211,6 +263,8 @@ int main(void)
 		a_node_is_lost(a == 1);
 		power_was_cut(a == 1);
 	}
+	not_failed_over_by_itself(false);
+	not_failed_over_by_itself(true);
 	refusals();
 	(void)printf("restore: %d failed\n", failed);
 	return failed ? 1 : 0;

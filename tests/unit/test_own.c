@@ -522,6 +522,56 @@ static void permissions_are_the_runners(void **state)
 	rec_down(&r);
 }
 
+/* What a node says may be true; but nothing is decided by a record that may be older than it. */
+static void a_record_from_a_backup_decides_nothing(void **state)
+{
+	struct rec r;
+	struct msg_ask m;
+	char *both[] = { (char *)(uintptr_t)B, (char *)(uintptr_t)A };
+
+	(void)state;
+	rec_up(&r, "AB", true);
+	own_from_backup(&r.o, 1, NOW);
+	assert_false(own_confirmed(&r.o));
+	assert_true(r.o.gen == GENS_PER_INCARNATION + 7);
+	remember(&r);
+	schema_init(&msg_ask_schema, &m);
+	m.gen = r.o.gen;
+	m.uptodate = 1;
+	assert_false(own_would_say_yes(&r.o, A, &m));
+	assert_int_equal(own_ask(&r.o, A, &m, NOW), VERDICT_NOT_NOW);
+	assert_int_equal(own_ask(&r.o, B, &m, NOW), VERDICT_NOT_NOW); /* a "no" would end its guest */
+	assert_false(own_ask_shrink(&r.o, A, &m, true, NOW));
+	assert_false(own_observe_resync(&r.o, A, B, r.o.gen, NOW));
+	assert_int_equal(own_migrate(&r.o, B, &r.err), -ERR_NOT_SAFE);
+	err_clear(&r.err);
+	assert_int_equal(own_failover(&r.o, B, false, true, EVIDENCE_PERSON, "off", NOW, &r.err), -ERR_NOT_SAFE);
+	err_clear(&r.err);
+	assert_int_equal(own_shrink(&r.o, B, NOW, &r.err), -ERR_NOT_SAFE);
+	err_clear(&r.err);
+	assert_int_equal(own_replicas(&r.o, both, 2, NOW, &r.err), -ERR_NOT_SAFE);
+	err_clear(&r.err);
+	assert_int_equal(own_authorise(&r.o, A, AUTH_START, &r.err), -ERR_NOT_SAFE);
+	err_clear(&r.err);
+	strs_remove(&r.o.current, &r.o.n_current, B);
+	remember(&r);
+	assert_false(own_grow(&r.o, A, true, B, r.o.gen, NOW));
+	r.o.arbitrated = 0;
+	strs_add(&r.o.current, &r.o.n_current, B);
+	remember(&r);
+	assert_false(own_observe_loss(&r.o, A, r.o.gen, NOW));
+	assert_untouched(&r);
+	r.o.arbitrated = 1;
+	assert_int_equal(own_confirm(&r.o, both, 2, NOW, &r.err), 0);
+	assert_true(own_confirmed(&r.o));
+	assert_string_equal(r.o.owner, B);
+	assert_current(&r, "AB");
+	m.gen = r.o.gen;
+	assert_int_equal(own_ask(&r.o, B, &m, NOW), VERDICT_YES);
+	schema_done(&msg_ask_schema, &m);
+	rec_down(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +591,7 @@ int main(void)
 		cmocka_unit_test(a_new_set_of_replicas_holds_only_current_ones),
 		cmocka_unit_test(arbitration_turned_on_is_a_new_generation),
 		cmocka_unit_test(permissions_are_the_runners),
+		cmocka_unit_test(a_record_from_a_backup_decides_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
