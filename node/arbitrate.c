@@ -138,12 +138,17 @@ static void carry_done(void *arg, int rc, const struct err *err)
 
 	if (rc < 0)
 		log_err_record(LOG_LEVEL_ERR, c->yes ? "going on alone" : "ending the loser", err);
-	if (!c->node->stopping)
+	if (!c->node->stopping) {
+		struct gen_entry *e = arbitrate_entry(c->node, c->instance);
+
+		if (e && !c->yes)
+			e->ending = false; /* still frozen: asked and told again */
 		observe_now(c->node);
+	}
 	free(c);
 }
 
-static void carry(struct noded *n, const struct gen_entry *e, bool yes)
+static void carry(struct noded *n, struct gen_entry *e, bool yes)
 {
 	const struct obs_drbd *d = seen(n, e->instance);
 	struct carry *c;
@@ -153,11 +158,13 @@ static void carry(struct noded *n, const struct gen_entry *e, bool yes)
 	c = xcalloc(1, sizeof(*c));
 	c->node = n;
 	c->yes = yes;
+	e->ending = !yes;
 	(void)str_copy(c->resource, sizeof(c->resource), d->resource);
 	(void)str_copy(c->instance, sizeof(c->instance), e->instance);
 	struct worker_job job = { .work = carry_work, .done = carry_done, .arg = c };
 	/* A lane of its own: the instance's lane may be held by a step that waits for the frozen disk. */
-	workers_submit(n->workers, "arbitrate", &job);
+	AUTO_FREE char *lane = xasprintf("arbitrate %s", c->instance);
+	workers_submit(n->workers, lane, &job);
 }
 
 /* ---- handlers: DRBD's own question ------------------------------------------------------------------- */
@@ -271,7 +278,7 @@ void arbitrate_observed(struct noded *n)
 		if (n->drbd_ok) /* a look that failed shows nobody apart */
 			guard_apart(n, e->instance, connected);
 		bool frozen = d && d->suspended == 1 && !connected;
-		if (frozen && !e->frozen && e->arbitrated) {
+		if (frozen && !e->frozen && e->arbitrated && !e->ending) {
 			e->frozen = true;
 			ask(n, e, d, false); /* it does not rely on the handler being called */
 		}
@@ -287,7 +294,7 @@ void arbitrate_tick(struct noded *n)
 
 	for (int i = 0; i < n->n_gens; i++) {
 		struct gen_entry *e = &n->gens[i];
-		bool waits = e->frozen;
+		bool waits = e->frozen && !e->ending;
 
 		list_for_each(l, &n->handlers)
 			waits = waits || strcmp(list_entry(l, struct handler_call, link)->instance, e->instance) == 0;

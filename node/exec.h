@@ -35,6 +35,8 @@ struct exec_system {
 	/* Durable marks "this replica lost its disk" (H6); generations known per instance. */
 	int (*stale_mark)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
 	bool (*stale_marked)(struct exec_system *s, const char *instance_uuid);
+	/* H13: from its own detach on until the next attach, an I/O error here is no news about the replica. Read by DRBD's handler. */
+	int (*torn)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
 	/* H7: from a probe_target answer until promotion this node does not connect that resource. */
 	int (*pin)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
 	bool (*pinned)(struct exec_system *s, const char *instance_uuid);

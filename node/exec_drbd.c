@@ -109,7 +109,8 @@ int do_drbd_attach(struct exec_env *env, const struct exec_call *c, json_t **ret
 	/* A replica that lost its disk stays off until it is made anew (H6, H16). */
 	if (a->force != 1 && env->system->stale_marked(env->system, a->uuid))
 		return lost_its_disk(a, err);
-	return env->drbd->ops->attach(env->drbd, a->resource, err);
+	int rc = env->system->torn(env->system, a->uuid, false, err); /* from here on an I/O error counts */
+	return rc < 0 ? rc : env->drbd->ops->attach(env->drbd, a->resource, err);
 }
 
 /* Never the graceful way: it lets a Primary on the other side go on unasked (H8). */
@@ -272,6 +273,12 @@ static int thaw_with_errors(struct look *l, struct err *err)
 	struct drbdm *d = l->env->drbd;
 	int rc = d->ops->disconnect(d, l->a->resource, true, err);
 
+	/*
+	 * The forced detach fails the frozen writes, and DRBD calls that an I/O error. The connection is cut: nothing is acknowledged any more
+	 * that relies on this replica unless the log has taken it out of current, so the detach makes it no staler than the log says.
+	 */
+	if (rc == 0 && exec_drbd_attached(&l->s))
+		rc = l->env->system->torn(l->env->system, l->a->uuid, true, err);
 	if (rc == 0 && exec_drbd_attached(&l->s))
 		rc = d->ops->detach(d, l->a->resource, true, err);
 	if (rc == 0)

@@ -64,8 +64,10 @@ static void mark_stale(const struct conf *conf, const char *resource)
 
 	if (file_read_text(file, RES_BYTES_MAX, &text, &err) < 0 || sscanf(text, "# gantry instance %36s", uuid) != 1)
 		return;
-	AUTO_FREE char *dir = conf_state_path(conf, "stale");
-	AUTO_FREE char *path = xasprintf("%s/%s", dir, uuid);
+	AUTO_FREE char *dir = conf_state_path(conf, "stale"), *torn_dir = conf_state_path(conf, "torn");
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, uuid), *torn = xasprintf("%s/%s", torn_dir, uuid);
+	if (file_exists(torn))
+		return; /* our own detach of a replica that may not go on (H13) */
 	if (file_write_durable(path, "1\n", MARK_MODE, &err) < 0)
 		(void)fprintf(stderr, "gantry-noded: cannot mark '%s' as stale: %s\n", uuid, err.msg);
 }

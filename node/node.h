@@ -43,6 +43,7 @@ struct gen_entry { /* what the master last said of an instance with a replica he
 	bool connected;
 	/* a question under way */
 	bool frozen;
+	bool ending;          /* told no, and being taken apart: nothing more to ask */
 	int64_t asked_ms;
 	int handlers;         /* DRBD handlers that wait for the same answer */
 };

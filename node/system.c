@@ -330,6 +330,11 @@ static bool stale_marked(struct exec_system *s, const char *uuid)
 	return file_exists(path);
 }
 
+static int torn(struct exec_system *s, const char *uuid, bool set, struct err *err)
+{
+	return mark(s, "torn", uuid, set, err);
+}
+
 static int pin(struct exec_system *s, const char *uuid, bool set, struct err *err)
 {
 	return mark(s, "pinned", uuid, set, err);
@@ -366,6 +371,7 @@ struct exec_system *system_new(const struct conf *conf, struct noded *n)
 		.leave = leave,
 		.stale_mark = stale_mark,
 		.stale_marked = stale_marked,
+		.torn = torn,
 		.pin = pin,
 		.pinned = pinned,
 		.apart_ms = apart_ms,
