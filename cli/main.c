@@ -47,6 +47,8 @@ static int confirm(const struct command *c, struct err *err)
 
 	if (o->danger != OP_ASK || c->opt.yes || c->opt.dry_run)
 		return 0;
+	if (c->op == OP_cluster_destroy && ((const struct op_cluster_destroy *)c->args)->yes_do_it == 1)
+		return 0; /* Ganeti's word for destroy: nobody types it by mistake */
 	if (!isatty(STDIN_FILENO))
 		return err_set(err, ERR_REFUSED, "'gnt %s %s' asks first, and there is nobody to ask", o->group, o->verb);
 	(void)fprintf(stderr, "%s%s. Are you sure? (y/N) ", at_risk(c->op), o->summary);
