@@ -264,11 +264,24 @@ static bool frozen(const struct drbd_status *s)
 	return s->suspended_fencing || s->suspended_other;
 }
 
+#define LET_GO_MS 15000
+
+static int has_let_go(void *arg, struct err *err)
+{
+	struct look *l = arg;
+	int rc = l->env->drbd->ops->status(l->env->drbd, l->a->resource, &l->s, err);
+
+	for (int i = 0; rc == 0 && i < l->s.n_volumes; i++)
+		if (l->s.volumes[i].disk > DRBD_DISK_DISKLESS)
+			return 0;
+	return rc < 0 ? rc : 1;
+}
+
 /*
  * H13's order, for a Primary that may not go on: were the disk detached or the I/O resumed while a connection can still come, the frozen
  * writes could reach the new owner. Each order may have been given before.
  */
-static int thaw_with_errors(struct look *l, struct err *err)
+static int thaw_with_errors(struct look *l, const struct exec_call *c, struct err *err)
 {
 	struct drbdm *d = l->env->drbd;
 	int rc = d->ops->disconnect(d, l->a->resource, true, err);
@@ -281,6 +294,16 @@ static int thaw_with_errors(struct look *l, struct err *err)
 		rc = l->env->system->torn(l->env->system, l->a->uuid, true, err);
 	if (rc == 0 && exec_drbd_attached(&l->s))
 		rc = d->ops->detach(d, l->a->resource, true, err);
+	/*
+	 * "Failed" is not "Diskless" yet: the thaw would still find the disk and write a new UUID to it, a history of its own that nothing was
+	 * written under, and the replica would come back as a split brain. A disk that does not let go must not keep the guest alive for it.
+	 */
+	if (rc == 0)
+		rc = exec_until(l->env, c, LET_GO_MS, has_let_go, l, err);
+	if (rc == -ERR_TIMEOUT) {
+		err_clear(err);
+		rc = 0;
+	}
 	if (rc == 0)
 		rc = d->ops->resume_io(d, l->a->resource, err);
 	if (rc < 0)
@@ -299,7 +322,7 @@ static int tear_down(struct exec_env *env, const struct exec_call *c, struct err
 	if (rc < 0 || !l.s.up)
 		return rc;
 	if (frozen(&l.s))
-		rc = thaw_with_errors(&l, err);
+		rc = thaw_with_errors(&l, c, err);
 	else if (l.s.role != DRBD_ROLE_PRIMARY)
 		return env->drbd->ops->down(env->drbd, l.a->resource, err);
 	if (rc == 0)
