@@ -168,7 +168,7 @@ static void split_name(int *argc, char ***argv, char **storage)
 
 int main(int argc, char **argv)
 {
-	char **storage = xcalloc((size_t)argc + 2, sizeof(char *));
+	AUTO_FREE char **storage = xcalloc((size_t)argc + 2, sizeof(char *));
 	struct command c = { .args = NULL };
 	struct err err = ERR_INIT;
 
@@ -177,10 +177,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
 		(void)puts("gnt (Gantry) " PACKAGE_VERSION);
 	} else if (argc > 1 && strncmp(argv[1], "--dump-schema=", 14) == 0) {
-		int status = dump_schema(argv[1] + 14, argc - 2, argv + 2);
-
-		free(storage);
-		return status;
+		return dump_schema(argv[1] + 14, argc - 2, argv + 2);
 	} else if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 		help_all();
 		return argc < 2 ? 2 : 0;
@@ -200,9 +197,7 @@ int main(int argc, char **argv)
 		else if (run(&c, &err) < 0)
 			status = render_error(&err, c.details, c.opt.json);
 		command_done(&c);
-		free(storage);
 		return status;
 	}
-	free(storage);
 	return 0;
 }
