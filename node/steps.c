@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "common/xmem.h"
@@ -81,7 +80,7 @@ static int write_record(const struct persist *p, struct err *err)
 {
 	if (!p->text)
 		return file_unlink(p->path, err);
-	if (p->begins && access(p->path, F_OK) < 0) {
+	if (p->begins && !file_exists(p->path)) {
 		int rc = file_reserve(p->reserve, RESERVE_BYTES, err);
 
 		return rc < 0 ? rc : file_replace(p->path, p->text, 0600, err);
