@@ -114,6 +114,7 @@ add_vm() { # extra hypervisor parameters
 runs_on() { local n; for n in $(nodes_up); do on "$n" "virsh -q list --name --state-running | grep -qx $vm" 2>/dev/null && echo "$n"; done; }
 exists_on() { local n; for n in $(nodes_up); do on "$n" "virsh -q list --name | grep -qx $vm" 2>/dev/null && echo "$n"; done; }
 primary_on() { local n; for n in $(nodes_up); do on "$n" "drbdsetup status $vm 2>/dev/null | head -n 1 | grep -q role:Primary" && echo "$n"; done; }
+nowhere() { [ -z "$(exists_on)" ]; }
 runs_alone_on() { [ "$(exists_on)" = "$1" ] && [ "$(runs_on)" = "$1" ] && [ "$(primary_on)" = "$1" ]; }
 runs_alone() { local n; n=$(runs_on); [[ $n =~ ^[0-9]$ ]] && runs_alone_on "$n"; }
 
