@@ -159,6 +159,13 @@ static int needs_value(const char *word, struct err *err)
 	return err_hint(err, "write it behind, as in '%s VALUE'", word);
 }
 
+/* --json=xyz, -yes: what is glued to an option that is only said or not would be lost. */
+static int takes_no_value(const char *name, size_t n, const char *value, struct err *err)
+{
+	(void)err_set(err, ERR_BAD_REQUEST, "option '%.*s' takes no value, '%s' was given", (int)n, name, value);
+	return err_hint(err, "write '%.*s' alone", (int)n, name);
+}
+
 static bool take_common(enum op_index op, struct options *o, const char *name, size_t n, bool brief, const char *value, bool *ret_used_value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(common); i++) {
@@ -182,7 +189,11 @@ static bool take_common(enum op_index op, struct options *o, const char *name, s
 /* A field was named on the command line: into the struct, and noted as said. */
 static int set_field(struct command *c, const struct field *f, const char *text, struct err *err)
 {
-	return field_set_text(f, c->args, text, err);
+	const struct field *reset = f->type == FIELD_OBJ ? schema_find(op_infos[c->op].args, "reset") : NULL;
+
+	return reset ? field_set_text_or_reset(f, c->args, text, (char ***)(void *)((char *)c->args + reset->offset),
+					       (int *)(void *)((char *)c->args + reset->n_offset), err) :
+		       field_set_text(f, c->args, text, err);
 }
 
 static bool takes_value(const struct field *f)
@@ -200,7 +211,7 @@ static int option_long(struct command *c, const char *word, const char *next, st
 
 	if (!f) {
 		if (take_common(c->op, &c->opt, word + 2, n, false, value, &used))
-			return used && !eq ? 2 : 1;
+			return eq && !used ? takes_no_value(word, n + 2, eq + 1, err) : used && !eq ? 2 : 1;
 		if (!value && wants_value(c->op, word + 2, n, false))
 			return needs_value(word, err);
 		return unknown_option(c->op, word, err);
@@ -225,13 +236,18 @@ static int option_short(struct command *c, const char *word, const char *next, s
 
 	if (!f) {
 		if (take_common(c->op, &c->opt, word + 1, 1, true, value, &used))
-			return used && !word[2] ? 2 : 1;
+			return word[2] && !used ? takes_no_value(word, 2, word + 2, err) : used && !word[2] ? 2 : 1;
 		if (!value && wants_value(c->op, word + 1, 1, true))
 			return needs_value(word, err);
 		return unknown_option(c->op, word, err);
 	}
 	if (!takes_value(f)) { /* Ganeti writes "-D yes" */
-		bool said = !word[2] && next && (strcmp(next, "yes") == 0 || strcmp(next, "no") == 0);
+		if (word[2]) {
+			int rc = f->def ? takes_no_value(word, 2, word + 2, err) : set_field(c, f, word + 2, err);
+
+			return rc < 0 ? rc : 1;
+		}
+		bool said = next && (strcmp(next, "yes") == 0 || strcmp(next, "no") == 0);
 		int rc = set_field(c, f, said ? next : "yes", err);
 
 		return rc < 0 ? rc : said ? 2 : 1;
@@ -257,6 +273,23 @@ static int check_required(const struct command *c, struct err *err)
 	return 0;
 }
 
+/* "-D maybe node1": the word behind an option that wants yes or no was taken for a name, and now there is one too many. */
+static int too_many(const struct command *c, int i, char **argv, struct err *err)
+{
+	const struct schema *s = op_infos[c->op].args;
+
+	for (int k = 0; k + 1 <= i; k++) {
+		const char *w = argv[k];
+		const struct field *f = w[0] != '-' ? NULL : w[1] == '-' ? long_option(s, w + 2, strlen(w + 2)) : w[1] && !w[2] ? short_option(s, w[1]) : NULL;
+
+		if (f && f->type == FIELD_BOOL && !f->def && argv[k + 1][0] != '-' && strcmp(argv[k + 1], "yes") != 0 && strcmp(argv[k + 1], "no") != 0)
+			return err_set(err, ERR_BAD_VALUE, "option '%s': '%s' is neither yes nor no", w, argv[k + 1]),
+			       err_hint(err, "write '%s yes' or '%s no'", w, w);
+	}
+	(void)err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many", argv[i]);
+	return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN]){ 0 }));
+}
+
 static int words(struct command *c, int argc, char **argv, struct err *err)
 {
 	bool rest = false;
@@ -274,8 +307,7 @@ static int words(struct command *c, int argc, char **argv, struct err *err)
 			used = option_short(c, w, next, err);
 		} else {
 			const struct field *f = positional(op_infos[c->op].args, n_positional++);
-			int rc = f ? set_field(c, f, w, err) : (err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many", w),
-								 err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN]){ 0 })));
+			int rc = f ? set_field(c, f, w, err) : too_many(c, i, argv, err);
 
 			if (rc < 0)
 				used = rc;

@@ -414,7 +414,10 @@ int plan_instance_modify(const struct state *st, const void *args, struct rng *r
 	schema_merge(&hvparams_schema, &p.hv, &s->i.hv);
 	schema_merge(&beparams_schema, &p.be, &a->be);
 	schema_merge(&hvparams_schema, &p.hv, &a->hv);
-	if (schema_equal(&beparams_schema, &p.be, &p.old_be) && schema_equal(&hvparams_schema, &p.hv, &p.old_hv))
+	rc = schema_reset(&step_params_schema, &p, a->reset, a->n_reset, err);
+	if (rc < 0)
+		(void)err_hint(err, "it is be.KEY or hv.KEY, as in 'gnt instance info'");
+	else if (schema_equal(&beparams_schema, &p.be, &p.old_be) && schema_equal(&hvparams_schema, &p.hv, &p.old_hv))
 		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change"), (void)err_hint(err, "give -B or -H with new values");
 	else
 		plan_add(ret, st, STEP_KIND_instance_params, NULL, &p)->pivot = 1;

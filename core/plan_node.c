@@ -457,6 +457,7 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 	schema_copy(&cluster_schema, &c, &st->cluster);
 	schema_merge(&beparams_schema, &c.be, &a->be);
 	schema_merge(&hvparams_schema, &c.hv, &a->hv);
+	rc = schema_reset(&cluster_schema, &c, a->reset, a->n_reset, err);
 	if (a->bridge[0])
 		(void)str_copy(c.bridge, sizeof(c.bridge), a->bridge);
 	if (a->vg_name[0])
@@ -472,7 +473,9 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 	if (a->front_lost >= 0)
 		c.front_lost = a->front_lost;
 	const char *ha = c.lease_ms < st->cluster.lease_ms ? ha_up(st) : NULL;
-	if (ha)
+	if (rc < 0)
+		(void)err_hint(err, "it is be.KEY or hv.KEY, as in 'gnt cluster info'");
+	else if (ha)
 		rc = err_set(err, ERR_NOT_SAFE, "guest '%s' is up with ha=failover: its node could still count with the longer lease", ha),
 		(void)err_hint(err, "shut such guests down, or set -B ha=none, before ha.lease is lowered");
 	else if (schema_equal(&cluster_schema, &c, &st->cluster))

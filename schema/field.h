@@ -69,6 +69,8 @@ void schema_copy(const struct schema *s, void *dst, const void *src); /* dst may
 bool schema_equal(const struct schema *s, const void *a, const void *b);
 /* src's set fields over dst's (for "modify" requests and parameter inheritance). */
 void schema_merge(const struct schema *s, void *dst, const void *src);
+/* Unsets what the paths name, "object.key" each: it is inherited again. */
+int schema_reset(const struct schema *s, void *obj, char *const *paths, int n, struct err *err) WARN_UNUSED;
 bool field_is_set(const struct field *f, const void *obj);
 const struct field *schema_find(const struct schema *s, const char *name);
 /* The nearest right name for a wrong one, NULL when nothing is near. */
@@ -97,6 +99,8 @@ char *schema_encode_text(const struct schema *s, const void *obj);     /* gives 
 
 /* One field from text: "10G", "yes", an enum's word; for OBJ "k=v,k=v" (commas in values doubled: ",,"). */
 int field_set_text(const struct field *f, void *obj, const char *text, struct err *err) WARN_UNUSED;
+/* An OBJ, where "key=default" takes a value back (Ganeti's word): "name.key" goes into the list, for schema_reset(). */
+int field_set_text_or_reset(const struct field *f, void *obj, const char *text, char ***reset, int *n_reset, struct err *err) WARN_UNUSED;
 /* One field as people read it, appended to out. */
 void field_format(const struct field *f, const void *obj, struct buf *out);
 /* Value access for generic code. */

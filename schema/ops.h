@@ -128,8 +128,9 @@ SCHEMA_DECLARE(op_list, OP_LIST_ROWS)
 SCHEMA_DECLARE(op_cluster_init, OP_CLUSTER_INIT_ROWS)
 
 #define OP_CLUSTER_MODIFY_ROWS(F, T)                                                                                     \
-	F(T, OBJ, be, beparams, 0, "-B", "defaults for instances")                                                       \
-	F(T, OBJ, hv, hvparams, 0, "-H", "defaults for instances")                                                       \
+	F(T, OBJ, be, beparams, 0, "-B", "defaults for instances; KEY=default: gantry's own again")                      \
+	F(T, OBJ, hv, hvparams, 0, "-H", "defaults for instances; KEY=default: gantry's own again")                      \
+	F(T, STRS, reset, 64, FIELD_HIDDEN, "", "parameters to take back: be.KEY, hv.KEY")                               \
 	F(T, STR, bridge, NAME_LEN, 0, NULL, "", "bridge that new network cards join")                                   \
 	F(T, STR, vg_name, NAME_LEN, 0, NULL, "", "volume group for new disks")                                          \
 	F(T, INT, lease, 2, 600, 0, NULL, "", "ha.lease in seconds")                                                     \
@@ -298,8 +299,9 @@ SCHEMA_DECLARE(op_instance_remove, OP_INSTANCE_REMOVE_ROWS)
 
 #define OP_INSTANCE_MODIFY_ROWS(F, T)                                                                                    \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
-	F(T, OBJ, be, beparams, 0, "-B", "memory=,vcpus=,...: used from the next start")                                 \
-	F(T, OBJ, hv, hvparams, 0, "-H", "kernel_path=,...: used from the next start")
+	F(T, OBJ, be, beparams, 0, "-B", "memory=,vcpus=,...: used from the next start; KEY=default: the cluster's again") \
+	F(T, OBJ, hv, hvparams, 0, "-H", "kernel_path=,...: used from the next start; KEY=default: the cluster's again") \
+	F(T, STRS, reset, 64, FIELD_HIDDEN, "", "parameters to take back: be.KEY, hv.KEY")
 SCHEMA_DECLARE(op_instance_modify, OP_INSTANCE_MODIFY_ROWS)
 
 #define OP_INSTANCE_MIGRATE_ROWS(F, T)                                                                                   \

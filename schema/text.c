@@ -78,7 +78,13 @@ static bool next_pair(const char **p, char **ret_key, char **ret_value, bool *re
 	return true;
 }
 
-static int set_obj(const struct field *f, void *obj, const char *text, struct err *err)
+/* reset: where "key=default" goes, as "name.key"; NULL = it is a value like any other. */
+struct resets {
+	char ***list;
+	int *n;
+};
+
+static int set_obj(const struct field *f, void *obj, const char *text, const struct resets *reset, struct err *err)
 {
 	void *p = (char *)obj + f->offset;
 	AUTO_FREE char *key = NULL, *value = NULL;
@@ -95,6 +101,10 @@ static int set_obj(const struct field *f, void *obj, const char *text, struct er
 				   err_set(err, ERR_UNKNOWN_KEY, "unknown key '%s'", key);
 			if (!bad && near)
 				(void)err_hint(err, "did you mean '%s'?", near);
+		} else if (reset && strcmp(value, "default") == 0) {
+			AUTO_FREE char *path = xasprintf("%s.%s", f->name, key);
+
+			strs_add(reset->list, reset->n, path);
 		} else {
 			rc = field_set_text(sub, p, value, err);
 		}
@@ -130,7 +140,7 @@ static int set_list(const struct field *f, void *obj, const char *text, struct e
 	}
 	void *e = index == *n ? schema_list_add(f, obj) : *(char **)((char *)obj + f->offset) + (size_t)index * f->sub->size;
 	struct field as_obj = { .name = f->name, .type = FIELD_OBJ, .sub = f->sub };
-	return set_obj(&as_obj, e, colon + 1, err);
+	return set_obj(&as_obj, e, colon + 1, NULL, err);
 }
 
 static int set_strs(const struct field *f, void *obj, const char *text, struct err *err)
@@ -183,7 +193,7 @@ static int set(const struct field *f, void *obj, const char *text, struct err *e
 	case FIELD_SIZE: return set_number(f, p, text, err);
 	case FIELD_BOOL: return set_bool(text, p, err);
 	case FIELD_ENUM: return set_enum(f, text, p, err);
-	case FIELD_OBJ: return set_obj(f, obj, text, err);
+	case FIELD_OBJ: return set_obj(f, obj, text, NULL, err);
 	case FIELD_LIST: return set_list(f, obj, text, err);
 	case FIELD_STRS: return set_strs(f, obj, text, err);
 	case FIELD_JSON: {
@@ -204,6 +214,16 @@ int field_set_text(const struct field *f, void *obj, const char *text, struct er
 	struct err local = ERR_INIT;
 
 	return name_field(f, err ? err : &local, set(f, obj, text, err ? err : &local));
+}
+
+int field_set_text_or_reset(const struct field *f, void *obj, const char *text, char ***reset, int *n_reset, struct err *err)
+{
+	const struct resets r = { reset, n_reset };
+	struct err local = ERR_INIT;
+
+	assert(f->type == FIELD_OBJ);
+	return name_field(f, err ? err : &local, json_is_utf8(text) ? set_obj(f, obj, text, &r, err ? err : &local) :
+								      err_set(err ? err : &local, ERR_BAD_VALUE, "this is not UTF-8 text"));
 }
 
 void field_format(const struct field *f, const void *obj, struct buf *out)

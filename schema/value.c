@@ -220,6 +220,22 @@ const struct field *schema_find(const struct schema *s, const char *name)
 	return NULL;
 }
 
+int schema_reset(const struct schema *s, void *obj, char *const *paths, int n, struct err *err)
+{
+	for (int i = 0; i < n; i++) {
+		const char *dot = strchr(paths[i], '.');
+		AUTO_FREE char *name = dot ? xstrndup(paths[i], (size_t)(dot - paths[i])) : xstrdup(paths[i]);
+		const struct field *of = schema_find(s, name);
+		const struct field *f = of && of->type == FIELD_OBJ && dot ? schema_find(of->sub, dot + 1) : NULL;
+
+		if (!f)
+			return err_set(err, ERR_UNKNOWN_KEY, "there is no parameter '%s' to reset", paths[i]);
+		field_free(f, at(of, obj));
+		unset(f, at(of, obj));
+	}
+	return 0;
+}
+
 /* Edit distance, capped: names are short. */
 static int distance(const char *a, const char *b)
 {

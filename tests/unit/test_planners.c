@@ -334,6 +334,52 @@ static void reconciler_turns_arbitration_on_unless_held(void **state)
 	assert_int_equal(arbitrations_in_a_minute(true), 0);
 }
 
+/* ---- parameters ------------------------------------------------------------------------------------------------------------------ */
+
+/* Ganeti's KEY=default: the instance has none of its own any more, and the cluster's counts. */
+static void a_parameter_goes_back_to_its_default(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	w->st.cluster.be.memory = 2048;
+	s->i.be.memory = 512;
+	s->i.be.vcpus = 3;
+	s->i.hv.cpu_type = xstrdup("host-passthrough");
+	assert_int_equal(plan(w, OP_instance_modify, "{\"name\":\"vm1\",\"reset\":[\"be.memory\",\"hv.cpu_type\"]}"), 0);
+	struct step_params p;
+	assert_int_equal(schema_decode(&step_params_schema, &p, w->plan.steps[0].args, &w->err), 0);
+	assert_int_equal(p.be.memory, FIELD_UNSET);
+	assert_int_equal(p.be.vcpus, 3);
+	assert_null(p.hv.cpu_type);
+	assert_int_equal(p.old_be.memory, 512);
+	assert_string_equal(p.old_hv.cpu_type, "host-passthrough");
+	schema_done(&step_params_schema, &p);
+	assert_int_equal(plan(w, OP_instance_modify, "{\"name\":\"vm1\",\"reset\":[\"hv.machine\"]}"), -ERR_BAD_REQUEST); /* it has none */
+	static const char *const wrong[] = { "be.memroy", "memory", "be", "be.", ".memory", "uuid.x", "hv.memory" };
+	for (size_t k = 0; k < ARRAY_SIZE(wrong); k++) {
+		AUTO_FREE char *args = xasprintf("{\"name\":\"vm1\",\"reset\":[\"%s\"]}", wrong[k]);
+
+		assert_int_equal(plan(w, OP_instance_modify, args), -ERR_UNKNOWN_KEY);
+	}
+}
+
+static void a_cluster_default_goes_back_to_the_built_in_one(void **state)
+{
+	struct world *w = *state;
+	struct cluster c;
+
+	w->st.cluster.be.memory = 2048;
+	(void)str_copy(w->st.cluster.uuid, sizeof(w->st.cluster.uuid), C);
+	(void)str_copy(w->st.cluster.name, sizeof(w->st.cluster.name), "c1");
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"reset\":[\"be.memory\"],\"hv\":{\"acpi\":false}}"), 0);
+	assert_int_equal(schema_decode(&cluster_schema, &c, w->plan.steps[0].args, &w->err), 0);
+	assert_int_equal(c.be.memory, FIELD_UNSET);
+	assert_int_equal(c.hv.acpi, 0);
+	schema_done(&cluster_schema, &c);
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"reset\":[\"be.nothing\"]}"), -ERR_UNKNOWN_KEY);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -345,6 +391,8 @@ int main(void)
 		T(arbitration_that_is_turned_off_is_held),
 		T(arbitration_does_not_swallow_other_settings),
 		T(reconciler_turns_arbitration_on_unless_held),
+		T(a_parameter_goes_back_to_its_default),
+		T(a_cluster_default_goes_back_to_the_built_in_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
