@@ -52,14 +52,18 @@ struct snode *state_node(const struct state *st, const char *uuid)
 	return NULL;
 }
 
-/* Nodes and instances are sorted by name, so that every listing and every choice is repeatable. */
-static int node_slot(const struct state *st, const char *name, bool *ret_found)
+/*
+ * Nodes and instances are sorted by name, so that every listing and every choice is repeatable; instances by uuid, too. The place of
+ * key in such a list of pointers, or where it would be put.
+ */
+static int slot(const void *list, int n, const char *(*key_of)(const void *object), const char *key, bool *ret_found)
 {
-	int lo = 0, hi = st->n_nodes;
+	const void *const *objects = list;
+	int lo = 0, hi = n;
 
 	while (lo < hi) {
 		int mid = lo + (hi - lo) / 2;
-		int c = strcmp(st->nodes[mid]->n.name, name);
+		int c = strcmp(key_of(objects[mid]), key);
 
 		if (c == 0) {
 			*ret_found = true;
@@ -74,25 +78,34 @@ static int node_slot(const struct state *st, const char *name, bool *ret_found)
 	return lo;
 }
 
+static const char *node_name(const void *object)
+{
+	return ((const struct snode *)object)->n.name;
+}
+
+static const char *instance_name(const void *object)
+{
+	return ((const struct sinstance *)object)->i.name;
+}
+
+static const char *instance_uuid(const void *object)
+{
+	return ((const struct sinstance *)object)->i.uuid;
+}
+
+static int node_slot(const struct state *st, const char *name, bool *ret_found)
+{
+	return slot(st->nodes, st->n_nodes, node_name, name, ret_found);
+}
+
 static int instance_slot(const struct state *st, const char *name, bool *ret_found)
 {
-	int lo = 0, hi = st->n_instances;
+	return slot(st->instances, st->n_instances, instance_name, name, ret_found);
+}
 
-	while (lo < hi) {
-		int mid = lo + (hi - lo) / 2;
-		int c = strcmp(st->instances[mid]->i.name, name);
-
-		if (c == 0) {
-			*ret_found = true;
-			return mid;
-		}
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*ret_found = false;
-	return lo;
+static int uuid_slot(const struct state *st, const char *uuid, bool *ret_found)
+{
+	return slot(st->by_uuid, st->n_instances, instance_uuid, uuid, ret_found);
 }
 
 struct snode *state_node_named(const struct state *st, const char *name)
@@ -109,27 +122,6 @@ struct sinstance *state_instance_named(const struct state *st, const char *name)
 	int at = instance_slot(st, name, &found);
 
 	return found ? st->instances[at] : NULL;
-}
-
-static int uuid_slot(const struct state *st, const char *uuid, bool *ret_found)
-{
-	int lo = 0, hi = st->n_instances;
-
-	while (lo < hi) {
-		int mid = lo + (hi - lo) / 2;
-		int c = strcmp(st->by_uuid[mid]->i.uuid, uuid);
-
-		if (c == 0) {
-			*ret_found = true;
-			return mid;
-		}
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*ret_found = false;
-	return lo;
 }
 
 struct sinstance *state_instance(const struct state *st, const char *uuid)

@@ -22,6 +22,7 @@ struct peer { /* one link of a node, or of somebody who joins */
 	char node[UUID_LEN + 1]; /* "" = anonymous */
 	char boot_id[UUID_LEN + 1];
 	char version[32];
+	int64_t clock_skew_ms; /* its clock less ours, at its hello */
 	int side;             /* bit 0 primary, bit 1 replication; 0 = no hello yet */
 	struct msg_join *join; /* a join under way: what was asked */
 	char *join_cert;

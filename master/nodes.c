@@ -93,7 +93,7 @@ static int links_of(const struct master *m, const char *node)
 static void tell_core(struct master *m, struct peer *p)
 {
 	if (m->core)
-		core_node_links(m->core, p->node, links_of(m, p->node), p->boot_id, p->version, loop_wall_ms(m->loop));
+		core_node_links(m->core, p->node, links_of(m, p->node), p->boot_id, p->version, loop_wall_ms(m->loop) + p->clock_skew_ms);
 }
 
 static void not_master(struct master *m, struct peer *p)
@@ -134,6 +134,7 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 	(void)str_copy(p->boot_id, sizeof(p->boot_id), h->boot_id);
 	(void)str_copy(p->version, sizeof(p->version), h->version);
 	p->side = strcmp(h->side, "replication") == 0 ? 2 : 1;
+	p->clock_skew_ms = h->wall_ms ? h->wall_ms - loop_wall_ms(m->loop) : 0;
 	if (!m->core || m->paused || h->epoch > core_state(m->core)->epoch) { /* or it has seen a later master: we are not it */
 		not_master(m, p);
 		return 0;
@@ -252,24 +253,43 @@ static int on_join(struct master *m, struct peer *p, const void *msg, struct err
 	return 0;
 }
 
-/* What a link may send: a joiner without certificate only "join". */
+/*
+ * Who may send what: a joiner without certificate only "join"; a node first of all its hello, and the rest only as long as the cluster
+ * has it. A certificate outlives its node's removal, so it is not enough.
+ */
+enum from { FROM_ANONYMOUS, FROM_CERTIFIED, FROM_MEMBER };
+
 static const struct {
 	const char *type;
 	const struct schema *schema;
-	bool anonymous;
+	enum from from;
 	int (*fn)(struct master *m, struct peer *p, const void *msg, struct err *err);
 } handlers[] = {
-	{ "hello", &msg_hello_schema, false, on_hello },
-	{ "beat", &msg_beat_schema, false, on_beat },
-	{ "observe", &msg_observe_schema, false, on_observe },
-	{ "step_result", &msg_step_result_schema, false, on_step_result },
-	{ "step_progress", &msg_step_progress_schema, false, on_step_progress },
-	{ "ask", &msg_ask_schema, false, on_ask },
-	{ "authorise", &msg_authorise_schema, false, on_authorise },
-	{ "sign", &msg_sign_schema, false, on_sign },
-	{ "request", &msg_request_schema, false, on_request },
-	{ "join", &msg_join_schema, true, on_join },
+	{ "hello", &msg_hello_schema, FROM_CERTIFIED, on_hello },
+	{ "beat", &msg_beat_schema, FROM_MEMBER, on_beat },
+	{ "observe", &msg_observe_schema, FROM_MEMBER, on_observe },
+	{ "step_result", &msg_step_result_schema, FROM_MEMBER, on_step_result },
+	{ "step_progress", &msg_step_progress_schema, FROM_MEMBER, on_step_progress },
+	{ "ask", &msg_ask_schema, FROM_MEMBER, on_ask },
+	{ "authorise", &msg_authorise_schema, FROM_MEMBER, on_authorise },
+	{ "sign", &msg_sign_schema, FROM_MEMBER, on_sign },
+	{ "request", &msg_request_schema, FROM_MEMBER, on_request },
+	{ "join", &msg_join_schema, FROM_ANONYMOUS, on_join },
 };
+
+static int check_sender(const struct master *m, const struct peer *p, const char *type, enum from from, struct err *err)
+{
+	if ((from == FROM_ANONYMOUS) != (p->node[0] == '\0'))
+		return err_set(err, ERR_PERMISSION, "message '%s' is not allowed on this link", type);
+	if (from != FROM_MEMBER)
+		return 0;
+	if (!p->side)
+		return err_set(err, ERR_PERMISSION, "message '%s' of '%s' before its hello", type, p->node);
+	if (m->core && !state_node(core_state(m->core), p->node)) /* a standby does not know, and answers nobody */
+		return err_set(err, ERR_PERMISSION, "message '%s' of '%s', which is not in the cluster", type, p->node),
+		       err_hint(err, "if it was removed: stop gantry-noded there; if it is to come back: 'gnt node add'");
+	return 0;
+}
 
 static int dispatch(struct master *m, struct peer *p, const char *text, size_t len, struct err *err)
 {
@@ -283,8 +303,9 @@ static int dispatch(struct master *m, struct peer *p, const char *text, size_t l
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
 		if (strcmp(handlers[i].type, type) != 0)
 			continue;
-		if (handlers[i].anonymous != (p->node[0] == '\0'))
-			return err_set(err, ERR_PERMISSION, "message '%s' is not allowed on this link", type);
+		rc = check_sender(m, p, type, handlers[i].from, err);
+		if (rc < 0)
+			return rc;
 		void *msg = xcalloc(1, handlers[i].schema->size);
 		rc = schema_decode(handlers[i].schema, msg, j, err);
 		if (rc == 0) {
@@ -376,6 +397,11 @@ void master_nodes_reset(struct master *m)
 			continue;
 		if (!m->core || m->paused) {
 			not_master(m, p);
+			continue;
+		}
+		if (!state_node(core_state(m->core), p->node)) { /* it said hello to a standby, which cannot tell */
+			p->side = 0;
+			link_close(p->k);
 			continue;
 		}
 		welcome(m, p);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The master's links on the loopback interface: real TLS, real core, a node that is a test. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmem.h"
+#include "core/state.h"
+#include "io/pki.h"
+#include "master/bridge.h"
+
+#define UUID_A "aaaaaaaa-2222-4333-8444-555555555555"
+#define UUID_B "bbbbbbbb-7777-4888-9999-aaaaaaaaaaaa"
+#define HELLO "{\"type\":\"hello\",\"node\":\"" UUID_B "\",\"boot_id\":\"b1\",\"version\":\"" PACKAGE_VERSION "\"%s}"
+#define REQUEST "{\"type\":\"request\",\"id\":\"r1\",\"op\":\"cluster.getmaster\",\"args\":{}}"
+
+struct rig {
+	struct loop *loop;
+	struct master m;
+	struct link_tls *tls; /* node B's */
+	struct link *link;
+	int opened, closed, frames;
+	char *text;           /* the last frame */
+	int n_requests;       /* that reached the core, seen by its replies */
+	int64_t seq;          /* a batch to be committed; 0 = none */
+};
+
+/* ---- a master without a store: what its core commits is committed at once ------------------------------ */
+
+static void emit(void *arg, const struct core_action *a)
+{
+	struct rig *r = arg;
+
+	if (a->kind == CORE_COMMIT)
+		r->seq = a->seq;
+	else if (a->kind == CORE_REPLY)
+		r->n_requests++;
+	if (a->kind == CORE_REPLY)
+		master_emit(&r->m, a);
+}
+
+static void start_core(struct rig *r, bool with_b)
+{
+	struct cluster cl;
+	struct secret s;
+	struct node a, b;
+	struct core_put *puts = NULL;
+	struct core_kv kvs[8];
+	struct err err = ERR_INIT;
+	int n = 0;
+
+	schema_init(&cluster_schema, &cl);
+	schema_init(&secret_schema, &s);
+	schema_init(&node_schema, &a);
+	(void)str_copy(cl.name, sizeof(cl.name), "c");
+	(void)str_copy(cl.uuid, sizeof(cl.uuid), "33333333-3333-4333-8333-333333333333");
+	cl.ca_cert = xstrdup("ca");
+	s.ca_key = xstrdup("key");
+	(void)str_copy(a.uuid, sizeof(a.uuid), UUID_A);
+	(void)str_copy(a.name, sizeof(a.name), "a");
+	(void)str_copy(a.address, sizeof(a.address), "192.0.2.1");
+	(void)str_copy(a.replication_address, sizeof(a.replication_address), a.address);
+	a.candidate = 1;
+	if (core_genesis(&cl, &s, &a, &puts, &n, &err) < 0)
+		fail_msg("%s", err.msg);
+	for (int i = 0; i < n; i++)
+		kvs[i] = (struct core_kv){ puts[i].key, puts[i].value };
+	schema_copy(&node_schema, &b, &a);
+	(void)str_copy(b.uuid, sizeof(b.uuid), UUID_B);
+	(void)str_copy(b.name, sizeof(b.name), "b");
+	(void)str_copy(b.address, sizeof(b.address), "192.0.2.2");
+	AUTO_FREE char *text = schema_encode_text(&node_schema, &b);
+	if (with_b)
+		kvs[n] = (struct core_kv){ "/gantry/node/" UUID_B, text };
+	struct core_start start = { .epoch = 7, .now_ms = loop_now_ms(r->loop), .wall_ms = loop_wall_ms(r->loop), .seed = 1, .self = UUID_A,
+				    .kvs = kvs, .n_kvs = n + with_b };
+	core_free(r->m.core);
+	r->m.core = NULL;
+	if (core_new(&start, emit, r, &r->m.core, &err) < 0)
+		fail_msg("%s", err.msg);
+	core_puts_free(puts, n);
+	schema_done(&node_schema, &a);
+	schema_done(&node_schema, &b);
+	schema_done(&cluster_schema, &cl);
+	schema_done(&secret_schema, &s);
+}
+
+/* ---- the node ------------------------------------------------------------------------------------------ */
+
+static void on_open(void *arg, struct link *k, const char *peer)
+{
+	struct rig *r = arg;
+
+	(void)k;
+	(void)peer;
+	r->opened++;
+}
+
+static void on_frame(void *arg, struct link *k, const char *text, size_t len)
+{
+	struct rig *r = arg;
+
+	(void)k;
+	free(r->text);
+	r->text = xstrndup(text, len);
+	r->frames++;
+}
+
+static void on_closed(void *arg, struct link *k, const struct err *err)
+{
+	struct rig *r = arg;
+
+	(void)k;
+	(void)err;
+	r->closed++;
+	r->link = NULL;
+}
+
+struct watch {
+	struct rig *rig;
+	const int *value;
+	int target;
+	int64_t until_ms;
+};
+
+static void look(void *arg)
+{
+	struct watch *w = arg;
+	struct rig *r = w->rig;
+
+	while (r->seq) {
+		int64_t seq = r->seq;
+
+		r->seq = 0;
+		core_committed(r->m.core, seq, true);
+	}
+	if (*w->value >= w->target || loop_now_ms(r->loop) > w->until_ms)
+		loop_stop(r->loop);
+}
+
+static void must(struct rig *r, const int *value, int target)
+{
+	struct watch w = { r, value, target, loop_now_ms(r->loop) + 10000 };
+	struct loop_timer *t = loop_timer_new(r->loop, look, &w);
+
+	loop_timer_start(t, 0, 1);
+	loop_run(r->loop);
+	loop_timer_free(t);
+	if (*value < target)
+		fail_msg("waited for %d, have %d", target, *value);
+}
+
+static void say(struct rig *r, const char *text)
+{
+	assert_non_null(r->link);
+	assert_int_equal(link_send(r->link, text, strlen(text)), 0);
+}
+
+static void say_hello(struct rig *r, const char *more)
+{
+	AUTO_FREE char *text = xasprintf(HELLO, more);
+
+	say(r, text);
+}
+
+static void dial(struct rig *r)
+{
+	static const struct link_cb cb = { on_open, on_frame, on_closed };
+	int before = r->opened;
+
+	r->closed = r->frames = 0;
+	r->link = link_dial(r->loop, "127.0.0.1", link_server_port(r->m.server), "", r->tls, "", &cb, r);
+	must(r, &r->opened, before + 1);
+}
+
+static struct link_tls *tls_of(const char *ca, const char *ca_key, const char *uuid)
+{
+	struct pki_names names = { .cn = "node" };
+	AUTO_FREE char *csr = NULL, *key = NULL, *cert = NULL;
+	struct link_tls *tls = NULL;
+	struct err err = ERR_INIT;
+
+	(void)str_copy(names.uuid, sizeof(names.uuid), uuid);
+	if (pki_make_csr("x", &csr, &key, &err) < 0 || pki_sign_csr(ca, ca_key, csr, &names, 30, &cert, &err) < 0 ||
+	    link_tls_new(ca, cert, key, NULL, &tls, &err) < 0)
+		fail_msg("%s", err.msg);
+	return tls;
+}
+
+static int set_up(void **state)
+{
+	struct rig *r = xcalloc(1, sizeof(*r));
+	AUTO_FREE char *ca = NULL, *ca_key = NULL;
+	struct err err = ERR_INIT;
+
+	r->loop = loop_new();
+	r->m.loop = r->loop;
+	list_init(&r->m.peers);
+	list_init(&r->m.tokens);
+	(void)str_copy(r->m.self, sizeof(r->m.self), UUID_A);
+	(void)str_copy(r->m.conf.address, sizeof(r->m.conf.address), "127.0.0.1");
+	if (pki_make_ca("lab", 3650, &ca, &ca_key, &err) < 0)
+		fail_msg("%s", err.msg);
+	r->m.id.tls = tls_of(ca, ca_key, UUID_A);
+	r->tls = tls_of(ca, ca_key, UUID_B);
+	if (master_listen(&r->m, &err) < 0)
+		fail_msg("%s", err.msg);
+	start_core(r, true);
+	*state = r;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct rig *r = *state;
+
+	r->m.stopping = true;
+	if (r->link) {
+		link_close(r->link);
+		must(r, &r->closed, 1);
+	}
+	link_server_free(r->m.server);
+	master_forget_links(&r->m);
+	core_free(r->m.core);
+	link_tls_unref(r->m.id.tls);
+	link_tls_unref(r->tls);
+	loop_free(r->loop);
+	free(r->text);
+	free(r);
+	return 0;
+}
+
+/* ---- who may say what ----------------------------------------------------------------------------------- */
+
+static void a_node_that_said_hello_is_answered(void **state)
+{
+	struct rig *r = *state;
+
+	dial(r);
+	say_hello(r, "");
+	must(r, &r->frames, 1);
+	assert_non_null(strstr(r->text, "\"welcome\""));
+	say(r, REQUEST);
+	must(r, &r->n_requests, 1);
+	assert_int_equal(r->closed, 0);
+}
+
+static void nothing_is_taken_before_the_hello(void **state)
+{
+	static const char *const said[] = {
+		REQUEST,
+		"{\"type\":\"beat\",\"seq\":1,\"boot_id\":\"b1\"}",
+		"{\"type\":\"observe\",\"seq\":1,\"observed\":{}}",
+		"{\"type\":\"sign\",\"id\":\"s1\",\"csr\":\"x\"}",
+	};
+	struct rig *r = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+		dial(r);
+		say(r, said[i]);
+		must(r, &r->closed, 1);
+		assert_int_equal(r->frames, 0);
+	}
+	assert_int_equal(r->n_requests, 0);
+	assert_int_equal(state_node(core_state(r->m.core), UUID_B)->seen_ms, 0);
+}
+
+/* Its certificate is as good as ever, and so is its link: the cluster does not have it any more. */
+static void a_removed_node_is_not_heard(void **state)
+{
+	struct rig *r = *state;
+
+	dial(r);
+	say_hello(r, "");
+	must(r, &r->frames, 1);
+	start_core(r, false);
+	say(r, REQUEST);
+	must(r, &r->closed, 1);
+	assert_int_equal(r->n_requests, 0);
+	dial(r);
+	say_hello(r, "");
+	must(r, &r->closed, 1);
+	assert_int_equal(r->frames, 0);
+}
+
+static void a_removed_node_that_greeted_a_standby_is_not_welcomed(void **state)
+{
+	struct rig *r = *state;
+
+	core_free(r->m.core);
+	r->m.core = NULL;
+	dial(r);
+	say_hello(r, "");
+	must(r, &r->frames, 1);
+	assert_non_null(strstr(r->text, "\"not_master\""));
+	start_core(r, false);
+	master_nodes_reset(&r->m);
+	must(r, &r->closed, 1);
+	assert_int_equal(r->frames, 1);
+}
+
+/* ---- what its hello says ---------------------------------------------------------------------------------- */
+
+static void a_nodes_clock_is_compared_with_ours(void **state)
+{
+	struct rig *r = *state;
+	AUTO_FREE char *ahead = xasprintf(",\"wall_ms\":%lld", (long long)loop_wall_ms(r->loop) + 60000);
+
+	dial(r);
+	say_hello(r, ahead);
+	must(r, &r->frames, 1);
+	int64_t skew = state_node(core_state(r->m.core), UUID_B)->clock_skew_ms;
+	assert_in_range(skew, 50000, 61000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_node_that_said_hello_is_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nothing_is_taken_before_the_hello, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_removed_node_is_not_heard, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_removed_node_that_greeted_a_standby_is_not_welcomed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_nodes_clock_is_compared_with_ours, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
