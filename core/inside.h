@@ -20,6 +20,7 @@ struct waiter { /* a client that waits for news of a job */
 	char id[64];
 	int64_t seen;
 	int64_t deadline_ms;
+	bool joins; /* it is the machine that joins by this job: told its end, once */
 };
 
 struct cjob {
@@ -77,6 +78,8 @@ void core_send_gens(struct core *c, const struct sinstance *i);
 void core_send_node_gens(struct core *c, const char *node);
 /* Tells a node (NULL = all) the cluster's settings. */
 void core_send_settings(struct core *c, const char *node);
+/* To the machine that joins by the job, which has ended. */
+void core_joined(struct core *c, uint64_t client, const struct job *j);
 void core_fill_settings(const struct core *c, struct step_settings *ret);
 
 /* ---- job_list.c: which jobs there are ---- */
@@ -106,6 +109,7 @@ void job_node_back(struct core *c, const char *node); /* it is connected: orders
 void job_tick(struct core *c);
 int job_cancel(struct core *c, int64_t id, struct err *err) WARN_UNUSED;
 void job_wait(struct core *c, struct cjob *j, uint64_t client, const char *id, int64_t seen, int64_t wait_ms);
+void job_wait_join(struct core *c, struct cjob *j, uint64_t client);
 void job_client_gone(struct core *c, uint64_t client);
 int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err) WARN_UNUSED;
 void job_resume(struct core *c); /* after loading */

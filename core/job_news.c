@@ -37,6 +37,14 @@ void job_answer_waiters(struct core *c, struct cjob *j)
 	list_for_each_safe(l, &j->waiters) {
 		struct waiter *w = list_entry(l, struct waiter, link);
 
+		if (w->joins && !job_ended(j))
+			continue;
+		if (w->joins) {
+			core_joined(c, w->client, &j->j);
+			list_del(l);
+			free(w);
+			continue;
+		}
 		if (j->n_news <= w->seen && !job_ended(j) && c->st.now_ms < w->deadline_ms)
 			continue;
 		core_reply_ok(c, w->client, w->id, job_news_json(c, j, w->seen));
@@ -72,17 +80,37 @@ void job_wait(struct core *c, struct cjob *j, uint64_t client, const char *id, i
 	job_answer_waiters(c, j);
 }
 
+void job_wait_join(struct core *c, struct cjob *j, uint64_t client)
+{
+	struct waiter *w = xcalloc(1, sizeof(*w));
+
+	w->client = client;
+	w->joins = true;
+	list_add_tail(&j->waiters, &w->link);
+	job_answer_waiters(c, j);
+}
+
+/* A machine that hung up before its job had its turn does not become a node. */
 void job_client_gone(struct core *c, uint64_t client)
 {
+	int64_t joins = 0;
+	struct err ignored = ERR_INIT;
+
 	for (int i = 0; i < c->n_jobs; i++)
 		list_for_each_safe(l, &c->jobs[i]->waiters) {
 			struct waiter *w = list_entry(l, struct waiter, link);
 
-			if (w->client == client) {
-				list_del(l);
-				free(w);
-			}
+			if (w->client != client)
+				continue;
+			if (w->joins && (c->jobs[i]->j.state == JOB_QUEUED || c->jobs[i]->j.state == JOB_WAITING))
+				joins = c->jobs[i]->j.id;
+			list_del(l);
+			free(w);
 		}
+	if (joins) {
+		IGNORE(job_cancel(c, joins, &ignored));
+		outbox_flush(c->out);
+	}
 }
 
 json_t *plan_json(const struct core *c, const struct plan *p, char *const *locks, int n_locks)

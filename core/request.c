@@ -265,6 +265,28 @@ void core_client_gone(struct core *c, uint64_t client)
 	job_client_gone(c, client);
 }
 
+/* The machine learns the end of its job, not its beginning: another may have used its token or its name before its turn came. */
+void core_joined(struct core *c, uint64_t client, const struct job *j)
+{
+	struct err err = ERR_INIT;
+	struct step_settings s;
+	struct msg_reply *r;
+
+	if (j->state != JOB_SUCCESS) {
+		(void)err_set(&err, (enum err_code)err_by_name(j->error), "%s", j->error_msg ? j->error_msg : "the job that admits it was given up");
+		if (j->error_hint)
+			(void)err_hint(&err, "%s", j->error_hint);
+		outbox_reply(c->out, CORE_JOINED, client, core_error_reply(j->request_id, &err));
+		return;
+	}
+	r = xcalloc(1, sizeof(*r));
+	schema_init(&msg_reply_schema, r);
+	core_fill_settings(c, &s);
+	r->result = json_pack("{s:I, s:o}", "job", (json_int_t)j->id, "settings", schema_encode(&step_settings_schema, &s));
+	schema_done(&step_settings_schema, &s);
+	outbox_reply(c->out, CORE_JOINED, client, r);
+}
+
 void core_join(struct core *c, uint64_t client, const struct op_node_admit *a)
 {
 	struct err err = ERR_INIT;
@@ -280,19 +302,11 @@ void core_join(struct core *c, uint64_t client, const struct op_node_admit *a)
 	json_decref(trial);
 	if (rc == 0)
 		rc = job_submit(c, OP_node_admit, args, &m, &id, &err);
-	struct msg_reply *r;
-	if (rc < 0) {
-		r = core_error_reply(m.id, &err);
-	} else {
-		r = xcalloc(1, sizeof(*r));
-		schema_init(&msg_reply_schema, r);
-		struct step_settings s;
-
-		core_fill_settings(c, &s);
-		r->result = json_pack("{s:I, s:o}", "job", (json_int_t)id, "settings", schema_encode(&step_settings_schema, &s));
-		schema_done(&step_settings_schema, &s);
-	}
-	outbox_reply(c->out, CORE_JOINED, client, r);
+	struct cjob *j = rc == 0 ? job_find(c, id) : NULL;
+	if (j)
+		job_wait_join(c, j, client);
+	else
+		outbox_reply(c->out, CORE_JOINED, client, core_error_reply(m.id, &err));
 	schema_done(&msg_request_schema, &m);
 	outbox_flush(c->out);
 }

@@ -393,6 +393,10 @@ void master_nodes_reset(struct master *m)
 	list_for_each_safe(l, &m->peers) {
 		struct peer *p = list_entry(l, struct peer, link);
 
+		if (p->join && !m->core) { /* its job, if it was recorded, is the next master's: the machine is told that nobody knows */
+			link_close(p->k);
+			continue;
+		}
 		if (!p->side)
 			continue;
 		if (!m->core || m->paused) {

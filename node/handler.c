@@ -13,6 +13,7 @@
 #include "schema/msgs.h"
 #include "schema/ops.h"
 
+#define JOIN_MS 600000 /* the job that admits the node may have to wait for others */
 #define VERDICT_MS 40000 /* then "not now": the agent asks on by itself */
 #define MARK_MODE 0600
 #define RES_BYTES_MAX 65536
@@ -137,7 +138,7 @@ int handler_join(const char *root, int argc, char **argv)
 	if (rc == 0) {
 		AUTO_JSON json_t *args = json_pack("{s:s, s:s, s:b}", "token", token, "secondary_ip", replication, "witness", witness);
 
-		rc = request(&conf, "node.join", args, 120000, &answer, &err);
+		rc = request(&conf, "node.join", args, JOIN_MS, &answer, &err);
 		conf_done(&conf);
 	}
 	if (rc < 0) {

@@ -13,6 +13,7 @@
 #include "node/system.h"
 
 #define JOIN_MS 30000
+#define ADMIT_MS 540000 /* once asked: the job may have to wait for others that change the cluster */
 
 struct joining {
 	struct loop *loop;
@@ -22,6 +23,7 @@ struct joining {
 	struct link *k;
 	struct loop_timer *timer;
 	int next;              /* address to try */
+	bool asked;            /* the question is with a master that has not answered */
 	bool said;             /* the master has answered: not another one is asked */
 	char *csr, *key;
 	struct msg_joined answer;
@@ -51,7 +53,17 @@ static void on_open(void *arg, struct link *k, const char *peer)
 	AUTO_JSON json_t *o = schema_encode(&msg_join_schema, &m);
 	json_object_set_new(o, "type", json_string("join"));
 	AUTO_FREE char *text = json_text(o);
-	(void)link_send(k, text, strlen(text));
+	if (link_send(k, text, strlen(text)) < 0)
+		return;
+	j->asked = true;
+	loop_timer_start(j->timer, ADMIT_MS, 0);
+}
+
+static int unknown(struct joining *j, const char *why)
+{
+	(void)err_set(&j->err, ERR_UNKNOWN_OUTCOME, "%s: this machine may have been recorded as a node, or not", why);
+	return err_hint(&j->err, "if 'gnt node list' there shows '%s': 'gnt node remove %s'; then join with a new token", j->conf.node_name,
+			j->conf.node_name);
 }
 
 static void on_frame(void *arg, struct link *k, const char *text, size_t len)
@@ -59,6 +71,7 @@ static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 	struct joining *j = arg;
 	AUTO_JSON json_t *o = NULL;
 
+	j->asked = false;
 	j->rc = json_parse(text, len, FRAME_MAX, &o, &j->err);
 	if (j->rc == 0) {
 		(void)json_object_del(o, "type");
@@ -81,6 +94,10 @@ static void on_closed(void *arg, struct link *k, const struct err *err)
 
 	(void)k;
 	j->k = NULL;
+	if (j->asked) { /* nobody else is asked: it would meet what this one has left */
+		j->said = true;
+		j->rc = unknown(j, "the master was lost before it answered");
+	}
 	if (j->said) {
 		loop_stop(j->loop);
 		return;
@@ -112,7 +129,8 @@ static void too_late(void *arg)
 	struct joining *j = arg;
 
 	j->said = true;
-	j->rc = err_set(&j->err, ERR_TIMEOUT, "the cluster does not answer the join in time");
+	j->rc = j->asked ? unknown(j, "the master has not answered in time") : err_set(&j->err, ERR_TIMEOUT, "the cluster does not answer the join in time");
+	j->asked = false;
 	if (j->k)
 		link_close(j->k);
 	else

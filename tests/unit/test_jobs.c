@@ -28,6 +28,9 @@ struct rig {
 	int n_commit, most_puts, n_prefix_deletes;
 	json_t *reply;        /* the newest result */
 	char error[40];
+	int n_joined;
+	char join_error[40];
+	json_t *joined;
 	int n_steps_sent;
 	int64_t last_step_job;
 };
@@ -69,6 +72,12 @@ static void emit(void *arg, const struct core_action *a)
 		json_decref(r->reply);
 		r->reply = a->reply->result ? json_deep_copy(a->reply->result) : NULL;
 		(void)str_copy(r->error, sizeof(r->error), a->reply->error);
+		return;
+	case CORE_JOINED:
+		r->n_joined++;
+		(void)str_copy(r->join_error, sizeof(r->join_error), a->reply->error);
+		json_decref(r->joined);
+		r->joined = a->reply->result ? json_deep_copy(a->reply->result) : NULL;
 		return;
 	case CORE_SEND: {
 		AUTO_JSON json_t *m = json_loads(a->text, 0, NULL);
@@ -200,6 +209,7 @@ static int tear_down(void **state)
 		free(r->kvs[i].value);
 	}
 	free(r->kvs);
+	json_decref(r->joined);
 	json_decref(r->reply);
 	free(r);
 	return 0;
@@ -361,32 +371,86 @@ static void old_jobs_leave_memory_and_store(void **state)
 	assert_string_equal(r->error, "");
 }
 
-/* The clocks are compared when the node asks, not when its job gets its turn. */
-static void a_node_that_waits_for_its_turn_is_not_off(void **state)
-{
-	struct rig *r = *state;
-	struct op_node_admit a;
+#define NODE3 "44444444-4444-4444-8444-444444444444"
 
+static void token(struct rig *r)
+{
 	ask_uncommitted(r, "t", "node.token", json_pack("{s:s, s:{s:s, s:s}}", "name", "node3", "secret_part", "token_id", "0123456789ab", "token_hash", "h"));
 	commit_all(r);
 	assert_string_equal(r->error, "");
-	file_many(r, JOBS_RUNNING_MAX, "node2");
+}
+
+static void join(struct rig *r, uint64_t client, const char *uuid, const char *name, const char *address)
+{
+	struct op_node_admit a;
+
 	schema_init(&op_node_admit_schema, &a);
-	(void)str_copy(a.uuid, sizeof(a.uuid), "44444444-4444-4444-8444-444444444444");
-	(void)str_copy(a.name, sizeof(a.name), "node3");
-	(void)str_copy(a.address, sizeof(a.address), "10.0.0.3");
-	(void)str_copy(a.replication_address, sizeof(a.replication_address), "10.0.0.3");
+	(void)str_copy(a.uuid, sizeof(a.uuid), uuid);
+	(void)str_copy(a.name, sizeof(a.name), name);
+	(void)str_copy(a.address, sizeof(a.address), address);
+	(void)str_copy(a.replication_address, sizeof(a.replication_address), address);
 	(void)str_copy(a.version, sizeof(a.version), PACKAGE_VERSION);
 	(void)str_copy(a.token_id, sizeof(a.token_id), "0123456789ab");
 	a.clock_skew_ms = 20;
-	core_join(r->core, 1, &a);
+	core_join(r->core, client, &a);
 	commit_all(r);
+	schema_done(&op_node_admit_schema, &a);
+}
+
+/* The clocks are compared when the node asks, not when its job gets its turn; and it is told that it is a node when it is one. */
+static void a_node_that_waits_for_its_turn_is_not_off(void **state)
+{
+	struct rig *r = *state;
+
+	token(r);
+	file_many(r, JOBS_RUNNING_MAX, "node2");
+	join(r, 1, NODE3, "node3", "10.0.0.3");
 	for (int i = 0; i < 10; i++)
 		tick(r, 1000);
 	assert_int_equal(count(r, "/gantry/node/"), 2);
+	assert_int_equal(r->n_joined, 0);
 	result_of(r, r->last_step_job);
 	assert_int_equal(count(r, "/gantry/node/"), 3);
-	schema_done(&op_node_admit_schema, &a);
+	assert_int_equal(r->n_joined, 1);
+	assert_string_equal(r->join_error, "");
+	assert_int_equal(json_array_size(json_object_get(json_object_get(r->joined, "settings"), "nodes")), 3); /* itself, too */
+}
+
+/* Two machines with one token, both good when they asked: the second's job fails, and it is told so. */
+static void a_join_whose_job_fails_is_no_success(void **state)
+{
+	struct rig *r = *state;
+
+	token(r);
+	file_many(r, JOBS_RUNNING_MAX, "node2");
+	join(r, 1, NODE3, "node3", "10.0.0.3");
+	join(r, 2, "55555555-5555-4555-8555-555555555555", "node4", "10.0.0.4");
+	assert_int_equal(r->n_joined, 0);
+	result_of(r, r->last_step_job);
+	tick(r, 1000);
+	assert_int_equal(r->n_joined, 2);
+	assert_string_equal(r->join_error, "BAD_TOKEN");
+	assert_int_equal(count(r, "/gantry/node/"), 3);
+}
+
+static void who_hangs_up_before_its_turn_is_no_node(void **state)
+{
+	struct rig *r = *state;
+
+	token(r);
+	file_many(r, JOBS_RUNNING_MAX, "node2");
+	join(r, 1, NODE3, "node3", "10.0.0.3");
+	core_client_gone(r->core, 1);
+	commit_all(r);
+	result_of(r, r->last_step_job);
+	tick(r, 1000);
+	assert_int_equal(count(r, "/gantry/node/"), 2);
+	assert_int_equal(count(r, "/gantry/token/"), 1); /* still good */
+	assert_int_equal(r->n_joined, 0);
+	join(r, 2, "55555555-5555-4555-8555-555555555555", "node3", "10.0.0.3");
+	tick(r, 1000);
+	assert_int_equal(r->n_joined, 1);
+	assert_string_equal(r->join_error, "");
 }
 
 static void a_new_master_goes_on_with_all(void **state)
@@ -419,6 +483,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_that_waited_end_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(old_jobs_leave_memory_and_store, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_node_that_waits_for_its_turn_is_not_off, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_join_whose_job_fails_is_no_success, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_hangs_up_before_its_turn_is_no_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_master_goes_on_with_all, set_up, tear_down),
 	};
 
