@@ -574,6 +574,9 @@ void core_authorise(struct core *c, const char *node, const struct msg_authorise
 	}
 	a.reason = rc < 0 ? xstrdup(err.msg) : NULL;
 	a.gen = s ? s->i.own.gen : 0;
+	if (s)
+		core_event(c, "instance '%s': node '%s' asked to %s: %s%s, generation %lld", s->i.name, state_node_name(&c->st, node),
+			   authority_names[m->what], a.granted ? "granted" : "refused: ", a.granted ? "" : err.msg, (long long)a.gen);
 	outbox_touch(c->out); /* answered only from a transaction made in this round trip (H10) */
 	core_send(c, node, "authority", &msg_authority_schema, &a);
 	schema_done(&msg_authority_schema, &a);

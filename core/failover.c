@@ -126,11 +126,30 @@ static void check_outside(struct core *c, struct sinstance *s)
 	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", i->name), "its owner is frozen outside of current, and its link stays away");
 }
 
+/* It answers again before its agents got to it: whoever filed the job, a person's wish excepted, has no reason any more. */
+static void call_off(struct core *c, const struct snode *n)
+{
+	for (int i = c->n_open - 1; i >= 0; i--) {
+		const struct cjob *j = c->open[i];
+		struct err err = ERR_INIT;
+
+		if (job_ended(j) || j->j.cancel == 1 || strcmp(j->j.op, op_infos[OP_node_fence].name) != 0 || strcmp(j->j.user, RECONCILER) != 0 ||
+		    strcmp(json_str(j->j.args, "name", ""), n->n.name) != 0)
+			continue;
+		core_event(c, "node '%s' answers again: it is not switched off", n->n.name);
+		IGNORE(job_cancel(c, j->j.id, &err)); /* past its pivot it is off already */
+		outbox_flush(c->out);
+		return;
+	}
+}
+
 /* A silent node is switched off when a guest of it waits on a mirror that is cut off: what still replicates is safe where it is. */
 static void shoot(struct core *c, struct snode *n)
 {
 	bool needed = false;
 
+	if (live_of(n) == NODE_ONLINE && n->connected)
+		call_off(c, n);
 	if ((live_of(n) != NODE_SUSPECT && live_of(n) != NODE_LOST) || n->n.offline == 1 || !n->n.fence || c->st.now_ms < n->fence_next_ms ||
 	    c->st.cluster.arbitration != 1 || strcmp(n->n.uuid, c->st.self) == 0)
 		return;

@@ -31,6 +31,29 @@ static bool guarded(const struct core *c, const struct instance *i, const char *
 	return strcmp(i->guard_node, node) == 0 && i->guard_rev == state_ha_rev(&c->st, i);
 }
 
+/* What is in the way of everything, should this one die now; "" = nothing. */
+static const char *nobody_decides(const struct core *c, const struct snode *n)
+{
+	int voters = 0, left = 0, nodes = 0, silent = 0;
+
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		const struct snode *o = c->st.nodes[i];
+		bool gone = o == n || !o->connected || live_of(o) != NODE_ONLINE;
+
+		voters += o->n.candidate == 1;
+		left += o->n.candidate == 1 && !gone;
+		if (o->n.offline == 1)
+			continue;
+		nodes++;
+		silent += gone;
+	}
+	if (2 * left <= voters)
+		return "no majority of voters would be left: nobody could decide";
+	if (!n->n.fence && 3 * silent > nodes)
+		return "more than a third of the nodes would be silent: without a fence agent a person must say that the node is off";
+	return "";
+}
+
 /* About; the arithmetic is that of doc/design/008. */
 static int64_t seconds(const struct core *c, const struct snode *n)
 {
@@ -52,7 +75,7 @@ static json_t *line(const struct core *c, const struct snode *n, const struct si
 	const struct obs_drbd *d = n->connected ? state_seen_drbd(n, i->uuid) : NULL;
 	enum ha_policy p = state_ha_policy(&c->st, i);
 	struct beparams be;
-	const char *why = "";
+	const char *why = "", *decides = nobody_decides(c, n);
 
 	state_fill_be(&c->st, i, &be);
 	int64_t memory = be.memory, *room = NULL;
@@ -74,6 +97,8 @@ static json_t *line(const struct core *c, const struct snode *n, const struct si
 		why = "its mirror lacks acknowledged writes";
 	else if (!to->connected || live_of(to) != NODE_ONLINE || to->n.offline == 1)
 		why = "its mirror's node does not answer";
+	else if (decides[0])
+		why = decides;
 	else if (*room < memory)
 		why = "its mirror's node lacks memory";
 	else if (!guarded(c, i, n->n.uuid) && !n->n.fence)

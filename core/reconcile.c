@@ -23,7 +23,7 @@ void reconcile_file(struct core *c, enum op_index op, json_t *args /* takes */, 
 	int64_t id;
 
 	schema_init(&msg_request_schema, &m);
-	(void)strncat(m.user, "reconciler", sizeof(m.user) - 1);
+	(void)strncat(m.user, RECONCILER, sizeof(m.user) - 1);
 	m.reason = reason ? xstrdup(reason) : NULL;
 	if (job_submit(c, op, args, &m, &id, &err) < 0)
 		core_event(c, "reconciler: %s: %s", op_infos[op].name, err.msg);

@@ -71,7 +71,8 @@ struct hv_node_info {
 };
 
 struct hv_migrate {
-	const char *dest_uri;    /* "qemu+tls://node2/system" */
+	const char *dest_uri;    /* "qemu+tls://10.0.1.12/system", on the replication network as well */
+	const char *dest_name;   /* the node's name, for whoever knows nodes by name (the fake) */
 	const char *migrate_uri; /* "tcp://10.0.1.12" on the replication network */
 	bool tls;
 	bool live;

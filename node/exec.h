@@ -54,7 +54,7 @@ struct exec_env {
 	const char *node_uuid;
 	const char *handler_path;   /* DRBD's helper: gantry's own program */
 	const char *console_dir;    /* serial consoles are copied here */
-	const char *hv_scheme;      /* migration URI is "<scheme>://<target name>/system", e.g. "qemu+tls" */
+	const char *hv_scheme;      /* migration URI is "<scheme>://<replication address>/system", e.g. "qemu+tls" */
 	bool migrate_tls;
 	double time_factor;         /* 1.0; larger in slow labs */
 	/* Pulled permission (H10): asks the master and waits, at most a few seconds. 0, -ERR_NOT_OWNER (refused, err says why) or

@@ -52,20 +52,28 @@ static int read_back(struct exec_env *env, const struct exec_call *c, const stru
 	}
 }
 
+static bool is_canceled(const struct exec_call *c)
+{
+	return c->canceled && __atomic_load_n(c->canceled, __ATOMIC_ACQUIRE);
+}
+
 static int one(struct exec_env *env, const struct exec_call *c, const struct step_fence_agent *a, bool drill, struct err *err)
 {
-	struct err ignored = ERR_INIT;
 	int status = -1;
 
-	/* Already off counts, whatever "off" would say then. */
-	if (call(env, a, "status", &status, &ignored) < 0 || status != POWER_OFF) {
-		int rc = call(env, a, "off", &status, err);
-
-		/* An agent may complain although the machine went: what counts is what is read back. */
+	/* Already off counts, whatever "off" would say then. One that hangs on a question would hang on each: guests wait, so the next one is asked. */
+	int rc = call(env, a, "status", &status, err);
+	if (rc == -ERR_TIMEOUT)
+		return rc;
+	if (rc < 0 || status != POWER_OFF) {
 		err_clear(err);
-		(void)rc;
+		if (is_canceled(c)) /* the node is back: it is too late to switch it off */
+			return err_set(err, ERR_CANCELED, "canceled");
+		/* An agent may complain although the machine went: what counts is what is read back. */
+		rc = call(env, a, "off", &status, err);
+		err_clear(err);
 	}
-	int rc = read_back(env, c, a, POWER_OFF, err);
+	rc = read_back(env, c, a, POWER_OFF, err);
 	if (rc < 0 || !drill)
 		return rc;
 	rc = call(env, a, "on", &status, err);
@@ -78,7 +86,7 @@ int do_fence_off(struct exec_env *env, const struct exec_call *c, json_t **ret, 
 	int rc = err_set(err, ERR_BAD_REQUEST, "no fence agent is named");
 
 	for (int i = 0; i < a->n_agents; i++) {
-		if (c->canceled && __atomic_load_n(c->canceled, __ATOMIC_ACQUIRE))
+		if (is_canceled(c))
 			return err_set(err, ERR_CANCELED, "canceled");
 		err_clear(err);
 		rc = one(env, c, &a->agents[i], a->drill == 1, err);

@@ -223,10 +223,13 @@ static void on_progress(void *arg, int permille, const char *text)
 int do_guest_migrate(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_migrate *a = c->args;
-	AUTO_FREE char *uri = xasprintf("%s://%s/system", env->hv_scheme, a->target_name);
-	AUTO_FREE char *data = xasprintf(strchr(a->target_address, ':') ? "tcp://[%s]" : "tcp://%s", a->target_address);
+	bool v6 = strchr(a->target_address, ':') != NULL;
+	/* libvirt too is asked over the replication network: a node that has lost the primary one must still be able to send its guests away. */
+	AUTO_FREE char *uri = xasprintf(v6 ? "%s://[%s]/system" : "%s://%s/system", env->hv_scheme, a->target_address);
+	AUTO_FREE char *data = xasprintf(v6 ? "tcp://[%s]" : "tcp://%s", a->target_address);
 	struct hv_migrate m = {
 		.dest_uri = uri,
+		.dest_name = a->target_name,
 		.migrate_uri = data,
 		.tls = env->migrate_tls,
 		.live = a->live == 1,

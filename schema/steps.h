@@ -203,7 +203,7 @@ SCHEMA_DECLARE(step_guest_ref, STEP_GUEST_REF_ROWS)
 	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
 	F(T, STR, name, NAME_LEN, 0, NULL, "", "name")                                                                   \
 	F(T, STR, target, UUID_LEN, FIELD_REQUIRED, NULL, "", "node it goes to")                                         \
-	F(T, STR, target_name, NAME_LEN, FIELD_REQUIRED, NULL, "", "its name, as in its certificate")                    \
+	F(T, STR, target_name, NAME_LEN, FIELD_REQUIRED, NULL, "", "its name")                    \
 	F(T, STR, target_address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "its replication address")                         \
 	F(T, INT, bandwidth, 0, 1000000, 0, "0", "", "MiB/s")                                                            \
 	F(T, INT, downtime, 0, 100000, 0, "0", "", "ms")                                                                 \

@@ -110,15 +110,6 @@ static int fake_resume(struct hypervisor *h, const char *uuid, struct err *err)
 	return set_state(h, uuid, "running", err);
 }
 
-/* "fake://node2/system" -> "node2" */
-static void target_of(const char *uri, char *out, size_t size)
-{
-	const char *p = strstr(uri, "://");
-
-	p = p ? p + 3 : uri;
-	(void)snprintf(out, size, "%.*s", (int)strcspn(p, "/"), p);
-}
-
 static bool canceled(struct hypervisor *h, const char *uuid)
 {
 	struct world_lock l;
@@ -134,9 +125,7 @@ static bool canceled(struct hypervisor *h, const char *uuid)
 static int migrate(struct hypervisor *h, const char *uuid, const struct hv_migrate *m, struct err *err)
 {
 	struct world_lock l;
-	char target[NAME_LEN + 1];
 
-	target_of(m->dest_uri, target, sizeof(target));
 	for (int i = 0; i < MIGRATE_STEPS; i++) {
 		struct timespec t = { .tv_nsec = MIGRATE_STEP_MS * 1000000L };
 
@@ -156,7 +145,7 @@ static int migrate(struct hypervisor *h, const char *uuid, const struct hv_migra
 		json_t *there = json_deep_copy(g);
 
 		json_object_set_new(there, "state", json_string(m->paused_on_arrival ? "paused" : "running"));
-		json_object_set_new(world_part(world_node(&l, target), "guests"), uuid, there);
+		json_object_set_new(world_part(world_node(&l, m->dest_name), "guests"), uuid, there);
 		(void)json_object_del(guests(&l), uuid);
 	}
 	int given = world_give(self(h), &l, rc == 0, err);

@@ -254,6 +254,11 @@ static void on_step(struct world *w, int node, const struct msg_step *m, model_s
 	struct w_record *undo = record(n, m->job, (int)m->index, STEP_UNDO_DIR, false);
 	struct w_record *r = record(n, m->job, (int)m->index, m->dir, true);
 
+	if (w->agent_hangs && strcmp(m->kind, "fence_off") == 0) {
+		if (m->cancel == 1)
+			answer(w, node, m, "CANCELED", r, send);
+		return;
+	}
 	if (m->cancel == 1)
 		return;
 	if (m->dir == STEP_DO && undo) {

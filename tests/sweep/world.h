@@ -91,6 +91,7 @@ struct world {
 	char *last_reply;
 	uint64_t last_client;
 	bool no_power;        /* fence agents fail */
+	bool agent_hangs;     /* they do not answer before they are canceled */
 	int shots;            /* how often one switched a node off */
 	bool failed;
 	char why[256];

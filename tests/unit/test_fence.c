@@ -62,6 +62,8 @@ struct machine {
 	bool hangs[2];      /* agent fence_a, fence_b */
 	bool no_status[2];
 	bool off_complains; /* it worked, the agent says that it did not */
+	bool cancels;       /* the job is canceled during the first call */
+	bool canceled;
 	int waited_ms;
 	char log[2048];
 };
@@ -77,6 +79,7 @@ static int run(struct runner *r, const char *const argv[], const char *input, in
 	assert_non_null(strstr(input, "password=x\n"));
 	(void)snprintf(m->log + at, sizeof(m->log) - at, "%s %.*s ", argv[0], (int)strcspn(input, "\n") - 7, input + 7);
 	memset(ret, 0, sizeof(*ret));
+	m->canceled = m->cancels;
 	if (m->hangs[a])
 		return err_set(err, ERR_TIMEOUT, "killed");
 	if (strncmp(input, "action=status\n", 14) == 0) {
@@ -112,7 +115,7 @@ static int fence(struct machine *m, bool drill, struct err *err)
 	(void)str_copy(f.name, sizeof(f.name), "node2");
 	f.drill = drill;
 	assert_int_equal(fence_parse("agent=fence_a,password=x;agent=fence_b,password=x", &f, err), 0);
-	struct exec_call c = { .kind = STEP_KIND_fence_off, .dir = STEP_DO, .args = &f };
+	struct exec_call c = { .kind = STEP_KIND_fence_off, .dir = STEP_DO, .args = &f, .canceled = &m->canceled };
 	int rc = exec_run(&env, &c, &result, err);
 	json_decref(result);
 	schema_done(&step_fence_schema, &f);
@@ -159,12 +162,25 @@ static void test_the_next_agent(void **state)
 	(void)state;
 	assert_int_equal(fence(&m, false, &err), 0);
 	assert_false(m.on);
+	assert_string_equal(m.log, "fence_a status fence_b status fence_b off fence_b status "); /* one that hangs costs one call */
 	m = (struct machine){ .on = true, .no_status = { true, false } };
 	assert_int_equal(fence(&m, false, &err), 0);
 	/* Off in truth, but nobody can say so: no evidence. */
 	m = (struct machine){ .on = true, .no_status = { true, true } };
 	assert_true(fence(&m, false, &err) < 0);
 	assert_false(m.on);
+}
+
+/* While an agent hung, the node came back and the job was canceled: nobody switches it off any more. */
+static void test_canceled_before_off(void **state)
+{
+	struct machine m = { .on = true, .cancels = true };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fence(&m, false, &err), -ERR_CANCELED);
+	assert_true(m.on);
+	assert_null(strstr(m.log, " off "));
 }
 
 static void test_complaint_after_success(void **state)
@@ -194,7 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),          cmocka_unit_test(test_refused),         cmocka_unit_test(test_off_is_read_back),
 		cmocka_unit_test(test_already_off_counts), cmocka_unit_test(test_a_lie_is_no_evidence), cmocka_unit_test(test_the_next_agent),
-		cmocka_unit_test(test_complaint_after_success), cmocka_unit_test(test_drill),
+		cmocka_unit_test(test_complaint_after_success), cmocka_unit_test(test_drill), cmocka_unit_test(test_canceled_before_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a live migration goes: both connections over the replication network, because the primary one may be why the guest has to leave. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmem.h"
+#include "hypervisor/hypervisor.h"
+#include "node/exec.h"
+
+struct seen {
+	struct hypervisor hv;
+	bool here;
+	char uri[128], data[128], name[64];
+};
+
+static int info(struct hypervisor *h, const char *uuid, struct hv_info *ret, struct err *err)
+{
+	struct seen *s = (struct seen *)(void *)h;
+
+	(void)uuid;
+	(void)err;
+	memset(ret, 0, sizeof(*ret));
+	ret->state = s->here ? HV_RUNNING : HV_NONE;
+	return 0;
+}
+
+static int migrate(struct hypervisor *h, const char *uuid, const struct hv_migrate *m, struct err *err)
+{
+	struct seen *s = (struct seen *)(void *)h;
+
+	(void)uuid;
+	(void)err;
+	(void)snprintf(s->uri, sizeof(s->uri), "%s", m->dest_uri);
+	(void)snprintf(s->data, sizeof(s->data), "%s", m->migrate_uri);
+	(void)snprintf(s->name, sizeof(s->name), "%s", m->dest_name);
+	s->here = false;
+	return 0;
+}
+
+static void check(const char *address, const char *uri, const char *data)
+{
+	static const struct hypervisor_ops ops = { .name = "seen", .info = info, .migrate = migrate };
+	struct seen s = { .hv = { .ops = &ops }, .here = true };
+	struct exec_env env = { .hv = &s.hv, .hv_scheme = "qemu+tls", .time_factor = 1 };
+	struct step_migrate a;
+	struct err err = ERR_INIT;
+	json_t *result = NULL;
+
+	schema_init(&step_migrate_schema, &a);
+	(void)str_copy(a.uuid, sizeof(a.uuid), "d4403a5b-fe88-4589-92ba-cb95e5801544");
+	(void)str_copy(a.name, sizeof(a.name), "vm1");
+	(void)str_copy(a.target_name, sizeof(a.target_name), "node2");
+	(void)str_copy(a.target_address, sizeof(a.target_address), address);
+	struct exec_call c = { .kind = STEP_KIND_guest_migrate, .dir = STEP_DO, .args = &a };
+	assert_int_equal(exec_run(&env, &c, &result, &err), 0);
+	json_decref(result);
+	assert_string_equal(s.uri, uri);
+	assert_string_equal(s.data, data);
+	assert_string_equal(s.name, "node2");
+	schema_done(&step_migrate_schema, &a);
+}
+
+static void test_over_the_replication_network(void **state)
+{
+	(void)state;
+	check("10.0.1.2", "qemu+tls://10.0.1.2/system", "tcp://10.0.1.2");
+	check("fd00::2", "qemu+tls://[fd00::2]/system", "tcp://[fd00::2]");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
