@@ -39,6 +39,7 @@ void help_op(enum op_index op);
 int help_is_group(const char *word);
 int help_no_group(const char *word, struct err *err); /* an error that names the nearest */
 void help_dump_bash(void);  /* completion */
+const char *help_placeholder(const struct field *f); /* what stands for an option's value in help and manual: "SIZE" */
 
 /* ---- dump.c ---- */
 /* --dump-schema=FORMAT [WHAT...]: what manual, handbook, completion and tests are made of. 0, or 2 = no such thing. */

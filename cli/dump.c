@@ -149,19 +149,6 @@ static bool is_params(const struct schema *s)
 	return false;
 }
 
-static const char *placeholder(const struct field *f)
-{
-	switch (f->type) {
-	case FIELD_INT: return "N";
-	case FIELD_SIZE: return "SIZE";
-	case FIELD_ENUM: return "WORD";
-	case FIELD_OBJ: return "KEY=VALUE,...";
-	case FIELD_LIST: return "N:KEY=VALUE,...";
-	case FIELD_STRS: return "A,B,...";
-	default: return "TEXT";
-	}
-}
-
 static void man_option(const struct field *f)
 {
 	if (positional(f)) {
@@ -173,7 +160,7 @@ static void man_option(const struct field *f)
 			(void)printf("*%s*, ", f->cli);
 		(void)printf("*--");
 		dashed(f->name);
-		(void)printf(f->type == FIELD_BOOL ? "* [yes|no]\n\t" : "* _%s_\n\t", placeholder(f));
+		(void)printf(f->type == FIELD_BOOL ? "* [yes|no]\n\t" : "* _%s_\n\t", help_placeholder(f));
 	}
 	scd(f->help);
 	bool flag = f->type == FIELD_BOOL && (!f->def || strcmp(f->def, "no") == 0); /* off unless given: needs no words */

@@ -62,7 +62,7 @@ void help_group(const char *group)
 	}
 }
 
-static const char *placeholder(const struct field *f)
+const char *help_placeholder(const struct field *f)
 {
 	switch (f->type) {
 	case FIELD_INT: return "N";
@@ -98,7 +98,7 @@ static void option(const struct field *f)
 		left[n++] = *c == '_' ? '-' : *c;
 	left[n] = '\0';
 	if (f->type != FIELD_BOOL)
-		(void)snprintf(left + n, sizeof(left) - n, " %s", placeholder(f));
+		(void)snprintf(left + n, sizeof(left) - n, " %s", help_placeholder(f));
 	(void)printf("  %-34s %s", left, f->help);
 	if (f->type == FIELD_ENUM)
 		for (int k = 0; f->names[k]; k++)

@@ -24,6 +24,14 @@ static void add_node_change(struct plan *p, const struct state *st, const struct
 	schema_done(&step_node_schema, &a);
 }
 
+/* The same as what the whole plan is for; after is done with. */
+static void change_node(struct plan *p, const struct state *st, const struct snode *n, struct node *after)
+{
+	add_node_change(p, st, &n->n, after);
+	p->steps[p->n_steps - 1].pivot = 1;
+	schema_done(&node_schema, after);
+}
+
 /* ---- admit ---------------------------------------------------------------------------------------- */
 
 int plan_node_admit(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
@@ -369,9 +377,7 @@ static int fence_by_power(const struct state *st, const struct snode *n, bool dr
 	after.power_proven_ms = st->wall_ms;
 	if (!drill)
 		off_by(&after, n, EVIDENCE_POWER, names);
-	add_node_change(p, st, &n->n, &after);
-	p->steps[p->n_steps - 1].pivot = 1;
-	schema_done(&node_schema, &after);
+	change_node(p, st, n, &after);
 	(void)snprintf(p->summary, sizeof(p->summary), drill ? "fire drill: node '%.60s' off and on" : "switch node '%.60s' off", n->n.name);
 	return 0;
 }
@@ -393,9 +399,7 @@ int plan_node_fence(const struct state *st, const void *args, struct rng *rng, s
 		       err_hint(err, "switch it off, or move its guests with 'gnt node migrate %s'", n->n.name);
 	schema_copy(&node_schema, &after, &n->n);
 	off_by(&after, n, EVIDENCE_PERSON, a->reason ? a->reason : "");
-	add_node_change(ret, st, &n->n, &after);
-	ret->steps[0].pivot = 1;
-	schema_done(&node_schema, &after);
+	change_node(ret, st, n, &after);
 	(void)snprintf(ret->summary, sizeof(ret->summary), "record that node '%s' is off", n->n.name);
 	return 0;
 }
@@ -417,9 +421,7 @@ int plan_node_maintenance(const struct state *st, const void *args, struct rng *
 		return err_set(err, ERR_NODE_DOWN, "node '%s' does not answer: nothing can be moved off it", n->n.name);
 	schema_copy(&node_schema, &after, &n->n);
 	after.maintenance = a->on;
-	add_node_change(ret, st, &n->n, &after);
-	ret->steps[0].pivot = 1;
-	schema_done(&node_schema, &after);
+	change_node(ret, st, n, &after);
 	(void)snprintf(ret->summary, sizeof(ret->summary), "maintenance of node '%.60s': %s", n->n.name, a->on == 1 ? "on" : "off");
 	return 0;
 }

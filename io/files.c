@@ -245,3 +245,15 @@ int dir_names(const char *path, char ***ret, int *ret_n, struct err *err)
 	*ret_n = n;
 	return 0;
 }
+
+int boot_id_read(char out[UUID_LEN + 1], struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+	int rc = file_read_text("/proc/sys/kernel/random/boot_id", 64, &text, err);
+
+	if (rc < 0)
+		return rc;
+	text[strcspn(text, "\n")] = '\0';
+	(void)str_copy(out, UUID_LEN + 1, text);
+	return 0;
+}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "common/err.h"
+#include "schema/limits.h"
 
 /*
  * Reads all of path (also of /proc and /sys). Gives *ret_text, NUL-terminated; a NUL byte inside is -ERR_BAD_VALUE. -ERR_NOT_FOUND,
@@ -33,5 +34,7 @@ int file_sync_names(const char *path, struct err *err) WARN_UNUSED;
 bool file_exists(const char *path);
 /* Names in a directory but those that begin with a dot (a write that did not end leaves such); sorted. strs_clear() frees them. */
 int dir_names(const char *path, char ***ret, int *ret_n, struct err *err) WARN_UNUSED;
+/* The kernel's uuid of this boot: two that differ have a reboot between them. */
+int boot_id_read(char out[UUID_LEN + 1], struct err *err) WARN_UNUSED;
 
 #endif

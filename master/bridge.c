@@ -106,18 +106,6 @@ static int make_store(struct master *m, struct err *err)
 	return store_etcd_new(m->loop, &sc, &m->store, err);
 }
 
-static int read_boot_id(char out[UUID_LEN + 1], struct err *err)
-{
-	AUTO_FREE char *text = NULL;
-	int rc = file_read_text("/proc/sys/kernel/random/boot_id", 64, &text, err);
-
-	if (rc < 0)
-		return rc;
-	text[strcspn(text, "\n")] = '\0';
-	(void)str_copy(out, UUID_LEN + 1, text);
-	return 0;
-}
-
 int master_new(struct loop *l, const struct conf *conf, struct master **ret, struct err *err)
 {
 	struct master *m = xcalloc(1, sizeof(*m));
@@ -127,7 +115,7 @@ int master_new(struct loop *l, const struct conf *conf, struct master **ret, str
 	list_init(&m->peers);
 	list_init(&m->tokens);
 	(void)str_copy(m->self, sizeof(m->self), conf->node_uuid);
-	int rc = read_boot_id(m->boot, err);
+	int rc = boot_id_read(m->boot, err);
 	if (rc == 0)
 		rc = identity_load(&m->conf, &m->id, err);
 	if (rc == 0)

@@ -12,18 +12,6 @@
 #define TICK_MS 100
 #define IDENTITY_EVERY_MS 2000
 
-static int read_boot_id(char out[UUID_LEN + 1], struct err *err)
-{
-	AUTO_FREE char *text = NULL;
-	int rc = file_read_text("/proc/sys/kernel/random/boot_id", 64, &text, err);
-
-	if (rc < 0)
-		return rc;
-	text[strcspn(text, "\n")] = '\0';
-	(void)str_copy(out, UUID_LEN + 1, text);
-	return 0;
-}
-
 static void follow_identity(struct noded *n)
 {
 	int64_t now = loop_now_ms(n->loop);
@@ -128,7 +116,7 @@ static int wait_ms(struct exec_env *env, const struct exec_call *call, int ms, s
 static int set_up(struct noded *n, struct err *err)
 {
 	static const char *const dirs[] = { "console", "stale", "pinned" };
-	int rc = read_boot_id(n->boot, err);
+	int rc = boot_id_read(n->boot, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && rc == 0; i++) {
 		AUTO_FREE char *dir = conf_state_path(&n->conf, dirs[i]);
