@@ -68,7 +68,7 @@ static void add(struct world *w, const char *name, const char *nodes, const char
 static struct world *cluster(const char *name)
 {
 	scene = name;
-	return world_new(7, 4, true); /* node1 is the master's */
+	return world_new(world_seed(7), 4, true); /* node1 is the master's */
 }
 
 static bool run_until(struct world *w, bool (*so)(struct world *w), int64_t max_ms)

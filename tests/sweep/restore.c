@@ -88,7 +88,7 @@ static bool owned_by(struct world *w, int node, int n_current)
 
 static struct world *with_vm1(const char *name, bool arbitrated)
 {
-	struct world *w = world_new(7, 4, arbitrated);
+	struct world *w = world_new(world_seed(7), 4, arbitrated);
 	int64_t job = world_request(w, "instance.add", ADD_VM1);
 
 	MUST(w, world_settle(w, 120000));
@@ -204,7 +204,7 @@ static void fence_agent(struct world *w, const char *name)
 static void not_failed_over_by_itself(bool agent)
 {
 	const char *name = agent ? "not shot" : "not failed over by itself";
-	struct world *w = world_new(7, 4, true);
+	struct world *w = world_new(world_seed(7), 4, true);
 	struct err err = ERR_INIT;
 
 	(void)world_request(w, "instance.add", ADD_HA);

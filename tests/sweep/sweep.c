@@ -88,7 +88,7 @@ static void disturb(struct world *w, enum disturbance d, int at, const struct co
 /* One run; false prints what went wrong. */
 static bool run(const struct scenario *s, bool arbitrated, enum disturbance d, int at, struct counts *ret)
 {
-	struct world *w = world_new(42, 4, arbitrated);
+	struct world *w = world_new(world_seed(42), 4, arbitrated);
 	bool ok = true;
 
 	for (int i = 0; i < 4 && s->setup[i][0] && ok; i++) {

@@ -340,6 +340,13 @@ void world_node_up(struct world *w, int node)
 	w->nodes[node].boots++;
 }
 
+uint64_t world_seed(uint64_t usual)
+{
+	const char *text = getenv("SWEEP_SEED");
+
+	return text && text[0] ? strtoull(text, NULL, 10) : usual;
+}
+
 struct world *world_new(uint64_t seed, int n_nodes, bool arbitrated)
 {
 	struct world *w = xcalloc(1, sizeof(*w));

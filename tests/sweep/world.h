@@ -97,6 +97,8 @@ struct world {
 	char why[256];
 };
 
+/* SWEEP_SEED of the environment, which the nightly sweeps set; else usual. */
+uint64_t world_seed(uint64_t usual);
 struct world *world_new(uint64_t seed, int n_nodes, bool arbitrated);
 void world_free(struct world *w);
 /* Files a request; returns the job number, 0 when it was refused (w->last_reply says why) or is no job. */
