@@ -108,7 +108,7 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
-int file_replace(const char *path, const char *text, unsigned mode, struct err *err)
+int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
 {
 	AUTO_FREE char *dir = dir_of(path);
 	const char *slash = strrchr(path, '/');
@@ -123,21 +123,7 @@ int file_replace(const char *path, const char *text, unsigned mode, struct err *
 		(void)unlink(temp);
 		return rc;
 	}
-	return 0;
-}
-
-int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
-{
-	int rc = file_replace(path, text, mode, err);
-
-	return rc < 0 ? rc : sync_dir_of(path, err);
-}
-
-int file_unlink(const char *path, struct err *err)
-{
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_errno(err, code_of_errno(), "cannot remove '%s'", path);
-	return 0;
+	return sync_dir_of(path, err);
 }
 
 int file_rename(const char *from, const char *to, struct err *err)
@@ -147,32 +133,10 @@ int file_rename(const char *from, const char *to, struct err *err)
 	return sync_dir_of(to, err);
 }
 
-int file_reserve(const char *path, size_t bytes, struct err *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) == 0 && (size_t)st.st_size >= bytes && (size_t)st.st_blocks * 512 >= bytes)
-		return 0;
-	AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_errno(err, code_of_errno(), "cannot make '%s'", path);
-	int e = posix_fallocate(fd, 0, (off_t)bytes); /* does not set errno */
-	if (e == 0)
-		return 0;
-	(void)unlink(path); /* half of it is no reserve, and takes what others need */
-	errno = e;
-	return err_errno(err, code_of_errno(), "cannot reserve %zu bytes as '%s'", bytes, path);
-}
-
 int file_remove(const char *path, struct err *err)
 {
-	int rc = file_unlink(path, err);
-
-	return rc < 0 ? rc : sync_dir_of(path, err);
-}
-
-int file_sync_names(const char *path, struct err *err)
-{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_errno(err, code_of_errno(), "cannot remove '%s'", path);
 	return sync_dir_of(path, err);
 }
 

@@ -18,19 +18,10 @@ int file_read_text(const char *path, size_t max_bytes, char **ret_text, struct e
 int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err) WARN_UNUSED;
 /* Makes path and what is missing above it (that with 0755). An existing directory keeps its mode: somebody chose it. */
 int dir_make(const char *path, unsigned mode, struct err *err) WARN_UNUSED;
-/* Makes sure that path is a file of that many bytes which the disk really has: room to be given back when it is needed. */
-int file_reserve(const char *path, size_t bytes, struct err *err) WARN_UNUSED;
 /* Renames within one directory, durably; replaces. */
 int file_rename(const char *from, const char *to, struct err *err) WARN_UNUSED;
 /* Removes a file, durably. Absent is success. */
 int file_remove(const char *path, struct err *err) WARN_UNUSED;
-/*
- * The two in parts, for many files of one directory at once: file_replace() leaves the text on the disk but maybe under no name, file_unlink()
- * a name that may come back after a power cut; after file_sync_names() of any of them all of it is as said.
- */
-int file_replace(const char *path, const char *text, unsigned mode, struct err *err) WARN_UNUSED;
-int file_unlink(const char *path, struct err *err) WARN_UNUSED;
-int file_sync_names(const char *path, struct err *err) WARN_UNUSED;
 bool file_exists(const char *path);
 /* Names in a directory but those that begin with a dot (a write that did not end leaves such); sorted. strs_clear() frees them. */
 int dir_names(const char *path, char ***ret, int *ret_n, struct err *err) WARN_UNUSED;

@@ -88,6 +88,7 @@ struct noded {
 	struct exec_env env;
 	struct step_settings settings; /* the cluster's, as the master last said */
 	struct list steps;      /* running: steps.c */
+	struct journal *journal; /* the agent's records; used by one batch at a time, on a worker */
 	struct list records;    /* of the agent, not yet with the worker: steps.c */
 	bool persisting;        /* a batch of them is */
 	struct list waits;      /* authorise calls on workers: authorise.c */

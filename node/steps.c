@@ -3,19 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "common/xmem.h"
 #include "io/files.h"
+#include "io/journal.h"
 #include "node/node.h"
 
 #define RECORD_MAX (256 * 1024)
-/*
- * Room that is the node's own whatever else fills the disk: taking back what was begun must be written down, too. What is new must not
- * use it, and is refused until it is there again.
- */
-#define RESERVE_BYTES ((size_t)1024 * 1024)
+#define JOURNAL_BYTES ((size_t)1024 * 1024)
 
 struct running { /* one PROBE or EXEC on a worker */
 	struct list link;
@@ -37,22 +33,14 @@ struct progress_note {
 	struct msg_step_progress msg;
 };
 
-/* ---- records: one file each, written before the agent goes on ----------------------------------------- */
-
-static char *record_path(const struct noded *n, const char *key)
-{
-	AUTO_FREE char *dir = conf_state_path(&n->conf, "agent");
-
-	return xasprintf("%s/%s", dir, key);
-}
+/* ---- records: on the disk before the agent goes on ------------------------------------------------------ */
 
 struct persist {
 	struct list link;
 	uint64_t token;
-	char *path, *text, *reserve; /* text NULL = the record goes */
-	bool begins; /* the first record of a do: nothing has happened yet */
+	char *key, *text; /* text NULL = the record goes */
+	bool begins; /* a do: it needs room to end, too */
 	int rc;
-	struct err err;
 };
 
 struct batch { /* what came while the one before was written */
@@ -63,9 +51,8 @@ struct batch { /* what came while the one before was written */
 static void persist_free(struct persist *p)
 {
 	list_del(&p->link);
-	free(p->path);
+	free(p->key);
 	free(p->text);
-	free(p->reserve);
 	free(p);
 }
 
@@ -76,40 +63,28 @@ static bool is_do(const char *key)
 	return n > 3 && strcmp(key + n - 3, ".do") == 0;
 }
 
-/* What has begun must be able to end on a full disk: room for that is set aside before it begins. */
-static int write_record(const struct persist *p, struct err *err)
-{
-	if (!p->text)
-		return file_unlink(p->path, err);
-	if (p->begins && access(p->path, F_OK) < 0) {
-		int rc = file_reserve(p->reserve, RESERVE_BYTES, err);
-
-		return rc < 0 ? rc : file_replace(p->path, p->text, 0600, err);
-	}
-	int rc = file_replace(p->path, p->text, 0600, err);
-	if (rc != -ERR_NO_SPACE || file_remove(p->reserve, err) < 0)
-		return rc;
-	err_clear(err);
-	return file_replace(p->path, p->text, 0600, err);
-}
-
-/*
- * In the order in which they came; one fsync of the directory makes all names durable, and nobody is told before it. Records that go
- * need none: one that comes back after a power cut is of a job that is over, answers what it answered, and goes when it is the oldest.
- */
+/* One write and one fdatasync for all of them, and nobody is told before it. */
 static int persist_work(void *arg, struct err *err)
 {
 	struct batch *b = arg;
-	const struct persist *written = NULL;
+	size_t n = 0, i = 0;
 
+	list_for_each(l, &b->records)
+		n++;
+	AUTO_FREE struct journal_entry *entries = xcalloc(n, sizeof(*entries));
+	list_for_each(l, &b->records) {
+		const struct persist *p = list_entry(l, struct persist, link);
+
+		entries[i++] = (struct journal_entry){ .key = p->key, .text = p->text, .begins = p->begins };
+	}
+	int rc = journal_write(b->node->journal, entries, n, err);
+	i = 0;
 	list_for_each(l, &b->records) {
 		struct persist *p = list_entry(l, struct persist, link);
 
-		p->rc = write_record(p, &p->err);
-		if (p->text && p->rc == 0)
-			written = p;
+		p->rc = entries[i++].rc;
 	}
-	return written ? file_sync_names(written->path, err) : 0;
+	return rc;
 }
 
 static void start_batch(struct noded *n);
@@ -119,13 +94,13 @@ static void persist_done(void *arg, int rc, const struct err *err)
 	struct batch *b = arg;
 	struct noded *n = b->node;
 
-	if (rc < 0) /* the names of none of them may last, or the daemon ends and none was written */
+	if (rc < 0) /* or the daemon ends and none was written */
 		log_err_record(LOG_LEVEL_ERR, "agent records", err);
 	list_for_each_safe(l, &b->records) {
 		struct persist *p = list_entry(l, struct persist, link);
 
 		if (rc == 0 && p->rc < 0)
-			log_err_record(LOG_LEVEL_ERR, "agent record", &p->err);
+			log_error("agent record '%s' was refused: no room in the journal", p->key);
 		if (!n->stopping)
 			agent_persisted(n->agent, p->token, rc == 0 && p->rc == 0);
 		persist_free(p);
@@ -156,8 +131,7 @@ static void persist(struct noded *n, const struct agent_action *a)
 	struct persist *p = xcalloc(1, sizeof(*p));
 
 	p->token = a->token;
-	p->path = record_path(n, a->record_key);
-	p->reserve = conf_state_path(&n->conf, "agent.reserve");
+	p->key = xstrdup(a->record_key);
 	p->begins = is_do(a->record_key);
 	p->text = a->record_text ? xstrdup(a->record_text) : NULL;
 	list_add_tail(&n->records, &p->link);
@@ -318,6 +292,53 @@ void steps_order(struct noded *n, const struct msg_step *m)
 
 /* ---- start: the durable records ------------------------------------------------------------------------------- */
 
+static void load_record(void *arg, const char *key, const char *text)
+{
+	struct noded *n = arg;
+	struct err why = ERR_INIT;
+
+	if (agent_load(n->agent, key, text, &why) < 0)
+		log_err_record(LOG_LEVEL_WARNING, key, &why);
+}
+
+/* Records of versions that wrote each into a file of its own go into the journal, once. */
+static int take_files(struct noded *n, const char *dir, struct err *err)
+{
+	char **names = NULL;
+	int n_names = 0, n_taken = 0, rc = dir_names(dir, &names, &n_names, err);
+	AUTO_FREE struct journal_entry *entries = xcalloc((size_t)n_names + 1, sizeof(*entries));
+	AUTO_FREE char **texts = xcalloc((size_t)n_names + 1, sizeof(*texts));
+
+	for (int i = 0; i < n_names; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, names[i]);
+		struct err why = ERR_INIT;
+
+		if (strncmp(names[i], "journal.", 8) == 0)
+			continue;
+		if (file_read_text(path, RECORD_MAX, &texts[n_taken], &why) < 0) {
+			log_err_record(LOG_LEVEL_WARNING, path, &why);
+			continue;
+		}
+		texts[n_taken][strcspn(texts[n_taken], "\n")] = '\0';
+		load_record(n, names[i], texts[n_taken]);
+		entries[n_taken] = (struct journal_entry){ .key = names[i], .text = texts[n_taken] };
+		n_taken++;
+	}
+	if (rc == 0 && n_taken)
+		rc = journal_write(n->journal, entries, (size_t)n_taken, err);
+	for (int i = 0; i < n_taken; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, entries[i].key);
+
+		if (rc == 0 && entries[i].rc == 0)
+			rc = file_remove(path, err);
+		else if (rc == 0)
+			rc = entries[i].rc;
+		free(texts[i]);
+	}
+	strs_clear(&names, &n_names);
+	return rc;
+}
+
 int steps_new(struct noded *n, struct err *err)
 {
 	AUTO_FREE char *dir = conf_state_path(&n->conf, "agent");
@@ -325,26 +346,12 @@ int steps_new(struct noded *n, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	AUTO_FREE char *reserve = conf_state_path(&n->conf, "agent.reserve");
-	if (file_reserve(reserve, RESERVE_BYTES, err) < 0) { /* it starts nevertheless, to finish what was begun */
-		log_err_record(LOG_LEVEL_WARNING, "room for the agent's records", err);
-		err_clear(err);
-	}
 	list_init(&n->steps);
 	list_init(&n->records);
 	n->agent = agent_new(emit, n);
-	char **names = NULL;
-	int n_names = 0;
-	rc = dir_names(dir, &names, &n_names, err);
-	for (int i = 0; i < n_names; i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, names[i]);
-		AUTO_FREE char *text = NULL;
-		struct err why = ERR_INIT;
-
-		if (file_read_text(path, RECORD_MAX, &text, &why) < 0 || agent_load(n->agent, names[i], text, &why) < 0)
-			log_err_record(LOG_LEVEL_WARNING, path, &why);
-	}
-	strs_clear(&names, &n_names);
+	rc = journal_open(dir, JOURNAL_BYTES, NULL, load_record, n, &n->journal, err);
+	if (rc == 0)
+		rc = take_files(n, dir, err);
 	if (rc < 0)
 		return rc;
 	agent_ready(n->agent);
@@ -357,4 +364,6 @@ void steps_free(struct noded *n)
 		persist_free(list_entry(l, struct persist, link));
 	agent_free(n->agent);
 	n->agent = NULL;
+	journal_free(n->journal);
+	n->journal = NULL;
 }
