@@ -260,7 +260,7 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 		if (after.fence)
 			rc = fence_parse(after.fence, &f, err);
 		schema_done(&step_fence_schema, &f);
-		after.power_proven_ms = 0; /* of the ones before */
+		after.power_proven_ms = after.power_checked_ms = 0; /* of the ones before */
 	}
 	if (rc == 0 && a->master_candidate == 0 && n->n.candidate == 1) {
 		rc = add_demotion(st, n, ret, err);
@@ -341,10 +341,29 @@ static const char *guest_on(const struct state *st, const struct snode *n)
 	return NULL;
 }
 
-/* By its fence agents, run on the master's node: off, and read back. A drill switches it on again. */
-static int fence_by_power(const struct state *st, const struct snode *n, bool drill, struct plan *p, struct err *err)
+enum power { POWER_OFF, POWER_DRILL, POWER_CHECK };
+
+static int no_guest_on(const struct state *st, const struct snode *n, struct err *err)
 {
-	const char *guest = drill ? guest_on(st, n) : NULL;
+	const char *guest = guest_on(st, n);
+
+	if (!guest)
+		return 0;
+	(void)err_set(err, ERR_WRONG_STATE, "guest '%s' belongs on node '%s': a drill would end it", guest, n->n.name);
+	return err_hint(err, "'gnt node maintenance %s on' first", n->n.name);
+}
+
+static int not_the_master(const struct state *st, const struct snode *n, struct err *err)
+{
+	if (strcmp(n->n.uuid, st->self) != 0)
+		return 0;
+	(void)err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name);
+	return err_hint(err, "'gnt cluster master-failover' on another candidate first");
+}
+
+/* By its fence agents, run on the master's node: off, and read back. A drill switches it on again, a check only asks. */
+static int fence_by_power(const struct state *st, const struct snode *n, enum power what, struct plan *p, struct err *err)
+{
 	struct step_fence f;
 	struct node after;
 	char names[200] = "";
@@ -352,17 +371,19 @@ static int fence_by_power(const struct state *st, const struct snode *n, bool dr
 	if (!n->n.fence)
 		return err_set(err, ERR_BAD_REQUEST, "node '%s' has no fence agent", n->n.name),
 		       err_hint(err, "'gnt node modify --fence agent=...', or make sure yourself that it is off and say --confirmed-off");
-	if (strcmp(n->n.uuid, st->self) == 0)
-		return err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name),
-		       err_hint(err, "'gnt cluster master-failover' on another candidate first");
-	if (guest)
-		return err_set(err, ERR_WRONG_STATE, "guest '%s' belongs on node '%s': a drill would end it", guest, n->n.name),
-		       err_hint(err, "'gnt node maintenance %s on' first", n->n.name);
+	int rc = what == POWER_CHECK ? 0 : not_the_master(st, n, err);
+	if (rc == 0 && what == POWER_DRILL)
+		rc = no_guest_on(st, n, err);
+	if (rc == 0 && what == POWER_CHECK && !n->connected)
+		rc = err_set(err, ERR_NODE_DOWN, "node '%s' does not answer: whether its power should read as on, nobody knows", n->n.name);
+	if (rc < 0)
+		return rc;
 	schema_init(&step_fence_schema, &f);
 	(void)str_copy(f.uuid, sizeof(f.uuid), n->n.uuid);
 	(void)str_copy(f.name, sizeof(f.name), n->n.name);
-	f.drill = drill;
-	int rc = fence_parse(n->n.fence, &f, err);
+	f.drill = what == POWER_DRILL;
+	f.check = what == POWER_CHECK;
+	rc = fence_parse(n->n.fence, &f, err);
 	for (int i = 0; i < f.n_agents && rc == 0; i++) {
 		size_t at = strlen(names);
 
@@ -374,11 +395,38 @@ static int fence_by_power(const struct state *st, const struct snode *n, bool dr
 	if (rc < 0)
 		return rc;
 	schema_copy(&node_schema, &after, &n->n);
-	after.power_proven_ms = st->wall_ms;
-	if (!drill)
+	after.power_checked_ms = st->wall_ms;
+	if (what != POWER_CHECK)
+		after.power_proven_ms = st->wall_ms;
+	if (what == POWER_OFF)
 		off_by(&after, n, EVIDENCE_POWER, names);
 	change_node(p, st, n, &after);
-	(void)snprintf(p->summary, sizeof(p->summary), drill ? "fire drill: node '%.60s' off and on" : "switch node '%.60s' off", n->n.name);
+	(void)snprintf(p->summary, sizeof(p->summary), what == POWER_OFF ? "switch node '%.60s' off" : what == POWER_DRILL ? "fire drill: node '%.60s' off and on" :
+						       "ask the fence agents of node '%.60s'", n->n.name);
+	return 0;
+}
+
+/* Its proof is what the next boot finds; the node reports it, the reconciler keeps it. */
+static int drill_watchdog(const struct state *st, const struct op_node_fence *a, const struct snode *n, struct plan *p, struct err *err)
+{
+	struct step_none none;
+
+	if (a->yes_power_cycle != 1)
+		return err_set(err, ERR_BAD_REQUEST, "the watchdog of node '%s' is tried by letting it reset the machine", n->n.name),
+		       err_hint(err, "if that may happen now: --test --watchdog --yes-power-cycle");
+	int rc = state_need_usable(st, n, err);
+	if (rc == 0)
+		rc = not_the_master(st, n, err);
+	if (rc == 0)
+		rc = no_guest_on(st, n, err);
+	if (rc == 0 && (!n->seen.watchdog[0] || strcmp(n->seen.watchdog, "off") != 0))
+		rc = err_set(err, ERR_WRONG_STATE, "the watchdog of node '%s' is '%s'", n->n.name, n->seen.watchdog[0] ? n->seen.watchdog : "not there"),
+		err_hint(err, n->seen.watchdog[0] ? "no guest may be guarded there" : "start gantry-fenced on it");
+	if (rc < 0)
+		return rc;
+	schema_init(&step_none_schema, &none);
+	plan_add(p, st, STEP_KIND_watchdog_drill, n->n.uuid, &none)->pivot = 1;
+	(void)snprintf(p->summary, sizeof(p->summary), "fire drill: the watchdog of node '%.60s' resets it", n->n.name);
 	return 0;
 }
 
@@ -392,8 +440,12 @@ int plan_node_fence(const struct state *st, const void *args, struct rng *rng, s
 	(void)rng;
 	if (rc < 0)
 		return rc;
+	if (a->test != 1 && (a->watchdog == 1 || a->yes_power_cycle == 1))
+		return err_set(err, ERR_BAD_REQUEST, "--watchdog and --yes-power-cycle belong to a fire drill"), err_hint(err, "add --test");
+	if (a->watchdog == 1)
+		return drill_watchdog(st, a, n, ret, err);
 	if (a->confirmed_off != 1)
-		return fence_by_power(st, n, a->test == 1, ret, err);
+		return fence_by_power(st, n, a->test != 1 ? POWER_OFF : a->yes_power_cycle == 1 ? POWER_DRILL : POWER_CHECK, ret, err);
 	if (n->connected && n->n.liveness != NODE_LOST)
 		return err_set(err, ERR_WRONG_STATE, "node '%s' answers: it is not off", n->n.name),
 		       err_hint(err, "switch it off, or move its guests with 'gnt node migrate %s'", n->n.name);

@@ -403,6 +403,8 @@ static int node_info(struct core *c, const struct op_node_name *a, json_t **ret,
 	set(o, "problems", problems);
 	set(o, "hypervisor", json_string(n->seen.hypervisor));
 	set(o, "cpus", json_integer(n->seen.cpus));
+	set(o, "proven", json_string(n->n.power_proven_ms && n->n.watchdog_proven_ms ? "watchdog and power fence" : n->n.power_proven_ms ? "power fence only" :
+				     n->n.watchdog_proven_ms ? "watchdog only" : "never"));
 	set(o, "watchdog", json_string(n->seen.watchdog[0] ? n->seen.watchdog : "none"));
 	if (n->seen.watchdog_problem)
 		set(o, "watchdog_problem", json_string(n->seen.watchdog_problem));

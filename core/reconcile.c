@@ -75,9 +75,20 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 	outbox_flush(c->out); /* one record, one unit: a report may move hundreds */
 }
 
+/* A drill of its watchdog that it has come back from. */
+static void keep_proof(struct core *c, struct snode *n)
+{
+	if (n->seen.watchdog_proven_ms == FIELD_UNSET || n->seen.watchdog_proven_ms <= n->n.watchdog_proven_ms)
+		return;
+	n->n.watchdog_proven_ms = n->seen.watchdog_proven_ms;
+	core_put_node(c, n);
+	core_event(c, "node '%s': its watchdog is proven: it reset the machine in a fire drill", n->n.name);
+}
+
 void reconcile_observed(struct core *c, struct snode *n)
 {
 	node_returned(c, n);
+	keep_proof(c, n);
 	outbox_flush(c->out);
 	for (int i = 0; i < n->seen.n_drbd; i++)
 		grow_or_lose(c, n, &n->seen.drbd[i]);

@@ -116,9 +116,6 @@ static void verify_ha(const struct core *c, const struct sinstance *s, const str
 	else if (n && n->connected && i->guard_rev != state_ha_rev(&c->st, i) && !n->n.fence)
 		finding(r, false, "instance", i->name, "start gantry-fenced there, or 'gnt node modify --fence agent=...'",
 			"instance '%s' has ha=failover, but no watchdog guards it on node '%s', which has no fence agent", i->name, n->n.name);
-	else if (n && n->n.fence && !n->n.power_proven_ms)
-		finding(r, false, "node", n->n.name, "'gnt node fence --test' while no guest is on it", "the fence agent of node '%s' has never been proven",
-			n->n.name);
 	if (s->ha_why[0])
 		finding(r, true, "instance", i->name, "see the reason", "instance '%s' waits for its failover: %s", i->name, s->ha_why);
 }
@@ -214,6 +211,30 @@ static void verify_orphans(const struct core *c, const struct snode *n, struct r
 				n->seen.drbd[i].resource, n->n.name);
 }
 
+static bool has_ha(const struct core *c, const struct snode *n)
+{
+	for (int i = 0; i < c->st.n_instances; i++) {
+		const struct instance *in = &c->st.instances[i]->i;
+
+		if (strcmp(own_runner(&in->own), n->n.uuid) == 0 && in->admin_state == ADMIN_UP && state_ha_policy(&c->st, in) == HA_FAILOVER)
+			return true;
+	}
+	return false;
+}
+
+/* What was never tried does not work: a node with guests that rest on its watchdog or its power fence has proven one of them. */
+static void verify_proof(const struct core *c, const struct snode *n, struct report *r)
+{
+	if (n->n.offline == 1 || !has_ha(c, n))
+		return;
+	if (n->n.fence && !n->n.power_proven_ms)
+		finding(r, false, "node", n->n.name, "'gnt node fence --test --yes-power-cycle' while no guest is on it",
+			"the fence agent of node '%s' has never been proven", n->n.name);
+	if (!n->n.power_proven_ms && !n->n.watchdog_proven_ms)
+		finding(r, false, "node", n->n.name, "'gnt node fence --test --watchdog --yes-power-cycle' while no guest is on it",
+			"node '%s' runs guests with ha=failover, and neither its watchdog nor a fence agent was ever proven", n->n.name);
+}
+
 /* N+1: does every node's load of ha=failover guests fit on the mirrors' nodes? */
 static void verify_reserve(const struct core *c, struct report *r)
 {
@@ -245,6 +266,7 @@ json_t *verify_run(const struct core *c)
 	for (int i = 0; i < c->st.n_nodes; i++) {
 		verify_node(c, c->st.nodes[i], &r);
 		verify_orphans(c, c->st.nodes[i], &r);
+		verify_proof(c, c->st.nodes[i], &r);
 		voters += c->st.nodes[i]->n.candidate == 1;
 	}
 	for (int i = 0; i < c->st.n_instances; i++)

@@ -15,24 +15,34 @@ static const struct move moves[DOG_STATES][DOG_EVENTS] = {
 		[DOG_EV_DISARM] = { DOG_OFF, DOG_NOTHING },
 		[DOG_EV_LIVE] = { DOG_OFF, DOG_NOTHING },
 		[DOG_EV_DEAD] = { DOG_OFF, DOG_NOTHING },
+		[DOG_EV_DRILL] = { DOG_DRILL, DOG_OPEN },
 	},
 	[DOG_ARMED] = {
 		[DOG_EV_ARM] = { DOG_ARMED, DOG_SET },
 		[DOG_EV_DISARM] = { DOG_OFF, DOG_CLOSE },
 		[DOG_EV_LIVE] = { DOG_ARMED, DOG_FEED },
 		[DOG_EV_DEAD] = { DOG_STARVED, DOG_NOTHING },
+		[DOG_EV_DRILL] = { DOG_ARMED, DOG_NOTHING },
 	},
 	[DOG_STARVED] = {
 		[DOG_EV_ARM] = { DOG_STARVED, DOG_NOTHING },
 		[DOG_EV_DISARM] = { DOG_OFF, DOG_CLOSE },
 		[DOG_EV_LIVE] = { DOG_ARMED, DOG_FEED },
 		[DOG_EV_DEAD] = { DOG_STARVED, DOG_NOTHING },
+		[DOG_EV_DRILL] = { DOG_STARVED, DOG_NOTHING },
+	},
+	[DOG_DRILL] = {
+		[DOG_EV_ARM] = { DOG_DRILL, DOG_NOTHING },
+		[DOG_EV_DISARM] = { DOG_OFF, DOG_CLOSE },
+		[DOG_EV_LIVE] = { DOG_DRILL, DOG_NOTHING },
+		[DOG_EV_DEAD] = { DOG_DRILL, DOG_NOTHING },
+		[DOG_EV_DRILL] = { DOG_DRILL, DOG_NOTHING },
 	},
 };
 
 const char *dog_state_name(enum dog_state s)
 {
-	static const char *const names[DOG_STATES] = { "off", "armed", "starved" };
+	static const char *const names[DOG_STATES] = { "off", "armed", "starved", "drill" };
 
 	return s >= 0 && s < DOG_STATES ? names[s] : "?";
 }
@@ -75,6 +85,16 @@ enum dog_action dog_arm(struct dog *d, int64_t now_ms, int64_t x_ms, int64_t w_m
 	d->w_ms = w_ms;
 	d->v_ms = v_ms;
 	d->fed_ms = now_ms; /* opening and setting start the device anew */
+	return a;
+}
+
+enum dog_action dog_drill(struct dog *d, int64_t w_ms)
+{
+	if (w_ms <= 0)
+		return DOG_NOTHING;
+	enum dog_action a = move(d, DOG_EV_DRILL);
+	if (a == DOG_OPEN)
+		d->w_ms = w_ms;
 	return a;
 }
 

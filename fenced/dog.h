@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum dog_state { DOG_OFF, DOG_ARMED, DOG_STARVED, DOG_STATES };
-enum dog_event { DOG_EV_ARM, DOG_EV_DISARM, DOG_EV_LIVE, DOG_EV_DEAD, DOG_EVENTS };
+enum dog_state { DOG_OFF, DOG_ARMED, DOG_STARVED, DOG_DRILL, DOG_STATES };
+enum dog_event { DOG_EV_ARM, DOG_EV_DISARM, DOG_EV_LIVE, DOG_EV_DEAD, DOG_EV_DRILL, DOG_EVENTS };
 enum dog_action { DOG_NOTHING, DOG_OPEN, DOG_SET, DOG_FEED, DOG_CLOSE };
 
 struct dog {
@@ -25,6 +25,8 @@ struct dog {
 const char *dog_state_name(enum dog_state s);
 /* Each gives what is to be done with the device at once, before the clock is read again. */
 enum dog_action dog_arm(struct dog *d, int64_t now_ms, int64_t x_ms, int64_t w_ms, int64_t v_ms);
+/* A fire drill: opened and then not fed, whatever the stamps say. Only where nothing is guarded; only a disarm ends it, or the reset. */
+enum dog_action dog_drill(struct dog *d, int64_t w_ms);
 enum dog_action dog_disarm(struct dog *d, int64_t now_ms);
 enum dog_action dog_tick(struct dog *d, int64_t now_ms);
 /* Stamps of the future are lies or bugs, older ones are late: both are ignored. */

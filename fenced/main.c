@@ -128,6 +128,10 @@ static void hear(struct fenced *f, const struct fenced_msg *m)
 		act(f, dog_disarm(&f->dog, now));
 		tell(f);
 		return;
+	case FENCED_DRILL:
+		act(f, dog_drill(&f->dog, m->a));
+		tell(f);
+		return;
 	case FENCED_LEASE: dog_lease(&f->dog, now, m->a); return;
 	case FENCED_VOUCH: dog_vouch(&f->dog, now, m->a); return;
 	case FENCED_ASK: tell(f); return;

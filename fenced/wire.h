@@ -16,7 +16,8 @@ enum fenced_kind {
 	FENCED_LEASE,   /* a = when the newest answered beat was sent */
 	FENCED_VOUCH,   /* a = when the look began that found every guarded guest dead or connected */
 	FENCED_ASK,
-	FENCED_STATE,   /* the answer to ARM, DISARM and ASK: a = enum dog_state, b = W as the device has it, c = newest lease stamp, d = errno of the device */
+	FENCED_STATE,   /* the answer to ARM, DISARM, ASK and DRILL: a = enum dog_state, b = W as the device has it, c = newest lease stamp, d = errno of the device */
+	FENCED_DRILL,   /* a = W: run the watchdog and do not feed it; only where it is off */
 };
 
 struct fenced_msg {

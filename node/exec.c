@@ -48,6 +48,7 @@ static const struct exec_row table[STEP_KIND_COUNT] = {
 	[STEP_KIND_settings_install] = { do_settings_install, NULL, NULL },
 	[STEP_KIND_node_leave] = { do_node_leave, NULL, NULL },
 	[STEP_KIND_fence_off] = { do_fence_off, NULL, NULL },
+	[STEP_KIND_watchdog_drill] = { do_watchdog_drill, NULL, NULL },
 	[STEP_KIND_noop] = { do_noop, undo_noop, NULL },
 };
 

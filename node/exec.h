@@ -42,6 +42,8 @@ struct exec_system {
 	bool (*pinned)(struct exec_system *s, const char *instance_uuid);
 	/* For how long this replica has not been connected, without a gap that nobody saw; 0 = it is, or nobody knows. NULL = nobody knows. */
 	int64_t (*apart_ms)(struct exec_system *s, const char *instance_uuid);
+	/* The watchdog is started and left alone: returns once that is so. The machine should not live long. */
+	int (*watchdog_drill)(struct exec_system *s, struct err *err);
 };
 
 struct exec_env {

@@ -80,6 +80,16 @@ static int one(struct exec_env *env, const struct exec_call *c, const struct ste
 	return rc < 0 ? rc : read_back(env, c, a, POWER_ON, err);
 }
 
+/* Not even a drill: it answers, takes its options, and reads what is true of a node that runs. */
+static int ask_only(struct exec_env *env, const struct step_fence_agent *a, struct err *err)
+{
+	int status = -1, rc = call(env, a, "status", &status, err);
+
+	if (rc == 0 && status != POWER_ON)
+		return err_set(err, ERR_WRONG_STATE, "'%s' reads the power as off", a->agent), err_hint(err, "it may be another machine's plug: look at its options");
+	return rc;
+}
+
 int do_fence_off(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_fence *a = c->args;
@@ -89,11 +99,11 @@ int do_fence_off(struct exec_env *env, const struct exec_call *c, json_t **ret, 
 		if (is_canceled(c))
 			return err_set(err, ERR_CANCELED, "canceled");
 		err_clear(err);
-		rc = one(env, c, &a->agents[i], a->drill == 1, err);
+		rc = a->check == 1 ? ask_only(env, &a->agents[i], err) : one(env, c, &a->agents[i], a->drill == 1, err);
 		if (rc == 0 && !*ret)
 			*ret = json_pack("{s:s}", "agent", a->agents[i].agent);
-		if ((rc == 0) != (a->drill == 1)) /* one is enough to switch it off; a drill wants to know of each */
+		if ((rc == 0) != (a->drill == 1 || a->check == 1)) /* one is enough to switch it off; a drill wants to know of each */
 			break;
 	}
-	return rc < 0 ? err_wrap(err, "switching node '%s' off", a->name) : 0;
+	return rc < 0 ? err_wrap(err, a->check == 1 ? "the fence agents of node '%s'" : "switching node '%s' off", a->name) : 0;
 }

@@ -73,6 +73,13 @@ int do_node_leave(struct exec_env *env, const struct exec_call *c, json_t **ret,
 	return env->system->leave(env->system, err);
 }
 
+int do_watchdog_drill(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	(void)c;
+	(void)ret;
+	return env->system->watchdog_drill(env->system, err);
+}
+
 int do_noop(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_noop *a = c->args;

@@ -23,6 +23,7 @@
 #define UNSEEN_MS 300000     /* a permitted guest that never came */
 #define END_AGAIN_MS 10000
 #define ARM_WITHIN_MS 2000
+#define DRILL_OVER_MS 5000 /* it should have fired so long ago */
 
 struct guarded {
 	char uuid[UUID_LEN + 1];
@@ -52,6 +53,10 @@ struct guard {
 		int64_t since_ms; /* 0 = connected */
 	} *apart;
 	int n_apart;
+	/* A drill: wished for by a worker, begun by the loop. */
+	bool drill_wished, drill_failed;
+	int64_t drill_ms;  /* when it began; 0 = none of this process's */
+	int64_t proven_ms; /* wall clock of the drill that an earlier boot did not survive */
 };
 
 /* ---- the rule ------------------------------------------------------------------------------------------ */
@@ -234,11 +239,91 @@ static void dial(struct guard *g)
 	g->told_lease_ms = 0;
 }
 
+/* ---- fire drill ------------------------------------------------------------------------------------------------ */
+
+static char *drill_path(const struct noded *n)
+{
+	return conf_state_path(&n->conf, "watchdog-drill");
+}
+
+static void drill_forget(struct guard *g)
+{
+	struct record *r = xcalloc(1, sizeof(*r));
+
+	r->path = drill_path(g->node);
+	struct worker_job job = { .work = record_work, .done = record_done, .arg = r };
+	workers_submit(g->node->workers, "guard", &job);
+}
+
+static void drill_go(struct guard *g, int64_t w_ms)
+{
+	int64_t now = loop_now_ms(g->node->loop);
+
+	if (__atomic_exchange_n(&g->drill_wished, false, __ATOMIC_ACQ_REL) && g->there && !g->n) {
+		g->drill_failed = false;
+		g->drill_ms = now;
+		log_warning("fire drill: the watchdog is not fed any more, it should reset this machine within %lld ms", (long long)w_ms);
+		say(g, FENCED_DRILL, w_ms, 0, 0);
+	}
+	/* A noded that starts anew in the middle of one ends it: what would be found later is not the watchdog's doing for sure. */
+	if (g->fd >= 0 && g->state == DOG_DRILL && now - g->drill_ms > g->w_ms + DRILL_OVER_MS) {
+		log_error("fire drill: the watchdog did not reset this machine");
+		g->drill_failed = true;
+		drill_forget(g);
+		say(g, FENCED_DISARM, 0, 0, 0);
+	}
+}
+
+/* The record says which boot it was; the boot that finds another one's is the proof. An orderly end of this process takes it away. */
+static void drill_found(struct guard *g)
+{
+	AUTO_FREE char *path = drill_path(g->node);
+	AUTO_FREE char *text = NULL;
+	struct err err = ERR_INIT;
+
+	if (file_read_text(path, 128, &text, &err) < 0)
+		return;
+	char *space = strchr(text, ' ');
+	if (!space)
+		return;
+	*space = '\0';
+	if (strcmp(text, g->node->boot) != 0)
+		g->proven_ms = strtoll(space + 1, NULL, 10);
+}
+
+int guard_drill(struct noded *n, struct err *err)
+{
+	struct guard *g = n->guard;
+	AUTO_FREE char *path = drill_path(n);
+	AUTO_FREE char *text = xasprintf("%s %lld\n", n->boot, (long long)loop_wall_ms(n->loop));
+	struct err ignored = ERR_INIT;
+	bool begun = false;
+	int rc = file_write_durable(path, text, 0600, err);
+
+	if (rc < 0)
+		return rc;
+	__atomic_store_n(&g->drill_wished, true, __ATOMIC_RELEASE);
+	for (int left = ARM_WITHIN_MS; left > 0 && !begun; left -= 20) {
+		worker_pause(20);
+		(void)pthread_mutex_lock(&g->lock);
+		begun = g->there && g->state == DOG_DRILL;
+		(void)pthread_mutex_unlock(&g->lock);
+	}
+	if (begun)
+		return 0;
+	__atomic_store_n(&g->drill_wished, false, __ATOMIC_RELEASE);
+	IGNORE(file_remove(path, &ignored));
+	return err_set(err, ERR_WRONG_STATE, "the watchdog cannot be tried: %s",
+		       !g->there ? "gantry-fenced does not answer" : g->device_errno ? strerror((int)g->device_errno) : "it guards guests"),
+	       err_hint(err, "'systemctl status gantry-fenced' on the node");
+}
+
 /* Stamps, and armed exactly while somebody is guarded. */
 static void tell(struct guard *g)
 {
 	int64_t lease = g->node->conf.lease_ms, x = lease_feed_ms(lease), w = lease_watchdog_ms(lease), sent = g->node->beat_acked_sent_ms;
 
+	drill_go(g, w);
 	if (sent != g->told_lease_ms) {
 		say(g, FENCED_LEASE, sent, 0, 0);
 		g->told_lease_ms = sent;
@@ -248,7 +333,7 @@ static void tell(struct guard *g)
 		g->told_armed = true;
 		g->told_x_ms = x;
 		g->told_w_ms = w;
-	} else if (g->fd >= 0 && g->there && !g->n && g->state != DOG_OFF) {
+	} else if (g->fd >= 0 && g->there && !g->n && g->state != DOG_OFF && g->state != DOG_DRILL) {
 		say(g, FENCED_DISARM, 0, 0, 0);
 	}
 }
@@ -433,7 +518,10 @@ void guard_report(struct noded *n, struct observed *o)
 			o->watchdog_ms = g->w_ms;
 		if (g->device_errno)
 			o->watchdog_problem = xasprintf("the watchdog device cannot be used: %s", strerror((int)g->device_errno));
+		else if (g->drill_failed)
+			o->watchdog_problem = xstrdup("it did not reset the machine in the last fire drill");
 	}
+	o->watchdog_proven_ms = g->proven_ms;
 	for (int i = 0; i < o->n_drbd; i++) {
 		const struct apart *a = apart_of(g, o->drbd[i].uuid, false);
 
@@ -498,6 +586,7 @@ int guard_new(struct noded *n, struct err *err)
 		x->seen = true; /* not there at the first look: gone, or the machine has booted */
 	}
 	strs_clear(&names, &n_names);
+	drill_found(g);
 	return rc;
 }
 
@@ -507,6 +596,12 @@ void guard_free(struct noded *n)
 
 	if (!g)
 		return;
+	if (g->state == DOG_DRILL) { /* the machine may be going down in order */
+		AUTO_FREE char *path = drill_path(n);
+		struct err err = ERR_INIT;
+
+		IGNORE(file_remove(path, &err));
+	}
 	hang_up(g);
 	(void)pthread_mutex_destroy(&g->lock);
 	free(g->list);

@@ -25,6 +25,9 @@ void guard_report(struct noded *n, struct observed *o); /* fills in what is guar
 void guard_permitted(struct noded *n, const char *instance, int64_t ha_rev);
 void guard_wait(struct noded *n, const char *instance, int64_t ha_rev);
 
+/* On a worker: a fire drill of the watchdog (008). Returns when it runs unfed; what came of it is found by the next boot, or told as a problem. */
+int guard_drill(struct noded *n, struct err *err) __attribute__((warn_unused_result));
+
 /* For how long the replica has not been connected: a look found it so, or not so, now. */
 void guard_apart(struct noded *n, const char *instance, bool connected);
 void guard_met(struct noded *n, const char *instance); /* it was connected a moment ago, or may have been: counting starts anew */

@@ -352,6 +352,11 @@ static int64_t apart_ms(struct exec_system *s, const char *uuid)
 	return guard_apart_ms(self(s)->node, uuid);
 }
 
+static int watchdog_drill(struct exec_system *s, struct err *err)
+{
+	return guard_drill(self(s)->node, err);
+}
+
 struct exec_system *system_new(const struct conf *conf, struct noded *n)
 {
 	struct system *s = xcalloc(1, sizeof(*s));
@@ -375,6 +380,7 @@ struct exec_system *system_new(const struct conf *conf, struct noded *n)
 		.pin = pin,
 		.pinned = pinned,
 		.apart_ms = apart_ms,
+		.watchdog_drill = watchdog_drill,
 	};
 	return &s->ops;
 }

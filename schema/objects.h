@@ -119,6 +119,8 @@ SCHEMA_DECLARE(instance, INSTANCE_ROWS)
 	F(T, STR, evidence_boot, UUID_LEN, 0, NULL, "", "boot id that the evidence is about")                            \
 	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "fence agents: agent=fence_NAME,key=value,...;agent=...")    \
 	F(T, INT, power_proven_ms, 0, INT64_MAX, 0, "0", "", "wall clock: an agent last read its power back as off")     \
+	F(T, INT, power_checked_ms, 0, INT64_MAX, 0, "0", "", "wall clock: all its agents last answered, and read it as on") \
+	F(T, INT, watchdog_proven_ms, 0, INT64_MAX, 0, "0", "", "wall clock: a drill whose watchdog reset the machine")   \
 	F(T, INT, joined_ms, 0, INT64_MAX, 0, "0", "", "wall clock")                                                     \
 	F(T, INT, cert_expires_s, 0, INT64_MAX, 0, "0", "", "wall clock of its certificate's end")
 SCHEMA_DECLARE(node, NODE_ROWS)
@@ -265,9 +267,10 @@ SCHEMA_DECLARE(obs_pool, OBS_POOL_ROWS)
 	F(T, INT, cert_due_s, 0, INT64_MAX, 0, "0", "", "wall clock: when that is to be renewed")                        \
 	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "the node's wall clock when it looked")                             \
 	F(T, INT, boot_ms, 0, INT64_MAX, 0, "0", "", "the node's boot-time clock when it told")                          \
-	F(T, STR, watchdog, 15, 0, NULL, "", "off, armed, starved; empty = gantry-fenced does not answer")               \
+	F(T, STR, watchdog, 15, 0, NULL, "", "off, armed, starved, drill; empty = gantry-fenced does not answer")               \
 	F(T, INT, watchdog_ms, 0, INT64_MAX, 0, NULL, "", "its time-out while it is armed")                              \
 	F(T, TEXT, watchdog_problem, 255, 0, NULL, "", "why it cannot be armed")                                         \
+	F(T, INT, watchdog_proven_ms, 0, INT64_MAX, 0, "0", "", "wall clock: a drill, and the next boot found it undone by nobody") \
 	F(T, INT, memory_total_mib, 0, INT64_MAX, 0, "0", "", "of the host")                                             \
 	F(T, INT, memory_free_mib, 0, INT64_MAX, 0, "0", "", "of the host")                                              \
 	F(T, INT, cpus, 0, 65536, 0, "0", "", "of the host")                                                             \

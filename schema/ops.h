@@ -232,7 +232,9 @@ SCHEMA_DECLARE(op_node_evacuate, OP_NODE_EVACUATE_ROWS)
 #define OP_NODE_FENCE_ROWS(F, T)                                                                                         \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "node")                                                     \
 	F(T, BOOL, confirmed_off, 0, "no", "", "I have made sure that this machine is off")                              \
-	F(T, BOOL, test, 0, "no", "", "fire drill: switch it off by its fence agents, read the power back, switch it on again") \
+	F(T, BOOL, test, 0, "no", "", "fire drill: all its fence agents must answer and read the power as on")            \
+	F(T, BOOL, yes_power_cycle, 0, "no", "", "... and switch it off, read that back, and on again (no guest may be there)") \
+	F(T, BOOL, watchdog, 0, "no", "", "the drill is its watchdog's: it is not fed, and has to reset the node")        \
 	F(T, TEXT, reason, TEXT_MAX, 0, NULL, "", "how you know")
 SCHEMA_DECLARE(op_node_fence, OP_NODE_FENCE_ROWS)
 

@@ -86,6 +86,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(settings_install, NODE,  NONE,    FAST,   2, step_settings, "tell the node the cluster's settings")          \
 	STEP(node_leave,      NODE,   FORWARD, NORMAL, 1, step_none,     "leave the cluster")                             \
 	STEP(fence_off,       NODE,   NONE,    SLOW,   0, step_fence,    "switch the node off and read its power back")  \
+	STEP(watchdog_drill,  NODE,   NONE,    NORMAL, 0, step_none,     "let the watchdog reset the node")                \
 	STEP(noop,            NODE,   UNDO,    FAST,   1, step_noop,     "do nothing")                                    \
 	STEP(noop_master,     MASTER, UNDO,    FAST,   0, step_noop,     "do nothing on the master")
 /* clang-format on */
@@ -256,6 +257,7 @@ SCHEMA_DECLARE(step_fence_agent, STEP_FENCE_AGENT_ROWS)
 	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "the node that is switched off")                             \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "", "its name")                                                  \
 	F(T, BOOL, drill, 0, "no", "", "and on again")                                                                   \
+	F(T, BOOL, check, 0, "no", "", "only ask: each has to read it as on")                                            \
 	F(T, LIST, agents, step_fence_agent, FENCE_AGENTS_MAX, 0, "", "in order, until one has read it back as off")
 SCHEMA_DECLARE(step_fence, STEP_FENCE_ROWS)
 

@@ -568,11 +568,73 @@ static void power(void)
 	CHECK(live(w, 1) == NODE_ONLINE);
 	CHECK(runs_at(w, "vm1") == 1);
 	end(w);
-	w = guarded("power: a drill");
-	with_agent(w);
-	CHECK(!world_request(w, "node.fence", "{\"name\":\"node2\",\"test\":true}") || w->shots == 0);
+}
+
+/* ---- fire drills --------------------------------------------------------------------------------------------------------- */
+
+static bool verify_says(struct world *w, const char *text)
+{
+	(void)world_request(w, "cluster.verify", "{}");
+	return strstr(w->last_reply, text) != NULL;
+}
+
+/* Files the job, and its end. */
+static bool drill(struct world *w, const char *args)
+{
+	int64_t job = world_request(w, "node.fence", args);
+
+	if (!job)
+		return false;
 	CHECK(world_settle(w, 60000));
-	CHECK(w->shots == 0); /* guests are on it */
+	return strcmp(world_job_state(w, job), "success") == 0;
+}
+
+static void drills(void)
+{
+	struct world *w = guarded("drills: never proven");
+	const struct snode *n = state_node(core_state(w->core), w->nodes[1].uuid);
+
+	CHECK(verify_says(w, "node 'node2' runs guests with ha=failover, and neither its watchdog nor a fence agent was ever proven"));
+	CHECK(!verify_says(w, "node 'node3' runs guests with ha=failover, and neither")); /* a mirror rests on nothing */
+	/* Its own report of a drill that it has come back from. */
+	w->nodes[1].watchdog_proven_ms = 1699999990000;
+	world_run(w, 3000);
+	CHECK(n->n.watchdog_proven_ms == 1699999990000);
+	CHECK(!verify_says(w, "was ever proven"));
+	w->nodes[1].watchdog_proven_ms = 0; /* a node that has forgotten it does not take it back */
+	world_master_crash(w);
+	world_run(w, 3000);
+	n = state_node(core_state(w->core), w->nodes[1].uuid);
+	CHECK(n->n.watchdog_proven_ms == 1699999990000);
+	end(w);
+
+	w = guarded("drills: what is asked, what is done");
+	with_agent(w);
+	n = state_node(core_state(w->core), w->nodes[1].uuid);
+	CHECK(verify_says(w, "the fence agent of node 'node2' has never been proven"));
+	CHECK(drill(w, "{\"name\":\"node2\",\"test\":true}")); /* guests are there: nothing happens to them */
+	CHECK(w->shots == 0 && runs_at(w, "vm1") == 1);
+	CHECK(n->n.power_checked_ms && !n->n.power_proven_ms);
+	CHECK(verify_says(w, "the fence agent of node 'node2' has never been proven")); /* asking proves nothing */
+	CHECK(!drill(w, "{\"name\":\"node2\",\"test\":true,\"yes_power_cycle\":true}"));
+	CHECK(!drill(w, "{\"name\":\"node2\",\"test\":true,\"watchdog\":true,\"yes_power_cycle\":true}"));
+	CHECK(!drill(w, "{\"name\":\"node2\",\"watchdog\":true}"));
+	CHECK(w->shots == 0 && w->drills == 0 && runs_at(w, "vm1") == 1);
+	w->no_power = true;
+	CHECK(!drill(w, "{\"name\":\"node2\",\"test\":true}"));
+	end(w);
+
+	w = cluster("drills: an empty node");
+	with_agent(w);
+	n = state_node(core_state(w->core), w->nodes[1].uuid);
+	CHECK(!drill(w, "{\"name\":\"node2\",\"test\":true,\"watchdog\":true}")); /* not without saying so */
+	CHECK(w->drills == 0);
+	CHECK(drill(w, "{\"name\":\"node2\",\"test\":true,\"watchdog\":true,\"yes_power_cycle\":true}"));
+	CHECK(w->drills == 1 && !n->n.watchdog_proven_ms);
+	CHECK(drill(w, "{\"name\":\"node2\",\"test\":true,\"yes_power_cycle\":true}"));
+	CHECK(w->shots == 1 && n->n.power_proven_ms);
+	CHECK(!drill(w, "{\"name\":\"node1\",\"test\":true,\"watchdog\":true,\"yes_power_cycle\":true}")); /* the master's */
+	CHECK(w->drills == 1);
 	end(w);
 }
 
@@ -701,6 +763,7 @@ int main(void)
 	h17();
 	power();
 	maintenance();
+	drills();
 	front();
 	report();
 	lease_is_not_lowered();

@@ -104,6 +104,10 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 		return n->etcd = (kind == STEP_KIND_etcd_start) != undo, "";
 	if (kind == STEP_KIND_masterd_start || kind == STEP_KIND_masterd_stop)
 		return n->masterd = (kind == STEP_KIND_masterd_start) != undo, "";
+	if (kind == STEP_KIND_watchdog_drill)
+		return w->drills++, "";
+	if (kind == STEP_KIND_fence_off && json_bool(args, "check", false))
+		return w->no_power ? "COMMAND_FAILED" : "";
 	if (kind == STEP_KIND_fence_off) {
 		for (int i = 0; i < w->n_nodes && !w->no_power; i++)
 			if (strcmp(w->nodes[i].uuid, uuid) == 0) {
@@ -350,6 +354,14 @@ void model_master_message(struct world *w, int node, const char *text)
 	}
 }
 
+static bool model_guards(const struct w_node *n)
+{
+	for (int i = 0; i < n->n_things; i++)
+		if (n->things[i].guest && n->things[i].ha)
+			return true;
+	return false;
+}
+
 void model_observe(struct world *w, int node, model_send *send)
 {
 	struct w_node *n = &w->nodes[node];
@@ -364,6 +376,9 @@ void model_observe(struct world *w, int node, model_send *send)
 	pool->size_mib = 100000;
 	pool->free_mib = 50000;
 	m.observed.boot_ms = w->now_ms;
+	if (!n->no_watchdog)
+		(void)str_copy(m.observed.watchdog, sizeof(m.observed.watchdog), model_guards(n) ? "armed" : "off");
+	m.observed.watchdog_proven_ms = n->watchdog_proven_ms;
 	for (int i = 0; i < n->n_things; i++) {
 		struct w_thing *t = &n->things[i];
 		const struct w_thing *p = peer(w, node, t->uuid);

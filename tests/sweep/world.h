@@ -41,6 +41,7 @@ struct w_node {
 	char uuid[UUID_LEN + 1], name[NAME_LEN + 1];
 	bool up, relink, mute, cut, front_cut; /* mute: its beats are not answered; cut: no link to the master, all else goes on */
 	bool no_watchdog;
+	int64_t watchdog_proven_ms; /* as it says itself */
 	int64_t beat_ms; /* when its last beat was answered */
 	int boots;
 	struct w_thing things[W_THINGS];
@@ -91,6 +92,7 @@ struct world {
 	char *last_reply;
 	uint64_t last_client;
 	bool no_power;        /* fence agents fail */
+	int drills;           /* watchdogs that were told not to be fed */
 	bool agent_hangs;     /* they do not answer before they are canceled */
 	int shots;            /* how often one switched a node off */
 	bool failed;

@@ -64,6 +64,7 @@ struct machine {
 	bool off_complains; /* it worked, the agent says that it did not */
 	bool cancels;       /* the job is canceled during the first call */
 	bool canceled;
+	bool check;         /* only asked */
 	int waited_ms;
 	char log[2048];
 };
@@ -114,6 +115,7 @@ static int fence(struct machine *m, bool drill, struct err *err)
 	(void)str_copy(f.uuid, sizeof(f.uuid), "u");
 	(void)str_copy(f.name, sizeof(f.name), "node2");
 	f.drill = drill;
+	f.check = m->check;
 	assert_int_equal(fence_parse("agent=fence_a,password=x;agent=fence_b,password=x", &f, err), 0);
 	struct exec_call c = { .kind = STEP_KIND_fence_off, .dir = STEP_DO, .args = &f, .canceled = &m->canceled };
 	int rc = exec_run(&env, &c, &result, err);
@@ -171,6 +173,24 @@ static void test_the_next_agent(void **state)
 	assert_false(m.on);
 }
 
+static void test_check_only_asks(void **state)
+{
+	struct machine m = { .on = true, .check = true };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fence(&m, false, &err), 0);
+	assert_string_equal(m.log, "fence_a status fence_b status "); /* each of them */
+	m = (struct machine){ .on = true, .check = true, .hangs = { false, true } };
+	assert_true(fence(&m, false, &err) < 0);
+	assert_true(m.on);
+	/* A running node whose socket reads off: it is another machine's. */
+	m = (struct machine){ .on = false, .check = true };
+	assert_true(fence(&m, false, &err) < 0);
+	assert_non_null(strstr(err.msg, "reads the power as off"));
+	assert_null(strstr(m.log, " off "));
+}
+
 /* While an agent hung, the node came back and the job was canceled: nobody switches it off any more. */
 static void test_canceled_before_off(void **state)
 {
@@ -210,7 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),          cmocka_unit_test(test_refused),         cmocka_unit_test(test_off_is_read_back),
 		cmocka_unit_test(test_already_off_counts), cmocka_unit_test(test_a_lie_is_no_evidence), cmocka_unit_test(test_the_next_agent),
-		cmocka_unit_test(test_complaint_after_success), cmocka_unit_test(test_drill), cmocka_unit_test(test_canceled_before_off),
+		cmocka_unit_test(test_complaint_after_success), cmocka_unit_test(test_drill), cmocka_unit_test(test_check_only_asks), cmocka_unit_test(test_canceled_before_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

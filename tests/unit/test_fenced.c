@@ -107,6 +107,30 @@ static void test_disarm(void **state)
 	assert_int_equal(dog_period_ms(&d), 0);
 }
 
+/* A drill: opened once and never fed, however fresh the stamps are; refused where something is guarded. */
+static void test_drill_is_never_fed(void **state)
+{
+	struct dog d = { .state = DOG_OFF };
+
+	(void)state;
+	dog_lease(&d, 100000, 100000);
+	assert_int_equal(dog_drill(&d, 0), DOG_NOTHING);
+	assert_int_equal(dog_drill(&d, W), DOG_OPEN);
+	assert_int_equal(dog_drill(&d, W), DOG_NOTHING);
+	for (int64_t now = 100000; now < 100000 + 3 * W; now += 50) {
+		dog_lease(&d, now, now);
+		dog_vouch(&d, now, now);
+		assert_int_equal(dog_arm(&d, now, X, W, V), DOG_NOTHING);
+		assert_int_equal(dog_tick(&d, now), DOG_NOTHING);
+		assert_int_equal(d.state, DOG_DRILL);
+	}
+	assert_int_equal(dog_disarm(&d, 200000), DOG_CLOSE);
+	assert_int_equal(d.state, DOG_OFF);
+	d = armed_at(100000, 100000);
+	assert_int_equal(dog_drill(&d, W), DOG_NOTHING);
+	assert_int_equal(d.state, DOG_ARMED);
+}
+
 static void test_other_times(void **state)
 {
 	struct dog d = armed_at(100000, 100000);
@@ -380,6 +404,29 @@ static void test_process_closes_with_magic_only_when_disarmed(void **state)
 	arm(p);
 }
 
+static void test_process_drill(void **state)
+{
+	struct proc *p = *state;
+	char last = 'x';
+
+	tell(p, FENCED_LEASE, clock_ms(), 0, 0);
+	tell(p, FENCED_DRILL, PW, 0, 0);
+	struct fenced_msg m = answer(p);
+	assert_int_equal(m.a, DOG_DRILL);
+	assert_int_equal(m.b, PW);
+	assert_true(bytes(p, 100, &last) >= 1); /* it runs */
+	assert_int_equal(last, '\0');
+	tell(p, FENCED_LEASE, clock_ms(), 0, 0);
+	assert_int_equal(bytes(p, 2 * PW, &last), 0); /* and has fired */
+	tell(p, FENCED_DISARM, 0, 0, 0);
+	assert_int_equal(answer(p).a, DOG_OFF);
+	assert_int_equal(bytes(p, 100, &last), 1);
+	assert_int_equal(last, 'V');
+	arm(p);
+	tell(p, FENCED_DRILL, PW, 0, 0);
+	assert_int_equal(answer(p).a, DOG_ARMED); /* not while it guards */
+}
+
 static void test_process_stopped_feeds_nothing(void **state)
 {
 	struct proc *p = *state;
@@ -409,11 +456,13 @@ int main(void)
 		cmocka_unit_test(test_vouching_feeds_for_v),
 		cmocka_unit_test(test_stamps_of_the_future_and_old_ones_do_not_count),
 		cmocka_unit_test(test_disarm),
+		cmocka_unit_test(test_drill_is_never_fed),
 		cmocka_unit_test(test_other_times),
 		cmocka_unit_test(test_reset_by_x_plus_2w_whatever_stalls),
 		cmocka_unit_test_setup_teardown(test_process_feeds_while_the_lease_is_renewed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_process_outlives_noded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_process_closes_with_magic_only_when_disarmed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_process_drill, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_process_stopped_feeds_nothing, set_up, tear_down),
 	};
 
