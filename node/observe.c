@@ -279,7 +279,8 @@ static void look(struct noded *n)
 	n->look_drbd = n->look_volumes = false;
 	l->n_gens = n->n_gens;
 	l->gens = xcalloc((size_t)n->n_gens + 1, sizeof(*l->gens));
-	memcpy(l->gens, n->gens, (size_t)n->n_gens * sizeof(*l->gens));
+	if (n->n_gens)
+		memcpy(l->gens, n->gens, (size_t)n->n_gens * sizeof(*l->gens));
 	schema_init(&observed_schema, &l->o);
 	n->observing = true;
 	n->observe_next_ms = loop_now_ms(n->loop) + LOOK_EVERY_MS;

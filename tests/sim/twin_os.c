@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Twins of io/files.h, io/spawn.h, io/netif.h, io/pki.h, common/log.h, and of the parts of node/ that only fit a real machine. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmem.h"
+#include "io/files.h"
+#include "io/netif.h"
+#include "io/pki.h"
+#include "io/spawn.h"
+#include "node/missing.h"
+#include "node/node.h"
+#include "tests/sim/world.h"
+
+/* ---- log -------------------------------------------------------------------------------------------- */
+
+void log_init(const char *program, enum log_level max_level)
+{
+	(void)program;
+	(void)max_level;
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	if (!tracing || level > LOG_LEVEL_INFO)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	trace("%s: %s", eng.proc ? eng.proc->name : "world", line);
+}
+
+void log_err_record(enum log_level level, const char *context, const struct err *err)
+{
+	log_write(level, "%s: %s (%s)", context, err->msg, err_name(err->code));
+}
+
+/* ---- files: whole or absent, also after a crash --------------------------------------------------------- */
+
+static struct file *file_find(struct machine *m, const char *path)
+{
+	list_for_each(l, &m->files) {
+		struct file *f = list_entry(l, struct file, link);
+
+		if (strcmp(f->path, path) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+char *machine_file(struct machine *m, const char *path)
+{
+	struct file *f = file_find(m, path);
+
+	return f ? f->text : NULL;
+}
+
+void machine_file_put(struct machine *m, const char *path, const char *text)
+{
+	struct file *f = file_find(m, path);
+
+	if (!f) {
+		f = xcalloc(1, sizeof(*f));
+		f->path = xstrdup(path);
+		list_add_tail(&m->files, &f->link);
+	}
+	char *copy = xstrdup(text);
+	free(f->text);
+	f->text = copy;
+}
+
+void machine_file_drop(struct machine *m, const char *path)
+{
+	size_t n = strlen(path);
+
+	list_for_each_safe(l, &m->files) {
+		struct file *f = list_entry(l, struct file, link);
+
+		if (strncmp(f->path, path, n) != 0 || (f->path[n] != '\0' && f->path[n] != '/'))
+			continue;
+		list_del(l);
+		free(f->path);
+		free(f->text);
+		free(f);
+	}
+}
+
+/* The disk takes its time before the write is whole, and again before the writer hears of it. */
+static void disk_time(void)
+{
+	if (eng.fiber)
+		fiber_sleep(pick(100, 3000));
+}
+
+int file_read_text(const char *path, size_t max_bytes, char **ret_text, struct err *err)
+{
+	if (strcmp(path, "/proc/sys/kernel/random/boot_id") == 0) {
+		*ret_text = xasprintf("%s\n", here()->boot_id);
+		return 0;
+	}
+	const char *text = machine_file(here(), path);
+	if (!text)
+		return err_set(err, ERR_NOT_FOUND, "cannot read '%s': no such file", path);
+	if (strlen(text) > max_bytes)
+		return err_set(err, ERR_TOO_BIG, "'%s' is larger than %zu bytes", path, max_bytes);
+	*ret_text = xstrdup(text);
+	return 0;
+}
+
+int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
+{
+	(void)mode;
+	disk_time();
+	if (here()->disk_full)
+		return err_set(err, ERR_NO_SPACE, "cannot write '%s': no space left on the device", path);
+	machine_file_put(here(), path, text);
+	disk_time();
+	return 0;
+}
+
+int dir_make(const char *path, unsigned mode, struct err *err)
+{
+	(void)path;
+	(void)mode;
+	(void)err;
+	return 0;
+}
+
+int file_remove(const char *path, struct err *err)
+{
+	(void)err;
+	disk_time();
+	machine_file_drop(here(), path);
+	disk_time();
+	return 0;
+}
+
+bool file_exists(const char *path)
+{
+	return machine_file(here(), path) != NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int dir_names(const char *path, char ***ret, int *ret_n, struct err *err)
+{
+	size_t n = strlen(path);
+
+	(void)err;
+	*ret = NULL;
+	*ret_n = 0;
+	list_for_each(l, &here()->files) {
+		const char *p = list_entry(l, struct file, link)->path;
+
+		if (strncmp(p, path, n) == 0 && p[n] == '/' && !strchr(p + n + 1, '/'))
+			strs_add(ret, ret_n, p + n + 1);
+	}
+	if (*ret_n)
+		qsort(*ret, (size_t)*ret_n, sizeof(**ret), by_name);
+	return 0;
+}
+
+/* ---- children: systemctl, qemu-img, rm ------------------------------------------------------------------ */
+
+static void start_masterd(void *arg)
+{
+	struct machine *m = arg;
+
+	if (m->power && m->masterd_enabled && !m->masterd_proc)
+		masterd_start(m);
+}
+
+static void stop_masterd(void *arg)
+{
+	masterd_kill(arg);
+}
+
+/* systemctl VERB [--quiet] -- UNIT; what it starts and stops runs from the world's events. */
+static int systemctl(struct machine *m, const char *const argv[])
+{
+	const char *verb = argv[1], *unit = argv[1];
+	bool on = strcmp(verb, "start") == 0 || strcmp(verb, "enable") == 0;
+
+	for (int i = 1; argv[i]; i++)
+		unit = argv[i];
+	bool masterd = strcmp(unit, "gantry-masterd.service") == 0, etcd = strcmp(unit, "gantry-etcd.service") == 0;
+	if (strcmp(verb, "is-active") == 0)
+		return (masterd && m->masterd_proc) || (etcd && m->etcd_up) ? 0 : 3;
+	if (etcd && strcmp(verb, "enable") == 0)
+		m->etcd_enabled = true;
+	else if (etcd && strcmp(verb, "disable") == 0)
+		m->etcd_enabled = false;
+	else if (etcd)
+		m->etcd_up = on;
+	else if (masterd && strcmp(verb, "enable") == 0)
+		m->masterd_enabled = true;
+	else if (masterd && strcmp(verb, "disable") == 0)
+		m->masterd_enabled = false;
+	else if (masterd)
+		(void)after(NULL, 50 * MS, on ? start_masterd : stop_masterd, m);
+	return 0;
+}
+
+static int run(struct runner *r, const char *const argv[], const char *input, int timeout_ms, struct runner_result *ret, struct err *err)
+{
+	(void)r;
+	(void)input;
+	(void)timeout_ms;
+	memset(ret, 0, sizeof(*ret));
+	int rc = call_begin(argv[0], 200 * MS, err);
+	if (rc < 0)
+		return rc;
+	if (strcmp(argv[0], "systemctl") == 0) {
+		ret->status = systemctl(here(), argv);
+	} else if (strcmp(argv[0], "qemu-img") == 0 && strcmp(argv[1], "info") == 0) {
+		ret->out.max_bytes = RUNNER_OUTPUT_MAX;
+		IGNORE(buf_add(&ret->out, "{\"virtual-size\": 1048576}", 25));
+	}
+	return call_end(err);
+}
+
+struct runner *spawn_runner(void)
+{
+	static struct runner r = { .run = run };
+
+	return &r;
+}
+
+/* ---- network interfaces ------------------------------------------------------------------------------------ */
+
+static int addr_add(const char *dev, const char *address, int prefix, struct err *err)
+{
+	(void)dev;
+	(void)address;
+	(void)prefix;
+	(void)err;
+	here()->has_ip = true;
+	return 0;
+}
+
+static int addr_del(const char *dev, const char *address, int prefix, struct err *err)
+{
+	(void)dev;
+	(void)address;
+	(void)prefix;
+	(void)err;
+	here()->has_ip = false;
+	return 0;
+}
+
+static int announce(const char *dev, const char *address, int n, struct err *err)
+{
+	(void)dev;
+	(void)address;
+	(void)n;
+	(void)err;
+	return 0;
+}
+
+static int list(struct netif_list *ret, struct err *err)
+{
+	(void)err;
+	memset(ret, 0, sizeof(*ret));
+	return 0;
+}
+
+static int bridge_make(const char *bridge, const char *port, struct err *err)
+{
+	(void)bridge;
+	(void)port;
+	return err_set(err, ERR_NOT_SUPPORTED, "no bridges in a simulation");
+}
+
+const struct netif_ops *netif_real(void)
+{
+	static const struct netif_ops ops = { addr_add, addr_del, announce, list, bridge_make };
+
+	return &ops;
+}
+
+void netif_list_done(struct netif_list *l)
+{
+	free(l->devs);
+	free(l->addrs);
+}
+
+const struct netif_addr *netif_list_address(const struct netif_list *l, const char *address)
+{
+	(void)l;
+	(void)address;
+	return NULL;
+}
+
+/* ---- certificates: texts that name whom they are for ----------------------------------------------------------- */
+
+void pki_random_hex(char *out, int n)
+{
+	struct rng r = { W.random_hex };
+
+	rng_hex(&r, out, n);
+	W.random_hex = r.state;
+}
+
+int pki_make_csr(const char *cn, char **ret_csr, char **ret_key, struct err *err)
+{
+	(void)err;
+	*ret_csr = xasprintf("CSR %s", cn);
+	*ret_key = xstrdup("KEY");
+	return 0;
+}
+
+int pki_make_ca(const char *cluster_name, int days, char **ret_cert, char **ret_key, struct err *err)
+{
+	(void)days;
+	(void)err;
+	*ret_cert = xasprintf("CA %s", cluster_name);
+	*ret_key = xstrdup("KEY");
+	return 0;
+}
+
+int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int days, char **ret_cert, struct err *err)
+{
+	(void)ca_cert;
+	(void)ca_key;
+	(void)csr;
+	(void)days;
+	(void)err;
+	*ret_cert = xasprintf("CERT %s", names->uuid);
+	return 0;
+}
+
+int pki_fingerprint(const char *cert_pem, char out[65], struct err *err)
+{
+	(void)cert_pem;
+	(void)err;
+	memset(out, 'a', 64);
+	out[64] = '\0';
+	return 0;
+}
+
+int pki_expires(const char *cert_pem, int64_t *ret_wall_s, struct err *err)
+{
+	(void)cert_pem;
+	(void)err;
+	*ret_wall_s = 2000000000;
+	return 0;
+}
+
+int pki_hash_secret(const char *secret, char out[128], struct err *err)
+{
+	(void)err;
+	(void)str_copy(out, 128, secret);
+	return 0;
+}
+
+bool pki_check_secret(const char *secret, const char *hash)
+{
+	return strcmp(secret, hash) == 0;
+}
+
+/* ---- of node/: backends are the models; what prepares machines and founds clusters stays out ------------------------ */
+
+int backends_new(const struct conf *conf, struct exec_env *env, struct err *err)
+{
+	struct machine *m = here();
+
+	(void)conf;
+	(void)err;
+	env->runner = spawn_runner();
+	env->lvm = volumes_of(m);
+	env->drbd = drbd_of(m);
+	env->hv = hypervisor_of(m);
+	env->backend = m;
+	return 0;
+}
+
+void backends_free(struct exec_env *env)
+{
+	(void)env;
+}
+
+static int not_here(struct err *err)
+{
+	return err_set(err, ERR_NOT_SUPPORTED, "not in a simulation");
+}
+
+int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	(void)n;
+	(void)args;
+	(void)ret;
+	return not_here(err);
+}
+
+int bootstrap_destroy(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	return bootstrap_init(n, args, ret, err);
+}
+
+int bootstrap_restore(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	return bootstrap_init(n, args, ret, err);
+}
+
+int prepare_machine(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	return bootstrap_init(n, args, ret, err);
+}
+
+/* A simulated machine lacks nothing. */
+void missing_storage(const struct exec_env *env, const char *vg, struct missing *m)
+{
+	(void)env;
+	(void)vg;
+	(void)m;
+}
+
+void missing_machine(const struct conf *conf, const struct exec_env *env, const char *bridge, struct missing *m)
+{
+	(void)conf;
+	(void)env;
+	(void)bridge;
+	(void)m;
+}
+
+void missing_addresses(const struct conf *conf, struct missing *m)
+{
+	(void)conf;
+	(void)m;
+}
+
+void missing_room(const struct conf *conf, struct missing *m)
+{
+	missing_addresses(conf, m);
+}
+
+void missing_clock(const struct conf *conf, int64_t wall_s, struct missing *m)
+{
+	(void)wall_s;
+	missing_addresses(conf, m);
+}
+
+int missing_end(struct missing *m, json_t **ret_details, struct err *err)
+{
+	(void)m;
+	(void)ret_details;
+	(void)err;
+	return 0;
+}
+
+void own_addresses(const char *address, const char *replication, struct conf *conf, struct missing *m)
+{
+	(void)address;
+	(void)replication;
+	(void)conf;
+	(void)m;
+}
