@@ -389,13 +389,13 @@ void core_node_links(struct core *c, const char *node, int links, const char *bo
 		schema_done(&observed_schema, &n->seen);
 		n->seen_ms = 0;
 	}
-	if (!was) {
+	if (!was)
 		core_event(c, "node '%s' is connected", n->n.name);
+	if (!was || other) { /* whatever was under way on the link that went may be lost */
 		core_send_settings(c, node);
 		core_send_node_gens(c, node);
-	}
-	if (!was || other) /* whatever was under way on the link that went may be lost */
 		job_node_back(c, node);
+	}
 	done(c);
 }
 

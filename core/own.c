@@ -138,6 +138,9 @@ bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, 
 {
 	if (!own_confirmed(o) || gen != o->gen || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
 		return false;
+	/* A plan took it out and is about to cut it off: until then both sides say truly that they are in sync (H8). */
+	if (same(o->leaving, peer))
+		return false;
 	/* Only the side that runs reports; a Secondary's word counts when nobody is Primary, which the caller has checked. */
 	if (reporter_primary && !same(own_runner(o), reporter))
 		return false;
@@ -226,6 +229,8 @@ int own_failover(struct ownership *o, const char *to, bool planned, bool force, 
 	(void)str_copy(o->owner, sizeof(o->owner), to);
 	if (!planned || !own_current(o, to))
 		set_current(o, to);
+	if (same(o->leaving, to)) /* a person takes it as it is */
+		o->leaving[0] = '\0';
 	o->evidence = (int)ev;
 	free(o->evidence_text);
 	o->evidence_text = text ? xstrdup(text) : NULL;
@@ -237,13 +242,20 @@ int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct er
 {
 	if (need_confirmed(o, err) < 0)
 		return -err->code;
-	if (!own_current(o, node))
-		return 0;
-	if (o->n_current < 2 || same(own_runner(o), node))
+	if (same(own_runner(o), node) || (own_current(o, node) && o->n_current < 2))
 		return err_set(err, ERR_NOT_SAFE, "this is the only replica that holds every acknowledged write");
 	strs_remove(&o->current, &o->n_current, node);
+	(void)str_copy(o->leaving, sizeof(o->leaving), node);
 	changed(o, wall_ms);
 	return 0;
+}
+
+void own_return(struct ownership *o, const char *node, int64_t wall_ms)
+{
+	if (!same(o->leaving, node))
+		return;
+	o->leaving[0] = '\0';
+	changed(o, wall_ms); /* reports from before do not count */
 }
 
 int own_replicas(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err)
@@ -265,6 +277,7 @@ int own_replicas(struct ownership *o, char *const *current, int n_current, int64
 	strs_clear(&o->current, &o->n_current);
 	o->current = copy;
 	o->n_current = n;
+	o->leaving[0] = '\0';
 	changed(o, wall_ms);
 	return 0;
 }

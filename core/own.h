@@ -47,6 +47,8 @@ int own_failover(struct ownership *o, const char *to, bool planned, bool force, 
 		 int64_t wall_ms, struct err *err) WARN_UNUSED;
 /* A plan takes a replica out before it touches it (H8, H12): never the last one, never the owner's. */
 int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct err *err) WARN_UNUSED;
+/* It has been taken apart and made anew: it may become current again, by own_grow. */
+void own_return(struct ownership *o, const char *node, int64_t wall_ms);
 /* A new set of replicas (H19). */
 int own_replicas(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err) WARN_UNUSED;
 /* Arbitration on or off (H20). On: from what is in current now. */

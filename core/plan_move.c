@@ -389,6 +389,7 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
 	add_volumes(p, st, STEP_KIND_volume_create, node, i);
 	add_md(p, st, node, i, i->nodes);
+	add_own(p, st, STEP_KIND_own_return, i, node, false);
 	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
 	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, node, i, true);

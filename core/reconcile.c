@@ -46,23 +46,48 @@ static void node_returned(struct core *c, struct snode *n)
 	core_event(c, "node '%s' is back in a new boot", n->n.name);
 }
 
+/* What its node said last of the replica, if it was said at this generation; NULL = nothing that counts. */
+static const struct obs_drbd *word_of(const struct core *c, const struct sinstance *s, const char *node)
+{
+	const struct snode *n = state_node(&c->st, node);
+	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, s->i.uuid) : NULL;
+
+	return d && d->gen == s->i.own.gen && d->marked != 1 ? d : NULL;
+}
+
+/*
+ * Current grows by the Primary's word (H1), and only when the other replica says the same of itself: "in sync" of a node whose kernel still
+ * knows the mirror that was replaced says nothing of the new one (H19).
+ */
+static bool grow(struct core *c, struct sinstance *s)
+{
+	const char *a = s->i.n_nodes == 2 ? s->i.nodes[0] : "", *b = s->i.n_nodes == 2 ? s->i.nodes[1] : "";
+	const struct obs_drbd *da = word_of(c, s, a), *db = word_of(c, s, b);
+
+	if (!da || !db || da->in_sync != 1 || db->in_sync != 1)
+		return false;
+	bool pa = strcmp(da->role, "Primary") == 0, pb = strcmp(db->role, "Primary") == 0;
+	int64_t gen = s->i.own.gen;
+
+	if (pa || pb) /* in a migration both are: own_grow knows whose word counts */
+		return (pa && own_grow(&s->i.own, a, true, b, gen, c->st.wall_ms)) || (pb && own_grow(&s->i.own, b, true, a, gen, c->st.wall_ms));
+	return own_grow(&s->i.own, a, false, b, gen, c->st.wall_ms) || own_grow(&s->i.own, b, false, a, gen, c->st.wall_ms);
+}
+
 static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd *d)
 {
 	struct sinstance *s = state_instance(&c->st, d->uuid);
 
 	if (!s || s->i.template != TEMPLATE_DRBD || !strs_has(s->i.nodes, s->i.n_nodes, n->n.uuid))
 		return;
-	const char *peer = state_other_node(&s->i, n->n.uuid);
-	const struct snode *pn = state_node(&c->st, peer);
-	const struct obs_drbd *pd = pn ? state_seen_drbd(pn, s->i.uuid) : NULL;
-	bool primary = strcmp(d->role, "Primary") == 0, changed = false;
+	bool changed = false;
 
-	if (d->marked == 1 || (pd && pd->marked == 1))
-		return;
-	if (d->in_sync == 1 && (primary || (strcmp(d->role, "Secondary") == 0 && strcmp(d->peer_role, "Secondary") == 0)))
-		changed = own_grow(&s->i.own, n->n.uuid, primary, peer, d->gen, c->st.wall_ms);
+	bool primary = strcmp(d->role, "Primary") == 0 && d->marked != 1;
+
+	if (d->in_sync == 1)
+		changed = grow(c, s);
 	else if (primary && strcmp(d->conn, "Connected") == 0 && strcmp(d->peer_disk, "Inconsistent") == 0 && strcmp(d->disk, "UpToDate") == 0)
-		changed = own_observe_resync(&s->i.own, n->n.uuid, peer, d->gen, c->st.wall_ms);
+		changed = own_observe_resync(&s->i.own, n->n.uuid, state_other_node(&s->i, n->n.uuid), d->gen, c->st.wall_ms);
 	else if (primary && d->in_sync != 1 && d->up == 1)
 		changed = own_observe_loss(&s->i.own, n->n.uuid, d->gen, c->st.wall_ms);
 	if (!changed)

@@ -33,11 +33,19 @@ bool saga_volatile(enum step_kind kind)
 	}
 }
 
+/* Connecting a mirror is what the reconciler does anyway: a guest does not wait for it through all the tries. */
+static bool optional(enum step_kind kind)
+{
+	return kind == STEP_KIND_drbd_attach || kind == STEP_KIND_drbd_connect || kind == STEP_KIND_drbd_wait_connected;
+}
+
 enum saga_verdict saga_failed(enum step_kind kind, bool past_pivot, bool may_fail, bool canceled, int attempt, const struct err *err)
 {
 	const struct step_info *info = &step_infos[kind];
 
 	if (past_pivot) {
+		if (may_fail && optional(kind) && !err_retryable(err->code))
+			return SAGA_SKIP;
 		if (attempt < SAGA_FORWARD_TRIES && attempt != SAGA_RETRIES_SPENT)
 			return SAGA_RETRY;
 		if (may_fail)

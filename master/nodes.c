@@ -125,6 +125,27 @@ static void welcome(struct master *m, struct peer *p)
 
 /* ---- messages --------------------------------------------------------------------------------------- */
 
+/*
+ * The node dials anew when its end of a link is dead, or after a boot: then the older link of that network is dead too, whatever TCP still
+ * hopes here. What was sent on it may be lost, so the core must see the change and give its orders again.
+ */
+static void supersede(struct master *m, struct peer *p)
+{
+	int side = p->side;
+
+	list_for_each(l, &m->peers) {
+		struct peer *old = list_entry(l, struct peer, link);
+
+		if (old == p || old->side != side || strcmp(old->node, p->node) != 0)
+			continue;
+		old->side = 0;
+		p->side = 0;
+		tell_core(m, p);
+		p->side = side;
+		link_close(old->k);
+	}
+}
+
 static int on_hello(struct master *m, struct peer *p, const void *msg, struct err *err)
 {
 	const struct msg_hello *h = msg;
@@ -143,6 +164,7 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 		p->side = 0;
 		return err_set(err, ERR_NOT_FOUND, "node '%s' is not in the cluster", p->node);
 	}
+	supersede(m, p);
 	welcome(m, p);
 	tell_core(m, p);
 	return 0;

@@ -60,6 +60,14 @@ static const struct obs_drbd *seen(const struct noded *n, const char *instance)
 	return NULL;
 }
 
+/* May its disk stand alone? A Primary's must be UpToDate; one that is about to be promoted after a boot knows itself as Consistent (H4). */
+static bool fit(const struct obs_drbd *d)
+{
+	if (!d || d->marked == 1)
+		return false;
+	return strcmp(d->disk, "UpToDate") == 0 || (strcmp(d->disk, "Consistent") == 0 && strcmp(d->role, "Secondary") == 0);
+}
+
 static void ask(struct noded *n, struct gen_entry *e, const struct obs_drbd *d, bool shrink)
 {
 	struct msg_ask a;
@@ -69,7 +77,7 @@ static void ask(struct noded *n, struct gen_entry *e, const struct obs_drbd *d, 
 	(void)str_copy(a.boot_id, sizeof(a.boot_id), n->boot);
 	a.number = e->losses;
 	a.gen = e->gen;
-	a.uptodate = d && strcmp(d->disk, "UpToDate") == 0 && d->marked != 1;
+	a.uptodate = fit(d);
 	a.shrink = shrink;
 	e->asked_ms = loop_now_ms(n->loop);
 	uplink_send(n, "ask", &msg_ask_schema, &a);

@@ -314,7 +314,7 @@ static int thaw_with_errors(struct look *l, const struct exec_call *c, struct er
 	return 0;
 }
 
-static int tear_down(struct exec_env *env, const struct exec_call *c, struct err *err)
+int exec_tear_down(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
 	struct look l = { .env = env, .a = c->args };
 	int rc = env->drbd->ops->status(env->drbd, l.a->resource, &l.s, err);
@@ -340,7 +340,7 @@ int do_drbd_down(struct exec_env *env, const struct exec_call *c, json_t **ret, 
 
 	(void)ret;
 	if (a->force == 1)
-		return tear_down(env, c, err);
+		return exec_tear_down(env, c, err);
 	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 	if (rc < 0 || !s.up)
 		return rc;

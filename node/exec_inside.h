@@ -41,6 +41,8 @@ exec_undo_fn undo_etcd_start, undo_masterd_start, undo_noop;
 exec_probe_fn probe_etcd_start;
 
 struct drbd_status;
+/* Ends what runs on it, in H13's order, and takes it down: for a Primary that may not go on. */
+int exec_tear_down(struct exec_env *env, const struct exec_call *c, struct err *err) WARN_UNUSED;
 bool exec_drbd_attached(const struct drbd_status *s); /* every disk is there, whatever is on it */
 /* Waits, canceled or for at most ms, until cond() says 1 (0 = not yet, < 0 = error). -ERR_TIMEOUT, with no text: the caller knows better. */
 int exec_until(struct exec_env *env, const struct exec_call *c, int ms, int (*cond)(void *arg, struct err *err), void *arg, struct err *err) WARN_UNUSED;

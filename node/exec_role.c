@@ -193,7 +193,12 @@ int undo_drbd_primary(struct exec_env *env, const struct exec_call *c, struct er
 	struct look l = look_at(env, c);
 	int rc = read_status(&l, err);
 
-	return rc < 0 || !l.s.up || l.s.role != DRBD_ROLE_PRIMARY ? rc : env->drbd->ops->secondary(env->drbd, l.resource, err);
+	if (rc < 0 || !l.s.up || l.s.role != DRBD_ROLE_PRIMARY)
+		return rc;
+	/* Frozen it cannot be demoted, and no verdict will come for a side that shall not run: what waits in it is given up. */
+	if (l.s.suspended_fencing)
+		return exec_tear_down(env, c, err);
+	return env->drbd->ops->secondary(env->drbd, l.resource, err);
 }
 
 int probe_drbd_secondary(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)

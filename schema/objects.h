@@ -69,6 +69,7 @@ SCHEMA_DECLARE(nic, NIC_ROWS)
 	F(T, STR, target, UUID_LEN, 0, NULL, "", "node it is migrating to; empty = none")                                \
 	F(T, ENUM, run, run_side_names, 0, "owner", "", "which side of a migration may execute")                         \
 	F(T, STRS, current, REPLICAS_MAX, 0, "", "nodes whose replica holds every acknowledged write")                   \
+	F(T, STR, leaving, UUID_LEN, 0, NULL, "", "node whose replica a plan is taking apart: it does not become current again before that is over") \
 	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "raised by every change of current")                                    \
 	F(T, BOOL, arbitrated, 0, "no", "", "verdicts decide (three voters or more); else current is only observed")     \
 	F(T, BOOL, unconfirmed, 0, "no", "", "restored from a backup: nothing is decided until its nodes were seen")      \

@@ -62,6 +62,17 @@ void ledger_read_all(const char *uuid, const char *where, const uint64_t *blocks
 	l->excused = false;
 }
 
+static bool among(const json_t *list, const char *s)
+{
+	size_t i;
+	const json_t *e;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, e)
+		if (strcmp(json_string_value(e) ? json_string_value(e) : "", s) == 0)
+			return true;
+	return false;
+}
+
 /* ---- after every event --------------------------------------------------------------------------------- */
 
 static bool writes_alone(const struct replica *r)
@@ -91,6 +102,29 @@ static void check_guest(const struct machine *m, const struct guest *g)
 		if (o && o->state == HV_RUNNING && !o->dying)
 			violation("guest '%s' runs on %s and on %s", g->name, m->name, W.m[i].name);
 	}
+}
+
+/*
+ * A write was acknowledged that the peer has not got, while the log lists the peer. Let pass: a peer that knows itself that it lacks
+ * something (Inconsistent, or marked), and the moments in which the kernel goes on without asking because the peer lost its disk (H6).
+ */
+void check_alone(const struct replica *r)
+{
+	char key[64];
+	struct machine *pm = machine_by_name(r->kernel_peer);
+
+	(void)snprintf(key, sizeof(key), "/gantry/instance/%s", r->uuid);
+	AUTO_FREE char *text = r->arbitrated && pm ? store_world_get(key) : NULL;
+	AUTO_JSON json_t *o = text ? json_loads(text, 0, NULL) : NULL;
+	const json_t *own = json_object_get(o, "own");
+	if (!json_bool(own, "arbitrated", false) || !among(json_object_get(own, "current"), pm->uuid))
+		return;
+	const struct replica *p = replica_find(pm, r->name);
+	AUTO_FREE char *mark = xasprintf("%s/var/lib/gantry/stale/%s", machine_root(pm), r->uuid);
+	bool knows = !p || !p->md || !p->md_consistent || machine_file(pm, mark) || r->peer_disk == DRBD_DISK_DISKLESS;
+	if (!knows)
+		violation("'%s' acknowledges alone on %s while the log lists %s as current (generation %lld)", r->name, r->m->name, pm->name,
+			  (long long)json_int(own, "gen", 0));
 }
 
 void check_event(void *arg)
@@ -123,17 +157,6 @@ static bool bad(const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(W.why, sizeof(W.why), fmt, ap);
 	va_end(ap);
-	return false;
-}
-
-static bool among(const json_t *list, const char *s)
-{
-	size_t i;
-	const json_t *e;
-
-	json_array_foreach((json_t *)(uintptr_t)list, i, e)
-		if (strcmp(json_string_value(e) ? json_string_value(e) : "", s) == 0)
-			return true;
 	return false;
 }
 

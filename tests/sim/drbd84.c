@@ -143,6 +143,8 @@ static void finish_write(struct replica *r, bool ok)
 	if (!w.active)
 		return;
 	r->write.active = false;
+	if (ok && !w.remote)
+		check_alone(r);
 	guest_write_done(r->m, r, w.block, w.value, ok);
 }
 

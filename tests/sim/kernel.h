@@ -73,6 +73,7 @@ bool replica_write(struct replica *r, int block, uint64_t value);
 struct guest *guest_find(struct machine *m, const char *uuid);
 struct guest *guest_on(struct machine *m, const struct replica *r); /* who has it open */
 void guest_write_done(struct machine *m, const struct replica *r, int block, uint64_t value, bool ok);
+void check_alone(const struct replica *r); /* check.c: after a write that only one side has */
 const char *volume_owner(struct machine *m, const char *name);
 
 #endif

@@ -17,6 +17,7 @@
 #define UNANSWERED (15 * SEC)
 #define RETRY (200 * MS)
 #define HANDSHAKE (5 * SEC)
+#define KEEPALIVE (10 * SEC) /* then a probe a second, ten times */
 
 struct link_tls {
 	char uuid[UUID_LEN + 1];
@@ -52,9 +53,12 @@ struct link {
 	struct list queue;      /* frames sent by this end and not delivered yet */
 	bool moving;            /* an event for the first of them is scheduled */
 	bool fin;               /* its end is to be told to the other one after the queue */
+	bool forgotten;         /* its machine lost power: whoever asks it is told that there is no such connection */
+	int64_t unheard_since;  /* 0 = the other machine answers probes */
 };
 
 static struct list servers, links;
+static void keep_alive(void *arg);
 
 void links_world_new(void)
 {
@@ -280,6 +284,7 @@ void links_of_proc_died(struct proc *p, bool power)
 		k->closing = true;
 		k->up = false;
 		if (power) {
+			k->forgotten = true;
 			while (!list_empty(&k->queue)) {
 				struct frame *f = list_entry(k->queue.next, struct frame, link);
 
@@ -292,6 +297,28 @@ void links_of_proc_died(struct proc *p, bool power)
 		k->fin = true;
 		move(k);
 	}
+}
+
+/* The kernel's own probes: without them an idle connection to a dark machine would live for ever. */
+static void keep_alive(void *arg)
+{
+	struct link *k = arg;
+
+	if (k->closing || k->p->dead)
+		return;
+	if (k->other && net_up(k->net, k->p->m, k->other->p->m) && net_up(k->net, k->other->p->m, k->p->m)) {
+		k->unheard_since = 0;
+		if (k->other->forgotten) {
+			end_link(k, ERR_NODE_DOWN, "connection reset by peer");
+			return;
+		}
+	} else if (!k->unheard_since) {
+		k->unheard_since = eng.now;
+	} else if (eng.now - k->unheard_since >= KEEPALIVE) {
+		end_link(k, ERR_NODE_DOWN, "the peer does not answer");
+		return;
+	}
+	(void)after(NULL, KEEPALIVE / 2, keep_alive, k);
 }
 
 /* ---- dialling ----------------------------------------------------------------------------------------------------- */
@@ -360,6 +387,8 @@ static void dial_again(void *arg)
 	(void)str_copy(far->remote, sizeof(far->remote), d->k->p->m->address[net]);
 	(void)str_copy(d->k->peer, sizeof(d->k->peer), to->uuid);
 	(void)after(found->p, net_latency(), accepted, far);
+	(void)after(NULL, KEEPALIVE, keep_alive, far);
+	(void)after(NULL, KEEPALIVE, keep_alive, d->k);
 	free(d);
 }
 
