@@ -8,6 +8,7 @@
 
 #include "common/list.h"
 #include "common/sm.h"
+#include "common/rule.h"
 #include "common/units.h"
 #include "common/xmem.h"
 
@@ -388,7 +389,7 @@ static struct rec *rec_for(struct agent *a, const struct msg_step *m)
 /* True: it goes on with the record, which nothing is done about at the moment. */
 static bool take_order(struct agent *a, struct rec *r, const struct msg_step *m)
 {
-	if (r->state == REC_ENDED && (!r->d.error[0] || m->attempt <= r->d.attempt)) {
+	if (RULE(REPEAT) && r->state == REC_ENDED && (!r->d.error[0] || m->attempt <= r->d.attempt)) {
 		reply(a, r);
 		return false;
 	}
@@ -405,7 +406,7 @@ static void order_do(struct agent *a, const struct msg_step *m)
 {
 	struct rec *r;
 
-	if (rec_find(a, m->job, m->index, STEP_UNDO_DIR)) {
+	if (RULE(TOMBSTONE) && rec_find(a, m->job, m->index, STEP_UNDO_DIR)) {
 		reply_error(a, m, ERR_TOMBSTONE, "the step was undone before this order came");
 		return;
 	}
@@ -497,7 +498,7 @@ static void keep_epoch(struct agent *a, int64_t epoch)
 void agent_step(struct agent *a, const struct msg_step *m)
 {
 	assert(a->ready);
-	if (m->epoch < a->epoch_seen) {
+	if (RULE(NODE_EPOCH) && m->epoch < a->epoch_seen) {
 		reply_error(a, m, ERR_STALE_EPOCH, "another master has taken over");
 		return;
 	}
@@ -514,7 +515,7 @@ void agent_step(struct agent *a, const struct msg_step *m)
 
 int agent_epoch(struct agent *a, int64_t epoch, struct err *err)
 {
-	if (epoch < a->epoch_seen)
+	if (RULE(NODE_EPOCH) && epoch < a->epoch_seen)
 		return err_set(err, ERR_STALE_EPOCH, "a master of epoch %lld says hello, epoch %lld was seen", (long long)epoch,
 			       (long long)a->epoch_seen);
 	keep_epoch(a, epoch);
@@ -624,7 +625,7 @@ void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const stru
 	} else if (rc < 0) {
 		set_outcome(r, rc, NULL, err);
 		close_rec(a, r);
-	} else if (done) {
+	} else if (done && RULE(PROBE)) {
 		r->d.was_so = first;
 		set_outcome(r, 0, NULL, NULL);
 		close_rec(a, r);

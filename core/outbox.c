@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/list.h"
+#include "common/rule.h"
 #include "common/xmem.h"
 
 /* Room for the bridge's own operations (/gantry/seq) in a transaction. */
@@ -266,7 +267,7 @@ static void let_out(struct outbox *o)
 	while (!list_empty(&o->items)) {
 		struct item *i = list_entry(o->items.next, struct item, link);
 
-		if (i->after > o->committed)
+		if (i->after > o->committed && (RULE(JOURNAL) || i->kind != CORE_SEND))
 			break;
 		list_del(&i->link);
 		struct core_action a = {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 
 static bool same(const char *a, const char *b)
@@ -99,26 +100,33 @@ void own_init(struct ownership *o, const char *owner, bool arbitrated, int64_t w
 	changed(o, wall_ms);
 }
 
+static bool fit_to_go_on(const struct ownership *o, const char *node, const struct msg_ask *m)
+{
+	return (!RULE(ASK_CURRENT) || own_current(o, node)) && (!RULE(ASK_DISK) || m->uptodate == 1) && o->arbitrated == 1;
+}
+
 bool own_would_say_yes(const struct ownership *o, const char *node, const struct msg_ask *m)
 {
-	return own_confirmed(o) && same(own_runner(o), node) && m->gen == o->gen && own_current(o, node) && m->uptodate == 1 && o->arbitrated == 1;
+	return own_confirmed(o) && same(own_runner(o), node) && m->gen == o->gen && fit_to_go_on(o, node, m);
 }
 
 enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask *m, int64_t wall_ms)
 {
 	if (!own_confirmed(o))
 		return VERDICT_NOT_NOW;
-	if (!same(own_runner(o), node)) {
+	if (RULE(ASK_RUNNER) && !same(own_runner(o), node)) {
 		/* "no" makes the asker kill its guest: only when the log shows another owner for good, not the other half of a
 		 * migration that may still be undone (H14, H15). */
 		bool in_migration = o->target[0] && (same(o->target, node) || same(o->owner, node));
 
 		return in_migration ? VERDICT_NOT_NOW : VERDICT_NO;
 	}
-	if (m->gen != o->gen)
+	if (RULE(ASK_GEN) && m->gen != o->gen)
 		return VERDICT_STALE;
-	if (!own_would_say_yes(o, node, m))
+	if (!fit_to_go_on(o, node, m))
 		return VERDICT_NOT_NOW;
+	if (!RULE(BUMP) && o->n_current == 1 && own_current(o, node) && !o->target[0])
+		return VERDICT_YES;
 	set_current(o, node);
 	end_migration(o);
 	changed(o, wall_ms);
@@ -127,7 +135,7 @@ enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask
 
 bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask *m, bool other_uptodate, int64_t wall_ms)
 {
-	if (!own_confirmed(o) || m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
+	if (!own_confirmed(o) || !RULE(SHRINK) || m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
 		return false;
 	strs_remove(&o->current, &o->n_current, node);
 	changed(o, wall_ms);
@@ -136,10 +144,10 @@ bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask 
 
 bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms)
 {
-	if (!own_confirmed(o) || gen != o->gen || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
+	if (!own_confirmed(o) || (RULE(GROW_GEN) && gen != o->gen) || own_current(o, peer) || !own_current(o, reporter) || !peer[0])
 		return false;
 	/* A plan took it out and is about to cut it off: until then both sides say truly that they are in sync (H8). */
-	if (same(o->leaving, peer))
+	if (RULE(LEAVING) && same(o->leaving, peer))
 		return false;
 	/* Only the side that runs reports; a Secondary's word counts when nobody is Primary, which the caller has checked. */
 	if (reporter_primary && !same(own_runner(o), reporter))
@@ -194,9 +202,9 @@ int own_pivot(struct ownership *o, const char *target, int64_t wall_ms, struct e
 {
 	if (same(o->target, target) && o->run == RUN_TARGET)
 		return 0;
-	if (!same(o->target, target))
+	if (RULE(PIVOT_CURRENT) && !same(o->target, target))
 		return err_set(err, ERR_CONFLICT, "the migration was ended by a verdict: the replicas lost each other");
-	if (!own_current(o, o->owner) || !own_current(o, target))
+	if (RULE(PIVOT_CURRENT) && (!own_current(o, o->owner) || !own_current(o, target)))
 		return err_set(err, ERR_DEGRADED, "the replicas lost each other during the migration");
 	o->run = RUN_TARGET;
 	changed(o, wall_ms);
@@ -222,7 +230,7 @@ int own_failover(struct ownership *o, const char *to, bool planned, bool force, 
 	if (o->target[0])
 		return err_set(err, ERR_CONFLICT, "a migration is under way"),
 		       err_hint(err, "'gnt instance migrate --cleanup' ends it");
-	if (!planned && ev == EVIDENCE_NONE)
+	if (RULE(EVIDENCE) && !planned && ev == EVIDENCE_NONE)
 		return err_set(err, ERR_NO_EVIDENCE, "nothing shows that the guest has ended on its node");
 	if (!own_current(o, to) && !force)
 		return err_set(err, ERR_STALE_REPLICA, "the mirror lacks acknowledged writes");
@@ -244,6 +252,8 @@ int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct er
 		return -err->code;
 	if (same(own_runner(o), node) || (own_current(o, node) && o->n_current < 2))
 		return err_set(err, ERR_NOT_SAFE, "this is the only replica that holds every acknowledged write");
+	if (!RULE(PLAN_SHRINK))
+		return 0;
 	strs_remove(&o->current, &o->n_current, node);
 	(void)str_copy(o->leaving, sizeof(o->leaving), node);
 	changed(o, wall_ms);
@@ -294,6 +304,8 @@ int own_authorise(const struct ownership *o, const char *node, enum authority wh
 		return -err->code;
 	bool half = o->target[0] && same(o->target, node); /* the target of a migration */
 
+	if (!RULE(PULL))
+		return 0;
 	if (what == AUTH_TWO_PRIMARIES) {
 		if (o->target[0] && (half || same(o->owner, node)))
 			return 0;

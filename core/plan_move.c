@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/evidence.h"
 #include "core/own.h"
@@ -175,7 +176,7 @@ static int failover_lost(const struct state *st, const struct op_instance_failov
 	struct evidence_found e;
 
 	evidence_find(st, i, &e);
-	if (e.kind == EVIDENCE_NONE)
+	if (RULE(EVIDENCE) && e.kind == EVIDENCE_NONE)
 		return err_set(err, ERR_NO_EVIDENCE, "%s", e.text),
 		       err_hint(err, "make sure that it is off, then 'gnt node fence --confirmed-off %s'", from ? from->n.name : "NODE");
 	if (!own_current(&i->own, to->n.uuid) && !force)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
@@ -52,7 +53,7 @@ static const struct obs_drbd *word_of(const struct core *c, const struct sinstan
 	const struct snode *n = state_node(&c->st, node);
 	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, s->i.uuid) : NULL;
 
-	return d && d->gen == s->i.own.gen && d->marked != 1 ? d : NULL;
+	return d && (!RULE(GROW_GEN) || d->gen == s->i.own.gen) && d->marked != 1 ? d : NULL;
 }
 
 /*
@@ -64,7 +65,9 @@ static bool grow(struct core *c, struct sinstance *s)
 	const char *a = s->i.n_nodes == 2 ? s->i.nodes[0] : "", *b = s->i.n_nodes == 2 ? s->i.nodes[1] : "";
 	const struct obs_drbd *da = word_of(c, s, a), *db = word_of(c, s, b);
 
-	if (!da || !db || da->in_sync != 1 || db->in_sync != 1)
+	if (!RULE(GROW_BOTH) && da && !db)
+		db = da; /* its word alone */
+	if (!da || !db || da->in_sync != 1 || (RULE(GROW_BOTH) && db->in_sync != 1))
 		return false;
 	bool pa = strcmp(da->role, "Primary") == 0, pb = strcmp(db->role, "Primary") == 0;
 	int64_t gen = s->i.own.gen;

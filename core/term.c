@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 
 int64_t term_ttl_ms(const struct term *t)
@@ -33,7 +34,7 @@ void term_init(struct term *t, const char *self, const char *boot, int64_t lease
 
 bool term_valid(const struct term *t, int64_t now_ms)
 {
-	return t->state == TERM_MASTERING && now_ms < t->valid_until_ms;
+	return t->state == TERM_MASTERING && (!RULE(SPEAK) || now_ms < t->valid_until_ms);
 }
 
 static int beat_now(struct term *t, int64_t now_ms)
@@ -90,7 +91,7 @@ static bool may_take(const struct term *t, int64_t now_ms)
 	/* A predecessor on this node in this boot: masterd holds a lock on its state directory, so it is dead. */
 	if (strcmp(t->master, t->self) == 0 && strcmp(t->master_boot, t->boot) == 0)
 		return true;
-	return now_ms - t->beat_seen_ms >= term_ttl_ms(t) + term_margin_ms(t);
+	return !RULE(TAKE_WAIT) || now_ms - t->beat_seen_ms >= term_ttl_ms(t) + term_margin_ms(t);
 }
 
 int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t master_rev, const char *beat_text, int64_t beat_rev)

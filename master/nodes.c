@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/state.h"
 #include "master/bridge.h"
@@ -136,7 +137,7 @@ static void supersede(struct master *m, struct peer *p)
 	list_for_each(l, &m->peers) {
 		struct peer *old = list_entry(l, struct peer, link);
 
-		if (old == p || old->side != side || strcmp(old->node, p->node) != 0)
+		if (!RULE(SUPERSEDE) || old == p || old->side != side || strcmp(old->node, p->node) != 0)
 			continue;
 		old->side = 0;
 		p->side = 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/state.h"
 #include "io/pki.h"
@@ -99,6 +100,10 @@ static void commit_done(void *arg, const struct store_result *r)
 		return;
 	case STORE_REFUSED:
 	case STORE_UNKNOWN:
+		if (!RULE(READ_BACK) && r->outcome == STORE_UNKNOWN) {
+			commit_end(m, true);
+			return;
+		}
 		m->store->ops->read(m->store, TERM_SEQ, true, store_timeout_ms(m), commit_seq_read, m);
 		return;
 	case STORE_FAILED:
@@ -127,7 +132,11 @@ static void try_commit(struct master *m)
 
 		ops[n++] = (struct store_op){ m->puts[i].value ? STORE_PUT : prefix ? STORE_DELETE_PREFIX : STORE_DELETE, k, m->puts[i].value };
 	}
-	m->store->ops->txn(m->store, cmps, (int)ARRAY_SIZE(cmps), ops, n, store_timeout_ms(m), commit_done, m);
+	/* The first guards the epoch, the second the order of batches. */
+	const struct store_cmp *first = RULE(EPOCH_GUARD) ? cmps : cmps + 1;
+	int n_cmps = !RULE(EPOCH_GUARD) || !RULE(SEQ_GUARD) ? 1 : (int)ARRAY_SIZE(cmps);
+
+	m->store->ops->txn(m->store, first, n_cmps, ops, n, store_timeout_ms(m), commit_done, m);
 }
 
 void master_commit(struct master *m, const struct core_action *a)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "node/guard.h"
 #include "node/node.h"
@@ -96,7 +97,7 @@ struct carry {
 static int carry_yes(struct drbdm *d, const char *res, struct err *err)
 {
 	struct drbd_status st;
-	int rc = d->ops->disconnect(d, res, true, err);
+	int rc = RULE(CUT_FIRST) ? d->ops->disconnect(d, res, true, err) : 0;
 
 	if (rc == 0)
 		rc = d->ops->status(d, res, &st, err);
@@ -187,7 +188,7 @@ static int answer_handlers(struct noded *n, const char *instance, int64_t number
 		if (strcmp(h->instance, instance) != 0)
 			continue;
 		/* An answer is never shared across losses (H3): a handler of another one is told "not now". */
-		local_answer(h->server, &h->from, h->id, json_pack("{s:s}", "verdict", h->number == number ? verdict : "not-now"), NULL);
+		local_answer(h->server, &h->from, h->id, json_pack("{s:s}", "verdict", h->number == number || !RULE(ASK_NUMBER) ? verdict : "not-now"), NULL);
 		list_del(l);
 		free(h);
 		answered++;
@@ -236,7 +237,7 @@ void arbitrate_verdict(struct noded *n, const struct msg_verdict *v)
 		return;
 	if (v->gen > e->gen)
 		e->gen = v->gen;
-	if (v->number != e->losses) {
+	if (RULE(ASK_NUMBER) && v->number != e->losses) {
 		log_notice("verdict for loss %lld of %s dropped: %lld now", (long long)v->number, v->instance, (long long)e->losses);
 		return;
 	}

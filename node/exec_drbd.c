@@ -2,6 +2,7 @@
 /* DRBD resources: configuration, attach, connect, and taking apart. Rules: arbitration-protocol.md H6..H13. */
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
 #include "node/exec_inside.h"
@@ -107,7 +108,7 @@ int do_drbd_attach(struct exec_env *env, const struct exec_call *c, json_t **ret
 
 	(void)ret;
 	/* A replica that lost its disk stays off until it is made anew (H6, H16). */
-	if (a->force != 1 && env->system->stale_marked(env->system, a->uuid))
+	if (RULE(MARK) && a->force != 1 && env->system->stale_marked(env->system, a->uuid))
 		return lost_its_disk(a, err);
 	int rc = env->system->torn(env->system, a->uuid, false, err); /* from here on an I/O error counts */
 	return rc < 0 ? rc : env->drbd->ops->attach(env->drbd, a->resource, err);
@@ -154,12 +155,12 @@ static int may_connect(struct exec_env *env, const struct step_resource *a, cons
 	bool diskless = !exec_drbd_attached(s), primary = s->role == DRBD_ROLE_PRIMARY;
 
 	/* A side without its disk that is not Primary never connects: a frozen Primary would thaw with no verdict (H11). */
-	if (diskless && !primary)
+	if (RULE(ATTACH_FIRST) && diskless && !primary)
 		return err_set(err, ERR_WRONG_STATE, "the disks of '%s' are not attached on this node", a->resource);
 	if (env->system->pinned(env->system, a->uuid))
 		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", a->resource);
 	/* A Primary that has lost its disk lives on its peer's: it may look for it again. */
-	if (a->force != 1 && !diskless && env->system->stale_marked(env->system, a->uuid))
+	if (RULE(MARK) && a->force != 1 && !diskless && env->system->stale_marked(env->system, a->uuid))
 		return lost_its_disk(a, err);
 	return 0;
 }
@@ -227,7 +228,7 @@ int do_drbd_cut(struct exec_env *env, const struct exec_call *c, json_t **ret, s
 	(void)ret;
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	rc = env->drbd->ops->disconnect(env->drbd, l.a->resource, true, err);
+	rc = env->drbd->ops->disconnect(env->drbd, l.a->resource, RULE(HARD_CUT), err);
 	if (rc == 0)
 		rc = exec_until(env, c, 20000, is_apart, &l, err);
 	if (rc == -ERR_TIMEOUT)
@@ -284,7 +285,7 @@ static int has_let_go(void *arg, struct err *err)
 static int thaw_with_errors(struct look *l, const struct exec_call *c, struct err *err)
 {
 	struct drbdm *d = l->env->drbd;
-	int rc = d->ops->disconnect(d, l->a->resource, true, err);
+	int rc = RULE(TEAR_ORDER) ? d->ops->disconnect(d, l->a->resource, true, err) : d->ops->resume_io(d, l->a->resource, err);
 
 	/*
 	 * The forced detach fails the frozen writes, and DRBD calls that an I/O error. The connection is cut: nothing is acknowledged any more

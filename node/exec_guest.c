@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
 #include "node/exec_inside.h"
@@ -233,7 +234,7 @@ int do_guest_migrate(struct exec_env *env, const struct exec_call *c, json_t **r
 		.migrate_uri = data,
 		.tls = env->migrate_tls,
 		.live = a->live == 1,
-		.paused_on_arrival = true, /* it runs there only after the pivot (H15) */
+		.paused_on_arrival = RULE(PAUSED_ARRIVAL), /* it runs there only after the pivot (H15) */
 		.bandwidth_mib_s = a->bandwidth,
 		.downtime_ms = a->downtime,
 		.auto_converge = a->auto_converge == 1,

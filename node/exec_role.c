@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "node/exec_inside.h"
 #include "storage/storage.h"
@@ -152,7 +153,7 @@ static int may_promote(struct exec_env *env, const struct step_resource *a, cons
 		return err_set(err, ERR_WRONG_STATE, "the replica of '%s' on this node is down", a->resource);
 	if (a->force == 1)
 		return 0;
-	if (env->system->stale_marked(env->system, a->uuid))
+	if (RULE(MARK) && env->system->stale_marked(env->system, a->uuid))
 		return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource);
 	for (int i = 0; i < s->n_volumes; i++)
 		if (s->volumes[i].disk == DRBD_DISK_OUTDATED || s->volumes[i].disk == DRBD_DISK_INCONSISTENT)

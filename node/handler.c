@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "io/conf.h"
 #include "io/files.h"
@@ -91,7 +92,7 @@ int handler_drbd(const char *root, const char *event)
 		return 0;
 	if (rc < 0)
 		(void)fprintf(stderr, "gantry-noded: %s: %s\n", event, err.msg);
-	return rc == 0 && strcmp(json_str(answer, "verdict", ""), "yes") == 0 ? YES : NO;
+	return rc == 0 && strcmp(json_str(answer, "verdict", ""), "yes") == 0 ? YES : RULE(EXIT_ONE) ? NO : 5;
 }
 
 static int read_token(char *out, size_t size)

@@ -39,7 +39,7 @@ void chaos_draw(uint64_t seed, struct chaos *ret)
 	if (ret->conf.n_machines >= 5 && below(&r, 2))
 		ret->conf.voters = 5;
 	if (below(&r, 12) == 0)
-		ret->conf.voters = 1; /* not arbitrated: fails over on command only */
+		ret->conf.voters = 1, ret->conf.witness = false; /* not arbitrated: fails over on command only */
 	ret->n_instances = 1 + (int)below(&r, 2);
 	for (int k = 0; k < ACT_KINDS; k++) { /* each world has a taste of its own */
 		static const int taste[] = { 0, 1, 2, 2, 6 };
@@ -306,16 +306,26 @@ static void heal(void)
 	trace("-- healing");
 }
 
-/* What the manual tells a person to do when a replica lost its disk: it is made anew. */
+/* What the manual tells a person to do when a replica lost its disk: it is made anew; the guest is moved to the other one first where it must. */
 static bool settle_with_help(void)
 {
-	for (int round = 0; round < 6; round++) {
+	static const char *const help[][2] = {
+		{ "instance.replace_disks", ",\"on_secondary\":true" },
+		{ "instance.failover", "" },
+		{ "instance.replace_disks", ",\"on_secondary\":true" },
+		{ "instance.migrate", "" },
+		{ "instance.replace_disks", ",\"on_secondary\":true" },
+	};
+
+	for (size_t round = 0; round < ARRAY_SIZE(help); round++) {
 		if (script_settle(300 * SEC) || eng.stop)
 			return !eng.stop;
 		for (int i = 0; i < chaos->n_instances && !eng.stop; i++) {
-			AUTO_FREE char *args = xasprintf("{\"name\":\"vm%d\",\"on_secondary\":true}", i + 1);
+			AUTO_FREE char *args = xasprintf("{\"name\":\"vm%d\"%s}", i + 1, help[round][1]);
+			AUTO_FREE char *name = xasprintf("'vm%d'", i + 1);
 
-			(void)script_request("instance.replace_disks", args, 30 * SEC);
+			if (!W.why[0] || strstr(W.why, name)) /* what is in order is left alone */
+				(void)script_request(help[round][0], args, 30 * SEC);
 		}
 	}
 	return script_settle(300 * SEC);

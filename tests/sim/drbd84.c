@@ -266,7 +266,8 @@ static void handler_process(void *arg)
 	trace("%s: handler %s ends with %d", r->name, h->event, rc);
 	if (strcmp(h->event, "fence-peer") == 0) {
 		r->handler_runs = false;
-		if (rc == 7 && r->connects == h->connects && r->up && r->frozen && r->net != WANT_CONNECTED && good(r))
+		/* 5 counts as yes on an UpToDate Primary: seen on the real module. */
+		if ((rc == 7 || rc == 5 || rc == 4) && r->connects == h->connects && r->up && r->frozen && r->net != WANT_CONNECTED && good(r))
 			go_on_alone(r);
 	}
 	free(h);
@@ -947,7 +948,7 @@ static int primary(struct drbdm *d, const char *name, bool force, struct err *er
 
 		int verdict = call_handler(name, "fence-peer");
 		trace("%s: promotion's handler ends with %d", name, verdict);
-		if (verdict != 7 || connects != r->connects || !r->up)
+		if ((verdict != 7 && verdict != 5 && verdict != 4) || connects != r->connects || !r->up)
 			return err_set(err, ERR_WRONG_STATE, "resource '%s': refusing to be Primary while peer is not outdated", name);
 		set_peer_disk(r, DRBD_DISK_OUTDATED);
 		rc = primary_allowed(r, force, err);

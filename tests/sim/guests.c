@@ -553,6 +553,8 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 	}
 	bool arrived = reached(m, to);
 	half->state = HV_PAUSED;
+	if (!mg->paused_on_arrival)
+		runs_from_now(half, "arrives");
 	fiber_sleep(pick(1 * MS, 20 * MS));
 	g = guest_find(m, uuid);
 	if (!g || g->copy != mine)

@@ -58,12 +58,17 @@ struct link {
 };
 
 static struct list servers, links;
+static struct list held_frames;
+static char hold_type[32];    /* see frames_hold() */
+static int hold_machine = -1;
 static void keep_alive(void *arg);
 
 void links_world_new(void)
 {
 	list_init(&servers);
 	list_init(&links);
+	list_init(&held_frames);
+	hold_machine = -1;
 }
 
 /* ---- credentials ----------------------------------------------------------------------------------------- */
@@ -194,6 +199,60 @@ static void far_end_closed(void *arg)
 		end_link(k->other, ERR_NODE_DOWN, "the peer closed the connection");
 }
 
+/* ---- frames that a directed world holds back: late, but not lost; others of the connection pass them ---- */
+
+struct held {
+	struct list link;
+	struct link *to;
+	char *text;
+	size_t len;
+};
+
+void frames_hold(int machine, const char *type)
+{
+	hold_machine = machine;
+	(void)snprintf(hold_type, sizeof(hold_type), "\"type\":\"%s\"", type);
+}
+
+void frames_pass(void)
+{
+	hold_machine = -1;
+}
+
+static void deliver_held(void *arg)
+{
+	struct held *h = arg;
+
+	if (h->to->up && !h->to->closing)
+		h->to->cb->frame(h->to->arg, h->to, h->text, h->len);
+	free(h->text);
+	free(h);
+}
+
+int frames_release(void)
+{
+	int n = 0;
+
+	list_for_each_safe(l, &held_frames) {
+		list_del(l);
+		(void)after(list_entry(l, struct held, link)->to->p, 0, deliver_held, list_entry(l, struct held, link));
+		n++;
+	}
+	return n;
+}
+
+static bool held_back(struct link *k, const char *text, size_t len)
+{
+	if (hold_machine < 0 || !k->other || (hold_machine < MACHINES_MAX && k->p->m->index != hold_machine && k->other->p->m->index != hold_machine) || !strstr(text, hold_type))
+		return false;
+	struct held *h = xcalloc(1, sizeof(*h));
+	h->to = k->other;
+	h->text = xstrndup(text, len);
+	h->len = len;
+	list_add_tail(&held_frames, &h->link);
+	return true;
+}
+
 /* The first frame of the queue sets out; or waits, or gives up. */
 static void move(struct link *k)
 {
@@ -235,6 +294,8 @@ int link_send(struct link *k, const char *text, size_t len)
 			end_link(k->other, ERR_NODE_DOWN, "the connection broke");
 		return 0;
 	}
+	if (held_back(k, text, len))
+		return 0;
 	struct frame *f = xcalloc(1, sizeof(*f));
 	f->text = xstrndup(text, len);
 	f->len = len;

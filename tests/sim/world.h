@@ -133,6 +133,10 @@ void net_changed(void); /* after W.cut changed */
 /* ---- twins ---- */
 void local_sockets_gone(struct machine *m);          /* twin_local.c: noded has died */
 void links_world_new(void);
+/* Directed worlds: frames of that type from or to that machine are kept, until released. */
+void frames_hold(int machine, const char *type);
+void frames_pass(void);   /* no more are kept */
+int frames_release(void); /* what was kept arrives now; how many */
 void links_of_proc_died(struct proc *p, bool power); /* twin_link.c */
 char *machine_file(struct machine *m, const char *path); /* borrowed; NULL = absent */
 void machine_file_put(struct machine *m, const char *path, const char *text);

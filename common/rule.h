@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Safety rules by name. RULE(x) is true; only in tests/sim/mutations one of them at a time is false, to see that somebody notices. A rule
+ * whose absence nobody notices is not needed, or not tested.
+ */
+#ifndef COMMON_RULE_H
+#define COMMON_RULE_H
+
+#define RULES(R)                                                                                       \
+	R(GROW_GEN, "H1: current grows on an unchanged generation only")                               \
+	R(GROW_BOTH, "H19: current grows only when the mirror says the same of itself")                \
+	R(LEAVING, "H8: what a plan takes apart does not become current meanwhile")                    \
+	R(BUMP, "H2: every yes raises the generation")                                                 \
+	R(ASK_GEN, "H3: a question of an older generation is stale")                                   \
+	R(ASK_NUMBER, "H3: a verdict is for one loss of one boot")                                     \
+	R(CUT_FIRST, "H3: the agent's own yes cuts the connection before it resumes")                  \
+	R(ASK_DISK, "H4: yes only to a disk that is UpToDate")                                         \
+	R(ASK_CURRENT, "H4: yes only to a member of current")                                          \
+	R(ASK_RUNNER, "H4, H15: yes only to the side that runs")                                       \
+	R(EXIT_ONE, "H5: no and not-now are exit 1, not 5")                                            \
+	R(MARK, "H6: a replica that lost its disk is not attached, promoted or connected")             \
+	R(SHRINK, "H6: a replica that lost its disk asks out of current")                              \
+	R(PLAN_SHRINK, "H8: a plan takes the replica out of current before it touches it")             \
+	R(HARD_CUT, "H9: plain cut, never the graceful disconnect")                                    \
+	R(PULL, "H10: promotion, start and resume are pulled")                                         \
+	R(ATTACH_FIRST, "H11: a side without its disk does not connect")                               \
+	R(TEAR_ORDER, "H13: cut, detach, then resume")                                                 \
+	R(READ_BACK, "H14: an unknown outcome is read back, not taken as yes")                         \
+	R(PAUSED_ARRIVAL, "H15: the guest stands still on arrival until the pivot")                    \
+	R(PIVOT_CURRENT, "H15: the pivot needs the migration's record and both replicas current")      \
+	R(NODE_EPOCH, "the node refuses a lower epoch")                                                \
+	R(SEQ_GUARD, "a commit compares what the batch before left")                                   \
+	R(EPOCH_GUARD, "a commit compares the epoch")                                                  \
+	R(JOURNAL, "journal, then send")                                                               \
+	R(TOMBSTONE, "an undo leaves a tombstone")                                                     \
+	R(PROBE, "what was so before is not taken back by an undo")                                    \
+	R(REPEAT, "a repeated order is answered from its record")                                      \
+	R(TAKE_WAIT, "a successor waits ttl and margin")                                               \
+	R(SPEAK, "a master speaks only while its last beat is valid")                                  \
+	R(EVIDENCE, "no failover of a lost node without evidence")                                     \
+	R(SUPERSEDE, "a node's new link supersedes its old one")
+
+#ifdef GANTRY_MUTATIONS
+enum rule {
+#define R(name, text) RULE_##name,
+	RULES(R)
+#undef R
+	RULE_COUNT
+};
+extern int rule_off; /* -1 = all hold */
+#define RULE(name) (rule_off != (int)RULE_##name)
+#else
+#define RULE(name) true
+#endif
+
+#endif
