@@ -135,7 +135,8 @@ void check_event(void *arg)
 	for (int i = 0; i < W.n; i++) {
 		struct machine *m = &W.m[i];
 
-		addresses += m->has_ip;
+		/* One that stands still cannot take it away; the new holder's announcement draws it over. */
+		addresses += m->has_ip && m->masterd_proc && eng.now - m->masterd_proc->stalled_until > 1 * SEC;
 		if (!m->power)
 			continue;
 		list_for_each(l, &m->guests)

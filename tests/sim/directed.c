@@ -121,7 +121,57 @@ static bool late_yes(void)
 	return !eng.stop;
 }
 
+/* H5: no majority and no answer is not a yes, whatever the handler's exit is called. */
+static bool cut_off_from_all(void)
+{
+	if (!begin())
+		return false;
+	for (int i = 0; i < W.n; i++)
+		for (int n = 0; n < NETS; n++)
+			W.cut[n][A][i] = W.cut[n][i][A] = i != A;
+	net_changed();
+	if (!until(a_is_frozen, 60 * SEC))
+		return failed("the freeze");
+	engine_run(eng.now + 90 * SEC); /* the handler ends with its time-out */
+	if (eng.stop)
+		return false;
+	memset(W.cut, 0, sizeof(W.cut));
+	net_changed();
+	return script_settle(300 * SEC);
+}
+
+static bool both_primary(void)
+{
+	return on(A)->role == DRBD_ROLE_PRIMARY && on(B)->role == DRBD_ROLE_PRIMARY;
+}
+
+static void nothing(void *arg, const char *reply)
+{
+	(void)arg;
+	(void)reply;
+}
+
+/* H15: in a migration both ends lose each other; the target asks first, but the guest is still at the source. */
+static bool target_asks_first(void)
+{
+	if (!begin())
+		return false;
+	request_send(&W.m[2], "instance.migrate", "{\"name\":\"vm1\"}", "directed.1", nothing, NULL);
+	if (!until(both_primary, 60 * SEC))
+		return failed("two Primaries");
+	frames_hold(A, "ask");
+	replication(false);
+	engine_run(eng.now + 12 * SEC);
+	frames_pass();
+	(void)frames_release();
+	engine_run(eng.now + 30 * SEC);
+	replication(true);
+	return script_settle(300 * SEC);
+}
+
 const struct directed directed[] = {
+	{ "EXIT_ONE", "cut off from everybody, the handler's time-out is no yes", cut_off_from_all },
+	{ "ASK_RUNNER", "the target of a migration asks first and gets no yes", target_asks_first },
 	{ "GROW_GEN", "a report of before the loss puts the peer back into current", late_report },
 	{ "ASK_NUMBER", "a yes for an earlier loss thaws a later one", late_yes },
 };

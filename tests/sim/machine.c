@@ -331,6 +331,8 @@ static void genesis(const struct world_conf *conf)
 	rng_uuid(&eng.rng, cl.uuid);
 	(void)str_copy(cl.name, sizeof(cl.name), "sim");
 	(void)str_copy(cl.vg_name, sizeof(cl.vg_name), "xenvg");
+	(void)str_copy(cl.ip, sizeof(cl.ip), "10.0.0.100");
+	(void)str_copy(cl.master_netdev, sizeof(cl.master_netdev), "eth0");
 	cl.lease_ms = conf->lease_ms;
 	cl.arbitration = conf->voters >= 3;
 	cl.candidate_pool_size = conf->voters;
