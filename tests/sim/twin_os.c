@@ -188,7 +188,7 @@ static void stop_masterd(void *arg)
 /* systemctl VERB [--quiet] -- UNIT; what it starts and stops runs from the world's events. */
 static int systemctl(struct machine *m, const char *const argv[])
 {
-	const char *verb = argv[1], *unit = argv[1];
+	const char *verb = argv[1][0] == '-' ? argv[2] : argv[1], *unit = verb; /* at most one option stands before the verb */
 	bool on = strcmp(verb, "start") == 0 || strcmp(verb, "enable") == 0;
 
 	for (int i = 1; argv[i]; i++)
