@@ -142,6 +142,25 @@ int file_remove(const char *path, struct err *err)
 	return 0;
 }
 
+int file_reserve(const char *path, size_t bytes, struct err *err)
+{
+	(void)bytes;
+	return file_write_durable(path, "", 0600, err);
+}
+
+int file_rename(const char *from, const char *to, struct err *err)
+{
+	disk_time();
+	const char *text = machine_file(here(), from);
+	if (!text)
+		return err_set(err, ERR_NOT_FOUND, "cannot rename '%s': no such file", from);
+	AUTO_FREE char *copy = xstrdup(text);
+	machine_file_put(here(), to, copy);
+	machine_file_drop(here(), from);
+	disk_time();
+	return 0;
+}
+
 bool file_exists(const char *path)
 {
 	return machine_file(here(), path) != NULL;
