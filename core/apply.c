@@ -126,6 +126,7 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 		rc = own_failover(o, a->node, a->evidence == EVIDENCE_NONE, a->force == 1, (enum evidence)a->evidence, a->evidence_text, wall, err);
 		break;
 	case STEP_KIND_own_shrink: rc = own_shrink(o, a->node, wall, err); break;
+	case STEP_KIND_own_leave: rc = own_leave(o, a->node, wall, err); break;
 	case STEP_KIND_own_return: own_return(o, a->node, wall); break;
 	case STEP_KIND_own_arbitrate: own_arbitrate(o, a->on == 1, wall); break;
 	default: return err_set(err, ERR_INTERNAL, "step '%s' is no move of ownership", step_infos[kind].name);

@@ -250,6 +250,19 @@ int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct er
 {
 	if (need_confirmed(o, err) < 0)
 		return -err->code;
+	if (!own_current(o, node))
+		return 0;
+	if (o->n_current < 2 || same(own_runner(o), node))
+		return err_set(err, ERR_NOT_SAFE, "this is the only replica that holds every acknowledged write");
+	strs_remove(&o->current, &o->n_current, node);
+	changed(o, wall_ms);
+	return 0;
+}
+
+int own_leave(struct ownership *o, const char *node, int64_t wall_ms, struct err *err)
+{
+	if (need_confirmed(o, err) < 0)
+		return -err->code;
 	if (same(own_runner(o), node) || (own_current(o, node) && o->n_current < 2))
 		return err_set(err, ERR_NOT_SAFE, "this is the only replica that holds every acknowledged write");
 	if (!RULE(PLAN_SHRINK))

@@ -45,8 +45,10 @@ int own_settle(struct ownership *o, const char *target, int64_t wall_ms, struct 
  */
 int own_failover(struct ownership *o, const char *to, bool planned, bool force, enum evidence ev, const char *text,
 		 int64_t wall_ms, struct err *err) WARN_UNUSED;
-/* A plan takes a replica out before it touches it (H8, H12): never the last one, never the owner's. */
+/* A replica leaves current before its owner, that crashed, meets it again (H12); it comes back by own_grow. Never the last one, never the owner's. */
 int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct err *err) WARN_UNUSED;
+/* A plan takes a replica out before it takes it apart (H8); own_grow refuses it until own_return. */
+int own_leave(struct ownership *o, const char *node, int64_t wall_ms, struct err *err) WARN_UNUSED;
 /* It has been taken apart and made anew: it may become current again, by own_grow. */
 void own_return(struct ownership *o, const char *node, int64_t wall_ms);
 /* A new set of replicas (H19). */

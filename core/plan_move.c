@@ -386,7 +386,7 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 	if (strcmp(node, own_runner(&i->own)) == 0)
 		return err_set(err, ERR_WRONG_STATE, "node '%s' is the primary of '%s'", n->n.name, i->name),
 		       err_hint(err, "migrate it away first: 'gnt instance migrate %s', then replace-disks -s", i->name);
-	add_own(p, st, STEP_KIND_own_shrink, i, node, true)->pivot = 1;
+	add_own(p, st, STEP_KIND_own_leave, i, node, true)->pivot = 1;
 	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
 	add_volumes(p, st, STEP_KIND_volume_create, node, i);
 	add_md(p, st, node, i, i->nodes);

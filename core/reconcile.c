@@ -83,15 +83,13 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 
 	if (!s || s->i.template != TEMPLATE_DRBD || !strs_has(s->i.nodes, s->i.n_nodes, n->n.uuid))
 		return;
-	bool changed = false;
-
-	bool primary = strcmp(d->role, "Primary") == 0 && d->marked != 1;
+	bool changed = false, runs = strcmp(d->role, "Primary") == 0, primary = runs && d->marked != 1;
 
 	if (d->in_sync == 1)
 		changed = grow(c, s);
 	else if (primary && strcmp(d->conn, "Connected") == 0 && strcmp(d->peer_disk, "Inconsistent") == 0 && strcmp(d->disk, "UpToDate") == 0)
 		changed = own_observe_resync(&s->i.own, n->n.uuid, state_other_node(&s->i, n->n.uuid), d->gen, c->st.wall_ms);
-	else if (primary && d->in_sync != 1 && d->up == 1)
+	else if (runs && d->up == 1 && (primary || strcmp(d->conn, "Connected") != 0)) /* alone and then without its disk: what it wrote alone the mirror lacks */
 		changed = own_observe_loss(&s->i.own, n->n.uuid, d->gen, c->st.wall_ms);
 	if (!changed)
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Twins of io/files.h, io/spawn.h, io/netif.h, io/pki.h, common/log.h, and of the parts of node/ that only fit a real machine. */
+/* Twins of io/files.h, io/spawn.h, io/netif.h, io/pki.h, io/identity.h, common/log.h, and of the parts of node/ that only fit a real machine. */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,10 @@
 
 #include "common/log.h"
 #include "common/xmem.h"
+#include "io/conf.h"
 #include "io/files.h"
+#include "io/identity.h"
+#include "io/link.h"
 #include "io/netif.h"
 #include "io/pki.h"
 #include "io/spawn.h"
@@ -114,15 +117,30 @@ int file_read_text(const char *path, size_t max_bytes, char **ret_text, struct e
 	return 0;
 }
 
-int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
+/* Its name lasts at once: a simulated power cut keeps files, what is between file_replace() and file_sync_names() is not covered. */
+int file_replace(const char *path, const char *text, unsigned mode, struct err *err)
 {
 	(void)mode;
 	disk_time();
 	if (here()->disk_full)
 		return err_set(err, ERR_NO_SPACE, "cannot write '%s': no space left on the device", path);
 	machine_file_put(here(), path, text);
+	return 0;
+}
+
+int file_sync_names(const char *path, struct err *err)
+{
+	(void)path;
+	(void)err;
 	disk_time();
 	return 0;
+}
+
+int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
+{
+	int rc = file_replace(path, text, mode, err);
+
+	return rc < 0 ? rc : file_sync_names(path, err);
 }
 
 int dir_make(const char *path, unsigned mode, struct err *err)
@@ -133,13 +151,19 @@ int dir_make(const char *path, unsigned mode, struct err *err)
 	return 0;
 }
 
-int file_remove(const char *path, struct err *err)
+int file_unlink(const char *path, struct err *err)
 {
 	(void)err;
 	disk_time();
 	machine_file_drop(here(), path);
-	disk_time();
 	return 0;
+}
+
+int file_remove(const char *path, struct err *err)
+{
+	int rc = file_unlink(path, err);
+
+	return rc < 0 ? rc : file_sync_names(path, err);
 }
 
 int file_reserve(const char *path, size_t bytes, struct err *err)
@@ -358,6 +382,12 @@ int pki_sign_csr(const char *ca_cert, const char *ca_key, const char *csr, const
 	return 0;
 }
 
+int pki_sign_csr_for(const char *ca_cert, const char *ca_key, const char *csr, const struct pki_names *names, int64_t life_s, char **ret_cert, struct err *err)
+{
+	(void)life_s;
+	return pki_sign_csr(ca_cert, ca_key, csr, names, 0, ret_cert, err);
+}
+
 int pki_fingerprint(const char *cert_pem, char out[65], struct err *err)
 {
 	(void)cert_pem;
@@ -385,6 +415,62 @@ int pki_hash_secret(const char *secret, char out[128], struct err *err)
 bool pki_check_secret(const char *secret, const char *hash)
 {
 	return strcmp(secret, hash) == 0;
+}
+
+/* ---- identity: three files; stamped by what stands in them, there is no inode --------------------------------------- */
+
+int identity_write(const struct conf *c, const char *ca, const char *cert, const char *key, struct err *err)
+{
+	AUTO_FREE char *ca_path = conf_path(c, "ca.pem"), *cert_path = conf_path(c, "node.pem"), *key_path = conf_path(c, "node.key");
+	int rc = file_write_durable(ca_path, ca, 0644, err);
+
+	if (rc == 0)
+		rc = file_write_durable(key_path, key, 0600, err);
+	return rc < 0 ? rc : file_write_durable(cert_path, cert, 0644, err);
+}
+
+static uint64_t stamp_of(const char *text)
+{
+	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	return h;
+}
+
+int identity_load(const struct conf *c, struct identity *id, struct err *err)
+{
+	AUTO_FREE char *path = conf_path(c, "node.pem");
+	const char *cert = machine_file(here(), path);
+	struct link_tls *tls = NULL;
+
+	if (!cert)
+		return err_set(err, ERR_NOT_FOUND, "cannot read '%s': no such file", path);
+	int rc = link_tls_new("CA", cert, "KEY", NULL, &tls, err);
+	if (rc < 0)
+		return rc;
+	if (id->tls)
+		link_tls_unref(id->tls);
+	id->tls = tls;
+	id->inode = stamp_of(cert);
+	rc = pki_expires(cert, &id->expires_s, err);
+	id->due_s = id->expires_s;
+	return rc;
+}
+
+bool identity_changed(const struct conf *c, const struct identity *id)
+{
+	AUTO_FREE char *path = conf_path(c, "node.pem");
+	const char *cert = machine_file(here(), path);
+
+	return cert && stamp_of(cert) != id->inode;
+}
+
+void identity_done(struct identity *id)
+{
+	if (id->tls)
+		link_tls_unref(id->tls);
+	memset(id, 0, sizeof(*id));
 }
 
 /* ---- of node/: backends are the models; what prepares machines and founds clusters stays out ------------------------ */

@@ -422,8 +422,11 @@ static void the_last_replica_stays(void **state)
 	rec_up(&r, "A", true);
 	assert_int_equal(own_shrink(&r.o, A, NOW, &r.err), -ERR_NOT_SAFE);
 	assert_untouched(&r);
+	assert_int_equal(own_leave(&r.o, A, NOW, &r.err), -ERR_NOT_SAFE);
+	assert_int_equal(own_shrink(&r.o, B, NOW, &r.err), 0); /* is not in it: nothing to do */
+	assert_untouched(&r);
 	/* It is not in it, but might be back any moment: what is about to be taken apart stays out until it was made anew (H8). */
-	assert_int_equal(own_shrink(&r.o, B, NOW, &r.err), 0);
+	assert_int_equal(own_leave(&r.o, B, NOW, &r.err), 0);
 	assert_string_equal(r.o.leaving, B);
 	assert_false(own_grow(&r.o, A, true, B, r.o.gen, NOW));
 	own_return(&r.o, B, NOW);
@@ -433,9 +436,20 @@ static void the_last_replica_stays(void **state)
 	rec_up(&r, "AB", true);
 	assert_int_equal(own_shrink(&r.o, A, NOW, &r.err), -ERR_NOT_SAFE); /* the guest runs on it */
 	assert_untouched(&r);
+	assert_int_equal(own_leave(&r.o, A, NOW, &r.err), -ERR_NOT_SAFE);
+	assert_untouched(&r);
 	assert_int_equal(own_shrink(&r.o, B, NOW, &r.err), 0);
 	assert_current(&r, "A");
 	assert_raised(&r);
+	/* It left only until it has met its owner again (H12): it comes back by both sides' word, with no further step. */
+	assert_true(own_grow(&r.o, A, true, B, r.o.gen, NOW));
+	assert_current(&r, "AB");
+	rec_down(&r);
+	rec_up(&r, "AB", true);
+	assert_int_equal(own_leave(&r.o, B, NOW, &r.err), 0);
+	assert_current(&r, "A");
+	assert_raised(&r);
+	assert_false(own_grow(&r.o, A, true, B, r.o.gen, NOW));
 	rec_down(&r);
 	rec_up(&r, "AB", true);
 	migrating(&r, true); /* after the pivot the target's is the one that stays */
