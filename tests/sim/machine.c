@@ -355,6 +355,7 @@ static void genesis(const struct world_conf *conf)
 		store_world_put(key, text);
 		schema_done(&node_schema, &o);
 	}
+	store_world_put("/gantry/genesis", "sim"); /* last: now it is complete */
 	schema_done(&cluster_schema, &cl);
 	schema_done(&secret_schema, &sec);
 	schema_done(&node_schema, &first);
