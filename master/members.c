@@ -49,7 +49,8 @@ static void listed(void *arg, int rc, const struct err *err, const struct store_
 	for (int i = 0; i < n; i++)
 		if (strcmp(list[i].peer_url, c->args.peer_url) == 0)
 			found = &list[i];
-	bool remove = c->kind == STEP_KIND_member_remove || (c->kind == STEP_KIND_member_add && c->dir == STEP_UNDO_DIR);
+	/* A promotion is undone by the removal: once its etcd is stopped, a voter of two takes the majority with it (doc/design/005). */
+	bool remove = c->kind == STEP_KIND_member_remove || c->dir == STEP_UNDO_DIR;
 	if (remove) {
 		if (found)
 			store_etcd_member_remove(s, found->id, changed, c);

@@ -76,7 +76,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(token_delete,    MASTER, NONE,    FAST,   0, step_ref,      "use up the join token")                         \
 	/* etcd membership */                                                                                             \
 	STEP(member_add,      STORE,  UNDO,    NORMAL, 20, step_member,  "add the node to etcd as a learner")             \
-	STEP(member_promote,  STORE,  NONE,    NORMAL, 60, step_member,  "make the learner a voter")                      \
+	STEP(member_promote,  STORE,  UNDO,    NORMAL, 60, step_member,  "make the learner a voter")                      \
 	STEP(member_remove,   STORE,  FORWARD, NORMAL, 20, step_member,  "remove the node from etcd")                     \
 	/* the node itself */                                                                                             \
 	STEP(etcd_start,      NODE,   UNDO,    NORMAL, 1, step_etcd,     "start the node's etcd member")                  \
