@@ -475,12 +475,14 @@ static int hv_resume(struct hypervisor *h, const char *uuid, struct err *err)
 
 static struct machine *target_of(const char *uri)
 {
-	char name[NAME_LEN + 1];
+	char address[ADDR_LEN + 1];
 	const char *p = strstr(uri, "://");
+	enum net net = NET_FRONT;
 
 	p = p ? p + 3 : uri;
-	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(p, "/"), p);
-	return machine_by_name(name);
+	(void)snprintf(address, sizeof(address), "%.*s", (int)strcspn(p, "/"), p);
+	struct machine *m = machine_by_address(address, &net);
+	return net == NET_REPL ? m : NULL; /* it is asked where replication goes: see reached() */
 }
 
 static bool reached(const struct machine *a, const struct machine *b)
