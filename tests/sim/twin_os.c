@@ -11,6 +11,7 @@
 #include "io/conf.h"
 #include "io/files.h"
 #include "io/identity.h"
+#include "io/journal.h"
 #include "io/link.h"
 #include "io/netif.h"
 #include "io/pki.h"
@@ -104,10 +105,6 @@ static void disk_time(void)
 
 int file_read_text(const char *path, size_t max_bytes, char **ret_text, struct err *err)
 {
-	if (strcmp(path, "/proc/sys/kernel/random/boot_id") == 0) {
-		*ret_text = xasprintf("%s\n", here()->boot_id);
-		return 0;
-	}
 	const char *text = machine_file(here(), path);
 	if (!text)
 		return err_set(err, ERR_NOT_FOUND, "cannot read '%s': no such file", path);
@@ -117,30 +114,15 @@ int file_read_text(const char *path, size_t max_bytes, char **ret_text, struct e
 	return 0;
 }
 
-/* Its name lasts at once: a simulated power cut keeps files, what is between file_replace() and file_sync_names() is not covered. */
-int file_replace(const char *path, const char *text, unsigned mode, struct err *err)
+int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
 {
 	(void)mode;
 	disk_time();
 	if (here()->disk_full)
 		return err_set(err, ERR_NO_SPACE, "cannot write '%s': no space left on the device", path);
 	machine_file_put(here(), path, text);
-	return 0;
-}
-
-int file_sync_names(const char *path, struct err *err)
-{
-	(void)path;
-	(void)err;
 	disk_time();
 	return 0;
-}
-
-int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
-{
-	int rc = file_replace(path, text, mode, err);
-
-	return rc < 0 ? rc : file_sync_names(path, err);
 }
 
 int dir_make(const char *path, unsigned mode, struct err *err)
@@ -151,25 +133,19 @@ int dir_make(const char *path, unsigned mode, struct err *err)
 	return 0;
 }
 
-int file_unlink(const char *path, struct err *err)
+int file_remove(const char *path, struct err *err)
 {
 	(void)err;
 	disk_time();
 	machine_file_drop(here(), path);
+	disk_time();
 	return 0;
 }
 
-int file_remove(const char *path, struct err *err)
+int boot_id_read(char out[UUID_LEN + 1], struct err *err)
 {
-	int rc = file_unlink(path, err);
-
-	return rc < 0 ? rc : file_sync_names(path, err);
-}
-
-int file_reserve(const char *path, size_t bytes, struct err *err)
-{
-	(void)bytes;
-	return file_write_durable(path, "", 0600, err);
+	(void)err;
+	return str_copy(out, UUID_LEN + 1, here()->boot_id);
 }
 
 int file_rename(const char *from, const char *to, struct err *err)
@@ -188,6 +164,57 @@ int file_rename(const char *from, const char *to, struct err *err)
 bool file_exists(const char *path)
 {
 	return machine_file(here(), path) != NULL;
+}
+
+/* ---- the journal of small records: one file each here; whole or absent, and never short of room ------------------------- */
+
+struct journal {
+	struct machine *m;
+	char *dir;
+};
+
+int journal_open(const char *dir, size_t bytes, const struct journal_io *io, void (*each)(void *arg, const char *key, const char *text), void *arg,
+		 struct journal **ret, struct err *err)
+{
+	struct journal *j = xcalloc(1, sizeof(*j));
+	size_t n;
+
+	(void)bytes;
+	(void)io;
+	(void)err;
+	j->m = here();
+	j->dir = xasprintf("%s/journal", dir);
+	n = strlen(j->dir);
+	list_for_each(l, &j->m->files) {
+		const struct file *f = list_entry(l, struct file, link);
+
+		if (strncmp(f->path, j->dir, n) == 0 && f->path[n] == '/')
+			each(arg, f->path + n + 1, f->text);
+	}
+	*ret = j;
+	return 0;
+}
+
+void journal_free(struct journal *j)
+{
+	(void)j; /* processes of the simulation only die */
+}
+
+int journal_write(struct journal *j, struct journal_entry *entries, size_t n, struct err *err)
+{
+	(void)err;
+	disk_time();
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", j->dir, entries[i].key);
+
+		entries[i].rc = 0;
+		if (entries[i].text)
+			machine_file_put(j->m, path, entries[i].text);
+		else
+			machine_file_drop(j->m, path);
+	}
+	disk_time();
+	return 0;
 }
 
 static int by_name(const void *a, const void *b)
