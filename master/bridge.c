@@ -72,7 +72,9 @@ static void follow_identity(struct master *m, int64_t now)
 		log_err_record(LOG_LEVEL_WARNING, "the new certificate", &err);
 		return;
 	}
-	link_server_set_tls(m->server, m->id.tls);
+	for (size_t i = 0; i < ARRAY_SIZE(m->servers); i++)
+		if (m->servers[i])
+			link_server_set_tls(m->servers[i], m->id.tls);
 	log_notice("a new certificate is used");
 }
 
@@ -84,6 +86,7 @@ static void tick(void *arg)
 	if (m->stopping)
 		return;
 	follow_identity(m, now);
+	master_listen_replication(m, now);
 	master_term_do(m, term_tick(&m->term, now));
 	if (m->core && !m->paused)
 		core_tick(m->core, now, loop_wall_ms(m->loop));
@@ -140,8 +143,8 @@ void master_free(struct master *m)
 	m->stopping = true;
 	if (m->timer)
 		loop_timer_free(m->timer);
-	if (m->server)
-		link_server_free(m->server);
+	for (size_t i = 0; i < ARRAY_SIZE(m->servers); i++)
+		link_server_free(m->servers[i]);
 	master_forget_links(m);
 	core_free(m->core);
 	if (m->store)

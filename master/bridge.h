@@ -40,7 +40,8 @@ struct master {
 	struct loop *loop;
 	struct conf conf;
 	struct store *store;
-	struct link_server *server;
+	struct link_server *servers[2]; /* on the primary and on the replication network; the second may be missing for a while */
+	int64_t listen_next_ms;
 	struct identity id;
 	int64_t identity_next_ms;
 	struct list peers;
@@ -81,6 +82,7 @@ void master_hand_over(struct master *m, const char *heir); /* "" = anybody; may 
 
 /* ---- nodes.c: links ---- */
 int master_listen(struct master *m, struct err *err) WARN_UNUSED;
+void master_listen_replication(struct master *m, int64_t now);
 void master_send_node(struct master *m, const char *node, const char *text);
 struct peer *master_peer(struct master *m, uint64_t serial);
 void master_send_reply(struct master *m, struct peer *p, const struct msg_reply *r);

@@ -32,6 +32,7 @@ void master_send_msg(struct peer *p, const char *type, const struct schema *s, c
 static void reply_err(struct master *m, struct peer *p, const char *id, const struct err *err);
 
 #define TRIM_REPLY_BYTES ((size_t)128 * 1024)
+#define LISTEN_AGAIN_MS 2000
 
 void master_send_reply(struct master *m, struct peer *p, const struct msg_reply *r)
 {
@@ -402,13 +403,33 @@ static void link_closed(void *arg, struct link *k, const struct err *err)
 	peer_free(p);
 }
 
-int master_listen(struct master *m, struct err *err)
+static int listen_on(struct master *m, const char *address, struct link_server **ret, struct err *err)
 {
 	static const struct link_cb cb = { .open = link_open, .frame = link_frame, .closed = link_closed };
 
-	/* All addresses: nodes dial over the primary and over the replication network. In tests of several nodes on one machine each has
-	 * an address of its own. */
-	return link_server_new(m->loop, m->conf.listen_all ? "" : m->conf.address, (int)m->conf.link_port, m->id.tls, true, &cb, m, &m->server, err);
+	return link_server_new(m->loop, address, (int)m->conf.link_port, m->id.tls, true, &cb, m, ret, err);
+}
+
+/* Its own two addresses: nodes dial over the primary and over the replication network, so that no single cable isolates one. */
+int master_listen(struct master *m, struct err *err)
+{
+	return listen_on(m, m->conf.listen_all ? "" : m->conf.address, &m->servers[0], err);
+}
+
+/* A replication network that comes up later than the daemon is no reason not to serve the primary one. */
+void master_listen_replication(struct master *m, int64_t now)
+{
+	struct err err = ERR_INIT;
+
+	if (m->servers[1] || m->conf.listen_all || now < m->listen_next_ms || strcmp(m->conf.address, m->conf.replication_address) == 0)
+		return;
+	bool first = m->listen_next_ms == 0;
+
+	m->listen_next_ms = now + LISTEN_AGAIN_MS;
+	if (listen_on(m, m->conf.replication_address, &m->servers[1], &err) < 0 && first)
+		log_err_record(LOG_LEVEL_WARNING, "the replication network is not listened on yet, tried again", &err);
+	else if (m->servers[1] && !first)
+		log_notice("listening on the replication network");
 }
 
 void master_nodes_reset(struct master *m)
