@@ -174,7 +174,7 @@ static void dial(struct rig *r)
 	int before = r->opened;
 
 	r->closed = r->frames = 0;
-	r->link = link_dial(r->loop, "127.0.0.1", link_server_port(r->m.server), "", r->tls, "", &cb, r);
+	r->link = link_dial(r->loop, "127.0.0.1", link_server_port(r->m.servers[0]), "", r->tls, "", &cb, r);
 	must(r, &r->opened, before + 1);
 }
 
@@ -224,7 +224,7 @@ static int tear_down(void **state)
 		link_close(r->link);
 		must(r, &r->closed, 1);
 	}
-	link_server_free(r->m.server);
+	link_server_free(r->m.servers[0]);
 	master_forget_links(&r->m);
 	core_free(r->m.core);
 	link_tls_unref(r->m.id.tls);
