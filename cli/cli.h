@@ -64,7 +64,7 @@ int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t *
 /* ---- list.c ---- */
 bool list_is(enum op_index op); /* answered by a table */
 int list_check(struct command *c, struct err *err) WARN_UNUSED; /* -o, --units; the master is told which fields are wanted */
-void list_render(const struct command *c, const json_t *rows);
+void list_render(const struct command *c, const json_t *result);
 const char *list_field(enum op_index op, size_t i); /* NULL = no more */
 
 /* ---- render.c ---- */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists: which columns there are, which are asked for, and the table. */
-#include <libsmartcols.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/table.h"
 #include "common/units.h"
 #include "common/xmem.h"
 
@@ -149,64 +149,81 @@ static void size_cell(int64_t mib, char unit, char *out, size_t size)
 		(void)snprintf(out, size, "%.1f", (double)mib / (unit == 'g' ? 1024 : 1024 * 1024));
 }
 
-static void cell(const struct column *c, const json_t *row, char unit, char *out, size_t size)
-{
-	const json_t *v = json_object_get(row, c->key);
+/* Rows are objects; long lists name their columns once: {"columns": [...], "rows": [[...], ...]}. */
+struct rows {
+	const json_t *all;
+	const struct column *const *cols;
+	size_t place[COLUMNS_MAX]; /* of cols[k] in a row that is a list */
+	int n;
+	char unit;
+};
 
-	if (c->how == 'm' && json_is_integer(v))
-		size_cell(json_integer_value(v), unit, out, size);
-	else
-		render_value(v, c->how, out, size);
-}
-
-static void raw_table(const json_t *rows, const struct column *const *cols, int n, const struct options *o, char unit)
+static void rows_init(struct rows *r, const json_t *result)
 {
+	const json_t *names = json_object_get(result, "columns");
 	size_t i;
-	json_t *row;
-	char text[512];
+	json_t *name;
 
-	for (int k = 0; k < n && !o->no_headers; k++)
-		(void)printf("%s%s%s", k ? o->separator : "", cols[k]->title, k == n - 1 ? "\n" : "");
-	json_array_foreach(rows, i, row)
-		for (int k = 0; k < n; k++) {
-			cell(cols[k], row, unit, text, sizeof(text));
-			(void)printf("%s%s%s", k ? o->separator : "", text, k == n - 1 ? "\n" : "");
-		}
-}
-
-static void pretty_table(const json_t *rows, const struct column *const *cols, int n, const struct options *o, char unit)
-{
-	struct libscols_table *t = scols_new_table();
-	size_t i;
-	json_t *row;
-	char text[512];
-
-	if (!t)
-		abort();
-	scols_table_enable_noheadings(t, o->no_headers);
-	for (int k = 0; k < n; k++)
-		(void)scols_table_new_column(t, cols[k]->title, 0, cols[k]->how == 's' || cols[k]->how == 't' ? 0 : SCOLS_FL_RIGHT);
-	json_array_foreach(rows, i, row) {
-		struct libscols_line *l = scols_table_new_line(t, NULL);
-
-		for (int k = 0; k < n; k++) {
-			cell(cols[k], row, unit, text, sizeof(text));
-			if (scols_line_set_data(l, (size_t)k, text) != 0)
-				abort();
-		}
+	r->all = names ? json_object_get(result, "rows") : result;
+	for (int k = 0; k < r->n; k++) {
+		r->place[k] = json_array_size(names); /* none: an empty cell */
+		json_array_foreach(names, i, name)
+			if (strcmp(json_string_value(name) ? json_string_value(name) : "", r->cols[k]->key) == 0)
+				r->place[k] = i;
 	}
-	(void)scols_print_table(t);
-	scols_unref_table(t);
 }
 
-void list_render(const struct command *c, const json_t *rows)
+/* room: for what is not a string already. */
+static const char *cell(const struct rows *r, int k, const json_t *row, char *room, size_t size)
+{
+	const struct column *c = r->cols[k];
+	const json_t *v = json_is_array(row) ? json_array_get(row, r->place[k]) : json_object_get(row, c->key);
+
+	if (json_is_string(v))
+		return json_string_value(v);
+	if (c->how == 'm' && json_is_integer(v))
+		size_cell(json_integer_value(v), r->unit, room, size);
+	else
+		render_value(v, c->how, room, size);
+	return room;
+}
+
+static void raw_table(const struct rows *r, const struct options *o)
+{
+	size_t i;
+	json_t *row;
+	char room[512];
+
+	for (int k = 0; k < r->n && !o->no_headers; k++)
+		(void)printf("%s%s%s", k ? o->separator : "", r->cols[k]->title, k == r->n - 1 ? "\n" : "");
+	json_array_foreach(r->all, i, row)
+		for (int k = 0; k < r->n; k++)
+			(void)printf("%s%s%s", k ? o->separator : "", cell(r, k, row, room, sizeof(room)), k == r->n - 1 ? "\n" : "");
+}
+
+static void pretty_table(const struct rows *r, const struct options *o)
+{
+	AUTO(table_free) struct table *t = table_new((size_t)r->n, !o->no_headers);
+	size_t i;
+	json_t *row;
+	char room[512];
+
+	for (int k = 0; k < r->n; k++)
+		table_column(t, (size_t)k, r->cols[k]->title, r->cols[k]->how != 's' && r->cols[k]->how != 't');
+	json_array_foreach(r->all, i, row)
+		for (int k = 0; k < r->n; k++)
+			table_cell(t, cell(r, k, row, room, sizeof(room)));
+	table_print(t, stdout);
+}
+
+void list_render(const struct command *c, const json_t *result)
 {
 	const struct column *cols[COLUMNS_MAX];
 	struct err err = ERR_INIT;
-	int n = 0;
-	char unit = c->opt.units ? c->opt.units[0] : c->opt.separator ? 'm' : 'h'; /* as in Ganeti: for machines in MiB */
+	struct rows r = { .cols = cols, .unit = c->opt.units ? c->opt.units[0] : c->opt.separator ? 'm' : 'h' }; /* as in Ganeti: for machines in MiB */
 
-	if (choose(c->op, c->opt.output, cols, &n, &err) < 0)
+	if (choose(c->op, c->opt.output, cols, &r.n, &err) < 0)
 		return; /* list_check() has said so */
-	(c->opt.separator ? raw_table : pretty_table)(rows, cols, n, &c->opt, unit);
+	rows_init(&r, result);
+	(c->opt.separator ? raw_table : pretty_table)(&r, &c->opt);
 }

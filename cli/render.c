@@ -156,7 +156,7 @@ static void job_info(const json_t *j)
 
 void render_result(const struct command *c, const json_t *r)
 {
-	AUTO_JSON json_t *objects = has_columns(r) ? as_objects(r) : NULL;
+	AUTO_JSON json_t *objects = has_columns(r) && (c->opt.json || !list_is(c->op)) ? as_objects(r) : NULL;
 
 	if (objects)
 		r = objects;
@@ -166,12 +166,11 @@ void render_result(const struct command *c, const json_t *r)
 		(void)puts(text ? text : "null");
 		return;
 	}
+	if (list_is(c->op)) {
+		list_render(c, r);
+		return;
+	}
 	switch (c->op) {
-	case OP_node_list:
-	case OP_instance_list:
-	case OP_job_list:
-	case OP_cluster_ha_report:
-	case OP_event_list: list_render(c, r); return;
 	case OP_job_info: job_info(r); return;
 	case OP_cluster_verify: verify(r); return;
 	case OP_cluster_getmaster: (void)puts(json_str(r, "master", "")); return;

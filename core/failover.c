@@ -45,7 +45,8 @@ static void waits(struct core *c, struct sinstance *s, const char *key, const ch
 	for (int i = 0; i < s->ha_tries && wait < AGAIN_MAX_MS; i++)
 		wait *= 2;
 	s->ha_next_ms = c->st.now_ms + (wait < AGAIN_MAX_MS ? wait : AGAIN_MAX_MS);
-	(void)str_copy(s->ha_why, sizeof(s->ha_why), text);
+	free(s->ha_why);
+	s->ha_why = xstrdup(text);
 	if (strcmp(s->ha_key, key) == 0)
 		return;
 	(void)str_copy(s->ha_key, sizeof(s->ha_key), key);
@@ -92,7 +93,8 @@ static void fail_over(struct core *c, struct sinstance *s)
 	(void)snprintf(why, sizeof(why), "ha=failover, evidence %s: %s", evidence_names[e.kind], e.text);
 	core_event(c, "instance '%s': %s; it goes where its mirror is; %s", s->i.name, summary, why);
 	s->ha_key[0] = '\0';
-	s->ha_why[0] = '\0';
+	free(s->ha_why);
+	s->ha_why = NULL;
 	s->ha_next_ms = c->st.now_ms + AGAIN_MAX_MS / 10; /* should the job fail */
 	s->ha_tries++;
 	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", s->i.name), why);
@@ -182,7 +184,9 @@ void failover_tick(struct core *c)
 		if (!own_confirmed(&s->i.own) || s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 ||
 		    state_ha_policy(&c->st, &s->i) != HA_FAILOVER) {
 			s->ha_tries = 0;
-			s->ha_key[0] = s->ha_why[0] = '\0';
+			s->ha_key[0] = '\0';
+			free(s->ha_why);
+			s->ha_why = NULL;
 			continue;
 		}
 		if (s->busy_job || c->st.now_ms < s->ha_next_ms)

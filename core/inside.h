@@ -34,7 +34,7 @@ struct cjob {
 	int64_t step_since_ms;   /* when it was started, in this master's time */
 	int n_records;
 	int64_t first_unit;      /* outbox_unit() of its first record; 0 = it was loaded from the store */
-	char *news[STEP_LOG_MAX]; /* ring: line k at news[k % STEP_LOG_MAX] */
+	char **news;             /* ring of at most STEP_LOG_MAX: line k at news[k % STEP_LOG_MAX] */
 	int64_t n_news;
 	int permille;
 	char progress[128];

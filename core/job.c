@@ -29,8 +29,9 @@ const struct sm job_sm = { "job", job_states, (int)ARRAY_SIZE(job_states) };
 void job_free(struct cjob *j)
 {
 	schema_done(&job_schema, &j->j);
-	for (int i = 0; i < STEP_LOG_MAX; i++)
+	for (int i = 0; i < STEP_LOG_MAX && i < j->n_news; i++)
 		free(j->news[i]);
+	free(j->news);
 	list_for_each_safe(l, &j->waiters) {
 		list_del(l);
 		free(list_entry(l, struct waiter, link));

@@ -61,10 +61,11 @@ void job_news(struct core *c, struct cjob *j, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	char **slot = &j->news[j->n_news % STEP_LOG_MAX];
-	free(*slot);
-	*slot = xstrdup(line);
-	j->n_news++;
+	if (j->n_news < STEP_LOG_MAX) /* most jobs have a few lines, and a thousand that have ended are kept */
+		j->news = xrealloc(j->news, (size_t)(j->n_news + 1) * sizeof(*j->news));
+	else
+		free(j->news[j->n_news % STEP_LOG_MAX]);
+	j->news[j->n_news++ % STEP_LOG_MAX] = xstrdup(line);
 	job_answer_waiters(c, j);
 }
 

@@ -73,7 +73,7 @@ static json_t *ha(const struct core *c, const struct sinstance *s)
 	bool guarded = i->guard_node[0] && i->guard_rev == state_ha_rev(&c->st, i) && strcmp(i->guard_node, own_runner(&i->own)) == 0;
 	json_t *o = json_pack("{s:s, s:I, s:b}", "policy", ha_policy_names[p], "priority", (json_int_t)state_ha_priority(&c->st, i), "guarded", guarded);
 
-	if (s->ha_why[0])
+	if (s->ha_why)
 		set(o, "waits", json_string(s->ha_why));
 	if (s->restarts) {
 		set(o, "restarts", json_integer(s->restarts));

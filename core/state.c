@@ -24,6 +24,7 @@ static void snode_free(struct snode *n)
 static void sinstance_free(struct sinstance *i)
 {
 	schema_done(&instance_schema, &i->i);
+	free(i->ha_why);
 	free(i);
 }
 

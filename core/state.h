@@ -52,7 +52,7 @@ struct sinstance {
 	int64_t ha_next_ms;
 	int ha_tries;
 	char ha_key[24];        /* kind of what is in the way: told when it changes */
-	char ha_why[400];       /* the same in words; empty = nothing is */
+	char *ha_why;           /* the same in words; NULL = nothing is */
 };
 
 struct state {

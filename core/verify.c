@@ -116,7 +116,7 @@ static void verify_ha(const struct core *c, const struct sinstance *s, const str
 	else if (n && n->connected && i->guard_rev != state_ha_rev(&c->st, i) && !n->n.fence)
 		finding(r, false, "instance", i->name, "start gantry-fenced there, or 'gnt node modify --fence agent=...'",
 			"instance '%s' has ha=failover, but no watchdog guards it on node '%s', which has no fence agent", i->name, n->n.name);
-	if (s->ha_why[0])
+	if (s->ha_why)
 		finding(r, true, "instance", i->name, "see the reason", "instance '%s' waits for its failover: %s", i->name, s->ha_why);
 }
 

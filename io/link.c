@@ -20,7 +20,7 @@
 
 #define READ_BYTES ((size_t)64 * 1024)
 #define RECORD_BYTES ((size_t)16 * 1024)          /* the most that one TLS record holds */
-#define KEEP_BYTES ((size_t)256 * 1024)           /* a write buffer that grew beyond is not kept */
+#define KEEP_BYTES ((size_t)32 * 1024)            /* a write buffer that grew beyond is not kept */
 #define TCP_KEEPALIVE_S 10                        /* libuv: then a probe a second, ten times */
 #define TCP_UNANSWERED_MS 20000                   /* sent data that nobody acknowledges */
 

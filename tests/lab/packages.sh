@@ -6,12 +6,12 @@
 packages_build=(
 	build-essential autoconf automake autoconf-archive pkg-config scdoc xz-utils
 	libcmocka-dev libconfig-dev libcurl4-gnutls-dev libgnutls28-dev libjansson-dev libmnl-dev libnanomsg-dev
-	libsmartcols-dev libsodium-dev libsystemd-dev libuv1-dev libvirt-dev libxml2-dev uuid-dev
+	libsodium-dev libsystemd-dev libuv1-dev libvirt-dev libxml2-dev uuid-dev
 )
 
 # What Gantry's programs need on a node, as a package of ours would depend on it.
 packages_run=(
-	libconfig9 libcurl3-gnutls libgnutls30 libjansson4 libmnl0 libnanomsg5 libsmartcols1 libsodium23 libsystemd0
+	libconfig9 libcurl3-gnutls libgnutls30 libjansson4 libmnl0 libnanomsg5 libsodium23 libsystemd0
 	libuuid1 libuv1 libvirt0 libxml2
 	drbd-utils etcd-client etcd-server kmod iproute2 lvm2 openssl
 	libvirt-clients libvirt-daemon-driver-qemu libvirt-daemon-system qemu-system-x86 qemu-utils

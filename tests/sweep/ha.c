@@ -384,7 +384,7 @@ static void by_priority_and_room(void)
 	CHECK(strcmp(owner(w, "vm2"), "node3") == 0);
 	CHECK(strcmp(owner(w, "vm1"), "node2") == 0);
 	const struct sinstance *s = state_instance_named(core_state(w->core), "vm1");
-	CHECK(strstr(s->ha_why, "memory"));
+	CHECK(s->ha_why && strstr(s->ha_why, "memory"));
 	(void)world_request(w, "instance.shutdown", "{\"name\":\"vm2\"}"); /* room: tried again by itself */
 	CHECK(run_until(w, vm1_on_3, 120000));
 	end(w);
