@@ -105,8 +105,9 @@ static json_t *line(const struct core *c, const struct snode *n, const struct si
 		why = "no watchdog guards it and its node has no fence agent: a person must say that the node is off";
 	if (!why[0])
 		*room -= memory;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I}", "node", n->n.name, "instance", i->name, "to", to ? to->n.name : "", "comes_back", !why[0],
-			      "memory", (json_int_t)memory, "out_of_sync_kib", (json_int_t)(d ? d->out_of_sync_kib : 0));
+	/* The side that runs it counts what the mirror lacks; when nobody can be asked, that is not "nothing". */
+	json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:I, s:o}", "node", n->n.name, "instance", i->name, "to", to ? to->n.name : "", "comes_back", !why[0],
+			      "memory", (json_int_t)memory, "out_of_sync_kib", d ? json_integer(d->out_of_sync_kib) : json_null());
 	if (why[0])
 		(void)json_object_set_new(o, "why", json_string(why));
 	else

@@ -102,10 +102,21 @@ static void forget_on_nodes(struct core *c, const struct cjob *j)
 	}
 }
 
+/* A job's record is kept for long: a fence agent's password was for the job, not for its record. */
+static void drop_secrets(struct cjob *j)
+{
+	int op = op_by_name(j->j.op);
+
+	for (int i = 0; op >= 0 && j->j.args && i < op_infos[op].args->n_fields; i++)
+		if (op_infos[op].args->fields[i].flags & FIELD_SECRET)
+			(void)json_object_del(j->j.args, op_infos[op].args->fields[i].name);
+}
+
 static void end_job(struct core *c, struct cjob *j, int state)
 {
 	char key[72];
 
+	drop_secrets(j);
 	sm_move(&job_sm, &j->j.state, state);
 	j->j.ended_ms = c->st.wall_ms;
 	state_release(&c->st, j->j.id);

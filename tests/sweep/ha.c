@@ -519,6 +519,14 @@ static void with_agent(struct world *w)
 
 	CHECK(world_settle(w, 30000));
 	CHECK(strcmp(world_job_state(w, job), "success") == 0);
+	int told = 0; /* its options are secret: the node's object has them, no job's record */
+	for (int i = 0; i < w->n_kvs; i++) {
+		bool has = strstr(w->kvs[i].value, "fence_fake") != NULL;
+
+		told += has;
+		CHECK(!has || strncmp(w->kvs[i].key, "/gantry/node/", 13) == 0);
+	}
+	CHECK(told == 1);
 }
 
 static void power(void)
