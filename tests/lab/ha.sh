@@ -201,13 +201,23 @@ install_agent() { # fence_lab onto the nodes
 	local n
 	for n in 1 2 3; do (cd "$top/tests/lab" && "$lab" push fence_lab "$n:/usr/sbin") && on "$n" 'chmod 755 /usr/sbin/fence_lab && sync' || return 1; done
 }
+# The guest of this checkout, in a lab whose image may be older: it has to report.
+install_guest() {
+	local g=$work/guest n
+	mkdir -p "$g/root"
+	on 1 'cat /var/lib/lab/guest.initrd.gz' >"$g/old.gz" && (cd "$g/root" && gzip -dc ../old.gz | cpio -id --quiet) && mv "$g/root/init" "$g/init.old" &&
+		gcc -std=gnu11 -static -Os -s -Wall -Wextra -o "$g/root/init" "$top/tests/lab/guest-init.c" || return 1
+	cmp -s "$g/root/init" "$g/init.old" && return 0
+	(cd "$g/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$g/guest.initrd.gz" || return 1
+	for n in 1 2 3; do (cd "$g" && "$lab" push guest.initrd.gz "$n:/var/lib/lab") && on "$n" sync || return 1; done
+}
 # A cluster with the guest; once made it is a snapshot.
 begin() {
 	if [ "${LAB_KEEP:-}" = yes ] && "$lab" restore ha-ready 2>/dev/null; then
 		witness_begin && check_until "the cluster with its guest is as it was" 240 ready && check_until "the guest is heard" 120 heard_after 0
 		return
 	fi
-	cluster && witness_begin && install_agent && make_master 3 || return 1
+	cluster && witness_begin && install_agent && install_guest && make_master 3 || return 1
 	check "instance add $vm, ha=failover" gnt 1 "instance add $vm -t drbd -n node1:node2 --disk 0:size=64m $vm_args -H '$guest_hv' --no-install" || return 1
 	check_until "the guest writes to its disk" 300 counts_past 3 && check_until "the guest is heard" 120 heard_after 0 || return 1
 	check_until "it is mirrored and guarded, everybody online" 420 ready || return 1
