@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Safety rules by name. RULE(x) is true; only in tests/sim/mutations one of them at a time is false, to see that somebody notices. A rule
- * whose absence nobody notices is not needed, or not tested.
+ * Safety rules by name. RULE(x) is true; only in tests/sim/mutations one of them at a time is false, or a few that stand in for each other, to see
+ * that somebody notices. A rule whose absence nobody notices is not needed, or not tested.
  */
 #ifndef COMMON_RULE_H
 #define COMMON_RULE_H
@@ -24,6 +24,7 @@
 	R(HARD_CUT, "H9: plain cut, never the graceful disconnect")                                    \
 	R(PULL, "H10: promotion, start and resume are pulled")                                         \
 	R(ATTACH_FIRST, "H11: a side without its disk does not connect")                               \
+	R(END_PRIMARY, "H8: a no ends a Primary, not a Secondary that may be connected again")         \
 	R(TEAR_ORDER, "H13: cut, detach, then resume")                                                 \
 	R(READ_BACK, "H14: an unknown outcome is read back, not taken as yes")                         \
 	R(PAUSED_ARRIVAL, "H15: the guest stands still on arrival until the pivot")                    \
@@ -38,17 +39,26 @@
 	R(TAKE_WAIT, "a successor waits ttl and margin")                                               \
 	R(SPEAK, "a master speaks only while its last beat is valid")                                  \
 	R(EVIDENCE, "no failover of a lost node without evidence")                                     \
+	R(LEASE_MARGIN, "a node is lost only when nobody can hold a lease of it any more")            \
+	R(SILENT_SINCE, "a new master counts a silent node from its predecessor's last possible grant") \
+	R(APART, "lease evidence waits until the mirror has been cut off for long enough")            \
+	R(GUARDED, "lease evidence only of a guest that a watchdog guarded")                           \
+	R(FEED_X, "the watchdog is fed for X after the newest answered beat, not longer")              \
+	R(VOUCH, "noded vouches only for guests that are dead or connected")                           \
+	R(POWER_READ_BACK, "an agent's off counts when the power was read back")                       \
 	R(SUPERSEDE, "a node's new link supersedes its old one")
 
 #ifdef GANTRY_MUTATIONS
+#include <stdint.h>
+
 enum rule {
 #define R(name, text) RULE_##name,
 	RULES(R)
 #undef R
 	RULE_COUNT
 };
-extern int rule_off; /* -1 = all hold */
-#define RULE(name) (rule_off != (int)RULE_##name)
+extern uint64_t rules_off; /* a bit each; 0 = all hold */
+#define RULE(name) (!(rules_off >> RULE_##name & 1))
 #else
 #define RULE(name) true
 #endif

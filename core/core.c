@@ -11,6 +11,7 @@
 #include "core/lease.h"
 #include "core/own.h"
 #include "core/term.h"
+#include "schema/wire.h"
 
 #define EVENTS_KEPT 512
 
@@ -37,11 +38,7 @@ void core_event(struct core *c, const char *fmt, ...)
 
 void core_send(struct core *c, const char *node, const char *type, const struct schema *s, const void *msg)
 {
-	json_t *j = schema_encode(s, msg);
-
-	json_object_set_new(j, "type", json_string(type));
-	outbox_send(c->out, node, json_text(j));
-	json_decref(j);
+	outbox_send(c->out, node, wire_text(type, s, msg));
 }
 
 void core_reply_ok(struct core *c, uint64_t client, const char *id, json_t *result)

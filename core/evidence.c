@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "core/lease.h"
 #include "core/own.h"
 
@@ -41,12 +42,12 @@ static void by_lease(const struct state *st, const struct instance *i, const str
 
 	if (i->own.arbitrated != 1) {
 		nothing(ret, "arbitration", "node '%s' is lost, but the disks of '%s' are not arbitrated", from->n.name, i->name);
-	} else if (!guarded(st, i, from->n.uuid)) {
+	} else if (RULE(GUARDED) && !guarded(st, i, from->n.uuid)) {
 		nothing(ret, "guard", "node '%s' is lost, but no watchdog guarded guest '%s' there", from->n.name, i->name);
-	} else if (apart < 0) {
+	} else if (RULE(APART) && apart < 0) {
 		nothing(ret, "cut", "node '%s' is lost, but the mirror of '%s' on node '%s' has not said that it is cut off from it", from->n.name, i->name,
 			to ? to->n.name : "?");
-	} else if (apart < need) {
+	} else if (RULE(APART) && apart < need) {
 		nothing(ret, "time", "node '%s' is lost, its replica of '%s' has been cut off for %lld ms of %lld ms", from->n.name, i->name, (long long)apart,
 			(long long)need);
 	} else {
@@ -68,6 +69,8 @@ void evidence_find(const struct state *st, const struct instance *i, struct evid
 	} else if (!from) {
 		ret->kind = EVIDENCE_PERSON;
 		(void)snprintf(ret->text, sizeof(ret->text), "its node was removed from the cluster");
+	} else if (!RULE(EVIDENCE) && !from->connected) {
+		ret->kind = EVIDENCE_LEASE;
 	} else if (from->n.liveness == NODE_FENCED) {
 		ret->kind = (enum evidence)from->n.evidence;
 		(void)snprintf(ret->text, sizeof(ret->text), "node '%s': %.300s", from->n.name, from->n.evidence_text ? from->n.evidence_text : "fenced");
@@ -88,7 +91,8 @@ bool evidence_holds(const struct state *st, const struct instance *i, enum evide
 		return false;
 	switch (kind) {
 	case EVIDENCE_LEASE:
-		return from && from->n.liveness == NODE_LOST && !from->connected && i->own.arbitrated == 1 && guarded(st, i, from->n.uuid);
+		return !RULE(EVIDENCE) || (from && from->n.liveness == NODE_LOST && !from->connected && i->own.arbitrated == 1 &&
+					   (!RULE(GUARDED) || guarded(st, i, from->n.uuid)));
 	case EVIDENCE_POWER:
 	case EVIDENCE_PERSON: return !from || from->n.liveness == NODE_FENCED;
 	/* Booted anew; or it answered the steps that took the guest apart, as an owner outside of current (H16). */

@@ -57,6 +57,7 @@ struct core {
 	struct event_line { int64_t wall_ms; char *text; } *events;
 	int n_events;
 	int64_t next_reconcile_ms;
+	unsigned next_stray; /* whose turn it is to be looked through for left-overs */
 	int64_t next_certificates_ms, certificates_wait_ms;
 	int64_t started_ms; /* this master's time began */
 	int64_t resumed_ms; /* the last pause without majority ended then */

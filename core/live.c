@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "common/rule.h"
 #include "core/inside.h"
 #include "core/lease.h"
 
@@ -63,7 +64,7 @@ static void check(struct core *c, struct snode *n)
 
 	if (n->n.offline == 1 || is == NODE_LOST || is == NODE_FENCED)
 		return;
-	if (quiet >= lease_lost_ms(lease)) {
+	if (quiet >= (RULE(LEASE_MARGIN) ? lease_lost_ms(lease) : lease / 6)) {
 		core_event(c, "node '%s' is lost: no beat answered for %lld ms%s", n->n.name, (long long)quiet,
 			   n->connected ? ", though its connection stands" : "");
 		move_to(c, n, NODE_LOST);

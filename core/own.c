@@ -175,6 +175,15 @@ bool own_observe_resync(struct ownership *o, const char *reporter, const char *p
 	return true;
 }
 
+bool own_observe_diskless(struct ownership *o, const char *reporter, const char *peer, int64_t gen, int64_t wall_ms)
+{
+	if (!own_confirmed(o) || o->arbitrated || gen != o->gen || !same(own_runner(o), reporter) || !own_current(o, reporter) || !own_current(o, peer))
+		return false;
+	strs_remove(&o->current, &o->n_current, reporter);
+	changed(o, wall_ms);
+	return true;
+}
+
 int own_migrate(struct ownership *o, const char *target, struct err *err)
 {
 	if (need_confirmed(o, err) < 0)

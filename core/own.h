@@ -32,6 +32,8 @@ bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, in
 
 /* Arbitrated: the Primary sees its peer Inconsistent, by a resync or a lost disk: it does not hold what is acknowledged (H12). True when changed. */
 bool own_observe_resync(struct ownership *o, const char *reporter, const char *peer, int64_t gen, int64_t wall_ms);
+/* Not arbitrated: the Primary lost its disk and lives on its mirror's, which is what counts from now on. */
+bool own_observe_diskless(struct ownership *o, const char *reporter, const char *peer, int64_t gen, int64_t wall_ms);
 
 int own_migrate(struct ownership *o, const char *target, struct err *err) WARN_UNUSED;
 void own_migrate_undo(struct ownership *o);

@@ -373,6 +373,16 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 	return 0;
 }
 
+/*
+ * A step that writes a resource's file is passed over when its node is known to be off: whoever brings the replicas together again writes both files
+ * first. Idempotent, and behind the pivot.
+ */
+static void add_confs(struct plan *p, const struct state *st, const struct instance *i, const char *a, const char *b)
+{
+	add_conf(p, st, a, i, i->nodes, i->own.arbitrated == 1, NULL)->may_fail = 1;
+	add_conf(p, st, b, i, i->nodes, i->own.arbitrated == 1, NULL)->may_fail = 1;
+}
+
 /* The same node's replica is made anew: out of current first (H8), then a full sync. */
 static int rebuild(const struct state *st, const struct instance *i, const char *node, const char *from, struct plan *p, struct err *err)
 {
@@ -388,6 +398,7 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 		       err_hint(err, "migrate it away first: 'gnt instance migrate %s', then replace-disks -s", i->name);
 	add_own(p, st, STEP_KIND_own_leave, i, node, true)->pivot = 1;
 	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
+	add_confs(p, st, i, node, from);
 	add_volumes(p, st, STEP_KIND_volume_create, node, i);
 	add_md(p, st, node, i, i->nodes);
 	add_own(p, st, STEP_KIND_own_return, i, node, false);
@@ -485,6 +496,11 @@ int plan_instance_converge(const struct state *st, const void *args, struct rng 
 	}
 	if (i->own.target[0])
 		add_own(ret, st, i->own.run == RUN_TARGET ? STEP_KIND_own_settle : STEP_KIND_own_migrate_end, i, i->own.target, false);
+	if (i->admin_state == ADMIN_UP && i->template == TEMPLATE_DRBD) {
+		add_conf(ret, st, me, i, i->nodes, i->own.arbitrated == 1, NULL)->may_fail = 1;
+		if (both)
+			add_conf(ret, st, other, i, i->nodes, i->own.arbitrated == 1, NULL)->may_fail = 1;
+	}
 	if (i->admin_state == ADMIN_UP) {
 		rc = add_disks_up(ret, st, i, true, false, err);
 		if (rc < 0)
@@ -500,6 +516,15 @@ int plan_instance_converge(const struct state *st, const void *args, struct rng 
 	} else if (runs_on(owner, i)) {
 		add_guest_ref(ret, st, STEP_KIND_guest_shutdown, me, i, shutdown_timeout(st, i, FIELD_UNSET), true);
 		add_disks_down(ret, st, i);
+	}
+	for (int k = 0; k < st->n_nodes; k++) {
+		const struct snode *n = st->nodes[k];
+
+		if (!state_stray(i, n, NULL, 0))
+			continue;
+		add_resource(ret, st, STEP_KIND_drbd_down, n->n.uuid, i, true)->may_fail = 1;
+		add_resource(ret, st, STEP_KIND_drbd_forget, n->n.uuid, i, true)->may_fail = 1;
+		add_volumes(ret, st, STEP_KIND_volume_remove, n->n.uuid, i)->may_fail = 1;
 	}
 	if (ret->n_steps == 0) { /* nothing to do is a success too */
 		struct step_noop none;

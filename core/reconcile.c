@@ -77,6 +77,23 @@ static bool grow(struct core *c, struct sinstance *s)
 	return own_grow(&s->i.own, a, false, b, gen, c->st.wall_ms) || own_grow(&s->i.own, b, false, a, gen, c->st.wall_ms);
 }
 
+/*
+ * A Primary that has lost its own disk lives on its mirror's, and DRBD lets it do so only where all it wrote has arrived: by its word, and the
+ * mirror's of its disk, the mirror is current (H1). Else a disk that dies between a resync and the report of its end leaves nobody current
+ * who can be started; the marked side asks out of current by itself (H6, H7).
+ */
+static bool grow_diskless(struct core *c, struct sinstance *s, const struct snode *n, const struct obs_drbd *d)
+{
+	const char *peer = state_other_node(&s->i, n->n.uuid);
+	const struct obs_drbd *p = word_of(c, s, peer);
+
+	if (!p || (RULE(GROW_GEN) && d->gen != s->i.own.gen) || strcmp(d->conn, "Connected") != 0 || strcmp(d->peer_disk, "UpToDate") != 0 ||
+	    strcmp(p->conn, "Connected") != 0 || strcmp(p->disk, "UpToDate") != 0)
+		return false;
+	return own_grow(&s->i.own, n->n.uuid, true, peer, s->i.own.gen, c->st.wall_ms) ||
+	       own_observe_diskless(&s->i.own, n->n.uuid, peer, s->i.own.gen, c->st.wall_ms);
+}
+
 static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd *d)
 {
 	struct sinstance *s = state_instance(&c->st, d->uuid);
@@ -87,9 +104,11 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 
 	if (d->in_sync == 1)
 		changed = grow(c, s);
+	else if (runs && strcmp(d->disk, "UpToDate") != 0 && grow_diskless(c, s, n, d))
+		changed = true;
 	else if (primary && strcmp(d->conn, "Connected") == 0 && strcmp(d->peer_disk, "Inconsistent") == 0 && strcmp(d->disk, "UpToDate") == 0)
 		changed = own_observe_resync(&s->i.own, n->n.uuid, state_other_node(&s->i, n->n.uuid), d->gen, c->st.wall_ms);
-	else if (runs && d->up == 1 && (primary || strcmp(d->conn, "Connected") != 0)) /* alone and then without its disk: what it wrote alone the mirror lacks */
+	else if (runs && d->up == 1 && ((primary && strcmp(d->disk, "UpToDate") == 0) || strcmp(d->conn, "Connected") != 0)) /* alone and then without its disk: what it wrote alone the mirror lacks */
 		changed = own_observe_loss(&s->i.own, n->n.uuid, d->gen, c->st.wall_ms);
 	if (!changed)
 		return;
@@ -198,6 +217,55 @@ static void check_instance(struct core *c, struct sinstance *s)
 	reconcile_file(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name), NULL);
 }
 
+/* ---- left over ------------------------------------------------------------------------------------------- */
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What was found before this node's last report: a job may have tidied it since. */
+static void found_stray(struct core *c, struct sinstance *s, const struct snode *n, bool is)
+{
+	bool same = strcmp(s->stray_on, n->n.uuid) == 0;
+
+	if (!is) {
+		if (same)
+			s->stray_on[0] = '\0';
+	} else if (!same) {
+		(void)str_copy(s->stray_on, sizeof(s->stray_on), n->n.uuid);
+		s->stray_ms = c->st.now_ms;
+	} else if (c->st.now_ms - s->stray_ms >= c->st.cluster.lease_ms && n->seen_ms > s->stray_ms) {
+		s->stray_on[0] = '\0';
+		back_off(c, s);
+		core_event(c, "instance '%s' has left something on node '%s': tidying it", s->i.name, n->n.name);
+		reconcile_file(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name), NULL);
+	}
+}
+
+/* One node a tick; its volumes are sorted once, not searched for each instance. */
+static void check_strays(struct core *c)
+{
+	struct snode *n = c->st.n_nodes ? c->st.nodes[c->next_stray++ % c->st.n_nodes] : NULL;
+
+	if (!n || !n->connected || !n->seen_ms)
+		return;
+	int n_volumes = n->seen.n_volumes;
+	char **volumes = xcalloc((size_t)n_volumes + 1, sizeof(*volumes));
+	if (n_volumes) {
+		memcpy(volumes, n->seen.volumes, (size_t)n_volumes * sizeof(*volumes));
+		qsort(volumes, (size_t)n_volumes, sizeof(*volumes), by_text);
+	}
+	for (int k = 0; k < c->st.n_instances; k++) {
+		struct sinstance *s = c->st.instances[k];
+
+		if (s->busy_job || c->st.now_ms < s->next_try_ms || !own_confirmed(&s->i.own))
+			continue;
+		found_stray(c, s, n, state_stray(&s->i, n, volumes, n_volumes));
+	}
+	free(volumes);
+}
+
 #define FAILED_LATELY_MS 60000
 
 /* The newest one that ended has failed, less than a minute ago: it is not filed again at once, every second, for ever. */
@@ -299,6 +367,7 @@ void reconcile_tick(struct core *c)
 		return;
 	c->next_reconcile_ms = c->st.now_ms + PERIOD_MS;
 	restored_tick(c);
+	check_strays(c);
 	check_voters(c);
 	check_arbitration(c);
 	check_certificates(c);

@@ -396,6 +396,30 @@ const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instan
 	return bsearch(&key, n->seen.drbd, (size_t)n->seen.n_drbd, sizeof(key), drbd_order);
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+bool state_stray(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes)
+{
+	if (i->template != TEMPLATE_DRBD || strs_has(i->nodes, i->n_nodes, n->n.uuid) || i->own.n_current != i->n_nodes || i->own.target[0])
+		return false;
+	if (n->n.offline == 1 || n->n.liveness == NODE_FENCED || !n->connected || !n->seen_ms || !n->seen.hypervisor[0] || state_seen_guest(n, i->uuid))
+		return false;
+	const struct obs_drbd *d = state_seen_drbd(n, i->uuid);
+	if (d)
+		return strcmp(d->role, "Primary") != 0;
+	for (int k = 0; k < i->n_disks; k++) {
+		const char *uuid = i->disks[k].uuid;
+
+		if (sorted_volumes ? n_volumes && bsearch(&uuid, sorted_volumes, (size_t)n_volumes, sizeof(*sorted_volumes), by_text) != NULL :
+				     strs_has(n->seen.volumes, n->seen.n_volumes, uuid))
+			return true;
+	}
+	return false;
+}
+
 static int64_t memory_of(const struct state *st, const struct instance *i)
 {
 	struct beparams be;

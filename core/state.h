@@ -38,6 +38,8 @@ struct snode { /* a node: object, and what is seen of it */
 struct sinstance {
 	struct instance i;
 	int64_t grow_wait_ms;   /* reconciler's back-off */
+	char stray_on[UUID_LEN + 1]; /* node where something was left, found first then */
+	int64_t stray_ms;
 	int restarts;
 	int64_t next_try_ms;
 	int64_t busy_job;       /* job that holds its lock, 0 = none */
@@ -105,6 +107,11 @@ int64_t state_ha_rev(const struct state *st, const struct instance *i); /* with 
 /* What a node reported of an instance; NULL = nothing. */
 void state_set_seen(struct snode *n, const struct observed *o); /* takes a copy */
 const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid);
+/*
+ * What a step that was passed over has left of the instance on a node that is none of its own any more, idle, while every replica is current: to
+ * be tidied away. sorted_volumes: what the node's volumes are tagged with; NULL = looked up in its report.
+ */
+bool state_stray(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes);
 const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instance_uuid);
 /* Free after what is reserved and what instances that should run here but do not yet will use. */
 int64_t state_free_memory_mib(const struct state *st, const struct snode *n);

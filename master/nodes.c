@@ -8,6 +8,7 @@
 #include "common/xmem.h"
 #include "core/state.h"
 #include "master/bridge.h"
+#include "schema/wire.h"
 
 struct peer *master_peer(struct master *m, uint64_t serial)
 {
@@ -22,10 +23,8 @@ struct peer *master_peer(struct master *m, uint64_t serial)
 
 void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg)
 {
-	AUTO_JSON json_t *j = schema_encode(s, msg);
+	AUTO_FREE char *text = wire_text(type, s, msg);
 
-	json_object_set_new(j, "type", json_string(type));
-	AUTO_FREE char *text = json_text(j);
 	(void)link_send(p->k, text, strlen(text)); /* a full link closes itself; the node dials again */
 }
 
@@ -315,23 +314,16 @@ static int check_sender(const struct master *m, const struct peer *p, const char
 	return 0;
 }
 
-static int dispatch(struct master *m, struct peer *p, const char *text, size_t len, struct err *err)
+static int hear(struct master *m, struct peer *p, struct wire *w, struct err *err)
 {
-	AUTO_JSON json_t *j = NULL;
-	int rc = json_parse(text, len, FRAME_MAX, &j, err);
-
-	if (rc < 0)
-		return rc;
-	AUTO_FREE char *type = xstrdup(json_str(j, "type", ""));
-	(void)json_object_del(j, "type");
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
-		if (strcmp(handlers[i].type, type) != 0)
+		if (strcmp(handlers[i].type, w->type) != 0)
 			continue;
-		rc = check_sender(m, p, type, handlers[i].from, err);
+		int rc = check_sender(m, p, w->type, handlers[i].from, err);
 		if (rc < 0)
 			return rc;
 		void *msg = xcalloc(1, handlers[i].schema->size);
-		rc = schema_decode(handlers[i].schema, msg, j, err);
+		rc = wire_read(w, handlers[i].schema, msg, err);
 		if (rc == 0) {
 			rc = handlers[i].fn(m, p, msg, err);
 			schema_done(handlers[i].schema, msg);
@@ -339,7 +331,19 @@ static int dispatch(struct master *m, struct peer *p, const char *text, size_t l
 		free(msg);
 		return rc;
 	}
-	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", type);
+	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", w->type);
+}
+
+static int dispatch(struct master *m, struct peer *p, const char *text, size_t len, struct err *err)
+{
+	struct wire w;
+	int rc = wire_open(&w, text, len, err);
+
+	if (rc < 0)
+		return rc;
+	rc = hear(m, p, &w, err);
+	wire_done(&w);
+	return rc;
 }
 
 /* ---- life of a link ------------------------------------------------------------------------------------ */

@@ -243,7 +243,7 @@ static int start_core(struct master *m, const struct store_result *r, struct err
 	};
 	/* The predecessor granted nothing after the last beat that we saw of it + ttl (008). */
 	int64_t granted = m->term.beat_seen_ms + term_ttl_ms(&m->term);
-	s.silent_since_ms = granted < s.now_ms ? granted : s.now_ms;
+	s.silent_since_ms = !RULE(SILENT_SINCE) ? s.now_ms - 10 * m->term.lease_ms : granted < s.now_ms ? granted : s.now_ms;
 	int rc = core_new(&s, master_emit, m, &m->core, err);
 	free(kvs);
 	return rc;

@@ -109,9 +109,23 @@ static int carry_yes(struct drbdm *d, const char *res, struct err *err)
 	return rc == 0 ? d->ops->connect(d, res, false, err) : rc;
 }
 
+/*
+ * A Secondary that asked whether it may be promoted has lost nothing by a "no". By then it may be connected again, and current: taken down it would
+ * part politely, and the Primary would go on unasked while the log lists both (H8).
+ */
+static bool nothing_to_end(struct drbdm *d, const char *res)
+{
+	struct drbd_status st;
+	struct err err = ERR_INIT;
+
+	return RULE(END_PRIMARY) && d->ops->status(d, res, &st, &err) == 0 && st.up && st.role == DRBD_ROLE_SECONDARY && !st.suspended_fencing;
+}
+
 /* Another owner was committed: the guest ends here. The order is H13's; drbd_down with force keeps it. */
 static int carry_no(struct noded *n, struct carry *c, struct err *err)
 {
+	if (nothing_to_end(n->env.drbd, c->resource))
+		return 0;
 	struct step_guest_ref g;
 	struct step_resource r;
 	struct err first = ERR_INIT;

@@ -196,7 +196,7 @@ void node_free(struct noded *n)
 	schema_done(&observed_schema, &n->seen);
 	schema_done(&step_settings_schema, &n->settings);
 	free(n->gens);
-	free(n->last_report);
+	report_forget(n);
 	conf_done(&n->conf);
 	free(n);
 }

@@ -37,6 +37,7 @@ struct exec_system {
 	bool (*stale_marked)(struct exec_system *s, const char *instance_uuid);
 	/* H13: from its own detach on until the next attach, an I/O error here is no news about the replica. Read by DRBD's handler. */
 	int (*torn)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
+	bool (*is_torn)(struct exec_system *s, const char *instance_uuid);
 	/* H7: from a probe_target answer until promotion this node does not connect that resource. */
 	int (*pin)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
 	bool (*pinned)(struct exec_system *s, const char *instance_uuid);

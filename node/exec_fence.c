@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "node/exec_inside.h"
 #include "storage/exec.h"
@@ -41,7 +42,7 @@ static int read_back(struct exec_env *env, const struct exec_call *c, const stru
 	for (int left = READS;; left--) {
 		int rc = call(env, a, "status", &status, err);
 
-		if (rc == 0 && status == want)
+		if (!RULE(POWER_READ_BACK) || (rc == 0 && status == want))
 			return 0;
 		if (left <= 0)
 			return rc < 0 ? rc : err_set(err, ERR_TIMEOUT, "'%s' still reads the power as %s", a->agent, status == POWER_ON ? "on" : "off");

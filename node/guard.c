@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/guard.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "common/log.h"
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/lease.h"
 #include "fenced/dog.h"
 #include "fenced/wire.h"
 #include "io/files.h"
+#include "node/fenced_link.h"
 #include "node/node.h"
 
 #define DIAL_EVERY_MS 100
@@ -35,8 +33,7 @@ struct guarded {
 
 struct guard {
 	struct noded *node;
-	int fd;
-	struct loop_poll *poll;
+	struct fenced_link *link; /* NULL = none */
 	int64_t dial_at_ms, look_at_ms;
 	int64_t told_lease_ms, told_x_ms, told_w_ms;
 	bool told_armed;
@@ -63,7 +60,7 @@ struct guard {
 
 enum guard_do guard_judge(const struct guard_seen *s, int64_t lease_age_ms, int64_t lease_ms)
 {
-	if (!s->there || (s->connected && !s->frozen))
+	if (!RULE(VOUCH) || !s->there || (s->connected && !s->frozen))
 		return GUARD_VOUCH;
 	return lease_age_ms >= lease_kill_ms(lease_ms) ? GUARD_END : GUARD_LEAVE;
 }
@@ -155,12 +152,8 @@ static int64_t lease_sent(const struct guard *g)
 
 static void hang_up(struct guard *g)
 {
-	if (g->poll)
-		loop_poll_free(g->poll);
-	if (g->fd >= 0)
-		(void)close(g->fd);
-	g->poll = NULL;
-	g->fd = -1;
+	fenced_link_close(g->link);
+	g->link = NULL;
 	g->told_armed = false;
 	(void)pthread_mutex_lock(&g->lock);
 	g->there = false;
@@ -172,12 +165,14 @@ static void say(struct guard *g, enum fenced_kind kind, int64_t a, int64_t b, in
 {
 	struct fenced_msg m = { .version = FENCED_VERSION, .kind = kind, .a = a, .b = b, .c = c };
 
-	if (g->fd >= 0 && send(g->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sizeof(m))
+	if (g->link && !fenced_link_say(g->link, &m))
 		hang_up(g);
 }
 
-static void heard(struct guard *g, const struct fenced_msg *m)
+static void heard(void *arg, const struct fenced_msg *m)
 {
+	struct guard *g = arg;
+
 	if (m->version != FENCED_VERSION || m->kind != FENCED_STATE)
 		return;
 	bool changed = !g->there || (int64_t)g->state != m->a || g->device_errno != m->d;
@@ -197,45 +192,21 @@ static void heard(struct guard *g, const struct fenced_msg *m)
 	observe_now(g->node);
 }
 
-static void readable(void *arg, int events, bool failed)
+static void gone(void *arg)
 {
 	struct guard *g = arg;
-	struct fenced_msg m;
 
-	(void)events;
-	for (;;) {
-		ssize_t n = failed ? 0 : recv(g->fd, &m, sizeof(m), MSG_DONTWAIT);
-
-		if (n == (ssize_t)sizeof(m)) {
-			heard(g, &m);
-			continue;
-		}
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		log_warning("gantry-fenced has gone");
-		hang_up(g);
-		observe_now(g->node);
-		return;
-	}
+	log_warning("gantry-fenced has gone");
+	hang_up(g);
+	observe_now(g->node);
 }
 
 static void dial(struct guard *g)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	static const struct fenced_link_cb cb = { heard, gone };
 	AUTO_FREE char *path = conf_run_path(&g->node->conf, "fenced.sock");
 
-	if (str_copy(a.sun_path, sizeof(a.sun_path), path) < 0)
-		return;
-	g->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (g->fd < 0)
-		return;
-	if (connect(g->fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		(void)close(g->fd);
-		g->fd = -1;
-		return;
-	}
-	g->poll = loop_poll_new(g->node->loop, g->fd, readable, g);
-	loop_poll_set(g->poll, LOOP_READABLE);
+	g->link = fenced_link_dial(g->node->loop, path, &cb, g);
 	g->told_lease_ms = 0;
 }
 
@@ -266,7 +237,7 @@ static void drill_go(struct guard *g, int64_t w_ms)
 		say(g, FENCED_DRILL, w_ms, 0, 0);
 	}
 	/* A noded that starts anew in the middle of one ends it: what would be found later is not the watchdog's doing for sure. */
-	if (g->fd >= 0 && g->state == DOG_DRILL && now - g->drill_ms > g->w_ms + DRILL_OVER_MS) {
+	if (g->link && g->state == DOG_DRILL && now - g->drill_ms > g->w_ms + DRILL_OVER_MS) {
 		log_error("fire drill: the watchdog did not reset this machine");
 		g->drill_failed = true;
 		drill_forget(g);
@@ -321,19 +292,19 @@ int guard_drill(struct noded *n, struct err *err)
 /* Stamps, and armed exactly while somebody is guarded. */
 static void tell(struct guard *g)
 {
-	int64_t lease = g->node->conf.lease_ms, x = lease_feed_ms(lease), w = lease_watchdog_ms(lease), sent = g->node->beat_acked_sent_ms;
+	int64_t lease = g->node->conf.lease_ms, x = RULE(FEED_X) ? lease_feed_ms(lease) : 100 * lease, w = lease_watchdog_ms(lease), sent = g->node->beat_acked_sent_ms;
 
 	drill_go(g, w);
 	if (sent != g->told_lease_ms) {
 		say(g, FENCED_LEASE, sent, 0, 0);
 		g->told_lease_ms = sent;
 	}
-	if (g->fd >= 0 && g->there && g->n && (!g->told_armed || g->told_x_ms != x || g->told_w_ms != w)) {
+	if (g->link && g->there && g->n && (!g->told_armed || g->told_x_ms != x || g->told_w_ms != w)) {
 		say(g, FENCED_ARM, x, w, lease_vouch_ms(lease));
 		g->told_armed = true;
 		g->told_x_ms = x;
 		g->told_w_ms = w;
-	} else if (g->fd >= 0 && g->there && !g->n && g->state != DOG_OFF && g->state != DOG_DRILL) {
+	} else if (g->link && g->there && !g->n && g->state != DOG_OFF && g->state != DOG_DRILL) {
 		say(g, FENCED_DISARM, 0, 0, 0);
 	}
 }
@@ -418,7 +389,7 @@ static struct guard_seen look_at(const struct noded *n, const char *uuid)
 }
 
 /* Gone: seen before and not there any more, in a look that began after it was permitted; or permitted and never come. */
-static bool gone(const struct guarded *x, const struct guard_seen *s, int64_t began_ms, int64_t now_ms)
+static bool has_left(const struct guarded *x, const struct guard_seen *s, int64_t began_ms, int64_t now_ms)
 {
 	return !s->there && began_ms > x->since_ms && (x->seen || now_ms - x->since_ms > UNSEEN_MS);
 }
@@ -435,7 +406,7 @@ void guard_looked(struct noded *n, int64_t began_ms, bool whole)
 		struct guarded *x = &g->list[i];
 		struct guard_seen s = look_at(n, x->uuid);
 
-		if (gone(x, &s, began_ms, now)) {
+		if (has_left(x, &s, began_ms, now)) {
 			drop(g, i--);
 			continue;
 		}
@@ -542,7 +513,7 @@ void guard_tick(struct noded *n)
 	(void)pthread_mutex_lock(&g->lock);
 	g->lease_sent_ms = n->beat_acked_sent_ms;
 	(void)pthread_mutex_unlock(&g->lock);
-	if (g->fd < 0 && now >= g->dial_at_ms) {
+	if (!g->link && now >= g->dial_at_ms) {
 		g->dial_at_ms = now + (g->n ? DIAL_EVERY_MS : 10 * DIAL_EVERY_MS);
 		dial(g);
 	}
@@ -564,7 +535,6 @@ int guard_new(struct noded *n, struct err *err)
 
 	n->guard = g;
 	g->node = n;
-	g->fd = -1;
 	g->started_ms = loop_now_ms(n->loop);
 	(void)pthread_mutex_init(&g->lock, NULL);
 	int rc = dir_make(dir, 0700, err);

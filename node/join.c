@@ -11,6 +11,7 @@
 #include "node/missing.h"
 #include "node/node.h"
 #include "node/system.h"
+#include "schema/wire.h"
 
 #define JOIN_MS 30000
 #define ADMIT_MS 540000 /* once asked: the job may have to wait for others that change the cluster */
@@ -50,9 +51,7 @@ static void on_open(void *arg, struct link *k, const char *peer)
 	(void)str_copy(m.version, sizeof(m.version), PACKAGE_VERSION);
 	m.witness = j->conf.witness;
 	m.wall_ms = loop_wall_ms(j->loop);
-	AUTO_JSON json_t *o = schema_encode(&msg_join_schema, &m);
-	json_object_set_new(o, "type", json_string("join"));
-	AUTO_FREE char *text = json_text(o);
+	AUTO_FREE char *text = wire_text("join", &msg_join_schema, &m);
 	if (link_send(k, text, strlen(text)) < 0)
 		return;
 	j->asked = true;
@@ -69,14 +68,14 @@ static int unknown(struct joining *j, const char *why)
 static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 {
 	struct joining *j = arg;
-	AUTO_JSON json_t *o = NULL;
+	struct wire w;
 
 	j->asked = false;
-	j->rc = json_parse(text, len, FRAME_MAX, &o, &j->err);
+	j->rc = wire_open(&w, text, len, &j->err);
 	if (j->rc == 0) {
-		(void)json_object_del(o, "type");
 		schema_done(&msg_joined_schema, &j->answer);
-		j->rc = schema_decode(&msg_joined_schema, &j->answer, o, &j->err);
+		j->rc = wire_read(&w, &msg_joined_schema, &j->answer, &j->err);
+		wire_done(&w);
 	}
 	if (j->rc == 0 && j->answer.error[0]) {
 		j->rc = err_set(&j->err, (enum err_code)err_by_name(j->answer.error), "%s", j->answer.msg ? j->answer.msg : "refused");

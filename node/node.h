@@ -25,6 +25,7 @@ struct uplink {
 	int side;             /* 1 primary, 2 replication */
 	struct link *k;       /* NULL = not dialled */
 	bool open;            /* handshake done, hello sent */
+	int64_t opened_ms;
 	bool welcome;         /* it is the master */
 	int next;             /* candidate to dial next */
 	int64_t dial_at_ms;
@@ -99,7 +100,7 @@ struct noded {
 	struct observed seen;
 	bool observing, observe_again, drbd_ok; /* drbd_ok: DRBD answered in the last look */
 	int64_t observe_next_ms;
-	char *last_report;
+	struct observed *last_report; /* NULL = none; its clocks are 0 */
 	int64_t observe_seq;
 	bool look_drbd, look_volumes; /* the next look includes them */
 	int looks;
@@ -153,6 +154,7 @@ void arbitrate_tick(struct noded *n);
 void arbitrate_end(struct noded *n, const char *instance); /* ends its guest here and takes its disks apart (H13) */
 
 /* ---- observe.c ---- */
+void report_forget(struct noded *n);
 void observe_now(struct noded *n); /* guests and DRBD; volumes when a step has touched them, and now and then */
 void observe_tick(struct noded *n);
 void observe_send(struct noded *n); /* the master is new: tell it all */

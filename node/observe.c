@@ -19,6 +19,8 @@ struct look {
 	struct noded *node;
 	struct gen_entry *gens; /* as known before the look (H1) */
 	int n_gens;
+	char **disks; /* instances whose replica had its disk in the look before */
+	int n_disks;
 	int64_t began_ms;
 	bool guests_ok, drbd_ok; /* both answered */
 	bool drbd, volumes, whole; /* asking LVM and DRBD costs commands: only when they may have changed, and now and then */
@@ -93,6 +95,25 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	l->drbd_again = l->drbd_again || d->done_permille < 1000; /* progress comes by looking only */
 }
 
+/*
+ * A replica that had its disk a look ago and has none now lost it, unless it was taken apart here. DRBD's handler marks it at once (H6); where that could
+ * not be written, on a full disk say, it is tried again at each look.
+ */
+static void mark_lost(struct look *l, struct obs_drbd *d)
+{
+	struct exec_system *sys = l->node->env.system;
+	struct err err = ERR_INIT;
+	/* A side attaches before it connects or is promoted: one that is neither may just be coming up. */
+	bool in_use = strcmp(d->role, "Primary") == 0 || strcmp(d->conn, "Connected") == 0;
+
+	if (!in_use || !strs_has(l->disks, l->n_disks, d->uuid) || d->marked == 1 || d->up != 1 || (strcmp(d->disk, "Diskless") != 0 && strcmp(d->disk, "Failed") != 0) || sys->is_torn(sys, d->uuid))
+		return;
+	if (sys->stale_mark(sys, d->uuid, true, &err) < 0)
+		log_err_record(LOG_LEVEL_ERR, "marking a replica that lost its disk", &err);
+	else
+		d->marked = 1;
+}
+
 static void look_drbd(struct look *l)
 {
 	struct drbdm *d = l->node->env.drbd;
@@ -123,6 +144,7 @@ static void look_drbd(struct look *l)
 			if (strcmp(list[k].resource, confs[i].resource) == 0)
 				s = &list[k];
 		fill_drbd(l, s, confs[i].instance_uuid);
+		mark_lost(l, &l->o.drbd[l->o.n_drbd - 1]);
 	}
 }
 
@@ -185,6 +207,14 @@ static int look_work(void *arg, struct err *err)
 
 /* ---- on the loop's thread ------------------------------------------------------------------------------ */
 
+void report_forget(struct noded *n)
+{
+	if (n->last_report)
+		schema_done(&observed_schema, n->last_report);
+	free(n->last_report);
+	n->last_report = NULL;
+}
+
 static void report(struct noded *n, bool always)
 {
 	struct msg_observe m;
@@ -195,16 +225,18 @@ static void report(struct noded *n, bool always)
 	m.observed.wall_ms = m.observed.boot_ms = 0;
 	int64_t free_mib = m.observed.memory_free_mib;
 	m.observed.memory_free_mib &= ~INT64_C(31);
-	AUTO_FREE char *text = schema_encode_text(&observed_schema, &m.observed);
-	if (!always && n->last_report && strcmp(text, n->last_report) == 0)
+	if (!always && n->last_report && schema_equal(&observed_schema, &m.observed, n->last_report))
 		return;
+	report_forget(n);
+	n->last_report = xcalloc(1, sizeof(*n->last_report));
+	schema_copy(&observed_schema, n->last_report, &m.observed);
 	m.observed.wall_ms = loop_wall_ms(n->loop);
 	m.observed.boot_ms = loop_now_ms(n->loop);
 	m.observed.memory_free_mib = free_mib;
 	m.seq = ++n->observe_seq;
 	uplink_send(n, "observe", &msg_observe_schema, &m);
-	free(n->last_report);
-	n->last_report = uplink_ready(n) ? TAKE(text) : NULL;
+	if (!uplink_ready(n)) /* it is news to whoever comes */
+		report_forget(n);
 }
 
 static void look(struct noded *n);
@@ -258,6 +290,7 @@ static void look_done(void *arg, int rc, const struct err *err)
 		schema_done(&observed_schema, &l->o);
 	}
 	free(l->gens);
+	strs_clear(&l->disks, &l->n_disks);
 	free(l);
 }
 
@@ -281,6 +314,10 @@ static void look(struct noded *n)
 	l->gens = xcalloc((size_t)n->n_gens + 1, sizeof(*l->gens));
 	if (n->n_gens)
 		memcpy(l->gens, n->gens, (size_t)n->n_gens * sizeof(*l->gens));
+	for (int i = 0; i < n->seen.n_drbd; i++)
+		if (n->seen.drbd[i].up == 1 && n->seen.drbd[i].disk[0] && strcmp(n->seen.drbd[i].disk, "Diskless") != 0 &&
+		    strcmp(n->seen.drbd[i].disk, "Failed") != 0)
+			strs_add(&l->disks, &l->n_disks, n->seen.drbd[i].uuid);
 	schema_init(&observed_schema, &l->o);
 	n->observing = true;
 	n->observe_next_ms = loop_now_ms(n->loop) + LOOK_EVERY_MS;

@@ -335,6 +335,13 @@ static int torn(struct exec_system *s, const char *uuid, bool set, struct err *e
 	return mark(s, "torn", uuid, set, err);
 }
 
+static bool is_torn(struct exec_system *s, const char *uuid)
+{
+	AUTO_FREE char *path = mark_path(s, "torn", uuid);
+
+	return file_exists(path);
+}
+
 static int pin(struct exec_system *s, const char *uuid, bool set, struct err *err)
 {
 	return mark(s, "pinned", uuid, set, err);
@@ -377,6 +384,7 @@ struct exec_system *system_new(const struct conf *conf, struct noded *n)
 		.stale_mark = stale_mark,
 		.stale_marked = stale_marked,
 		.torn = torn,
+		.is_torn = is_torn,
 		.pin = pin,
 		.pinned = pinned,
 		.apart_ms = apart_ms,

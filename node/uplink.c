@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/xmem.h"
 #include "node/node.h"
+#include "schema/wire.h"
 
 static int64_t beat_ms(const struct noded *n)
 {
@@ -50,17 +51,9 @@ static struct uplink *place_of(struct noded *n, const struct link *k)
 	return NULL; /* given up: what it still says is of no interest */
 }
 
-static char *message(const char *type, const struct schema *s, const void *msg)
-{
-	AUTO_JSON json_t *j = schema_encode(s, msg);
-
-	json_object_set_new(j, "type", json_string(type));
-	return json_text(j);
-}
-
 void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg)
 {
-	AUTO_FREE char *text = message(type, s, msg);
+	AUTO_FREE char *text = wire_text(type, s, msg);
 
 	uplink_send_text(n, text);
 }
@@ -229,29 +222,17 @@ static const struct {
 	{ "settings", &step_settings_schema, on_settings },
 };
 
-static int dispatch(struct noded *n, struct uplink *u, const char *text, size_t len, struct err *err)
+static int hear(struct noded *n, struct uplink *u, struct wire *w, struct err *err)
 {
-	AUTO_JSON json_t *j = NULL;
-	const char *line = memchr(text, '\n', len);
-	size_t head = line ? (size_t)(line - text) : len;
-	int rc = json_parse(text, head, FRAME_MAX, &j, err);
-
-	u->body = line ? line + 1 : NULL;
-	u->body_len = line ? len - head - 1 : 0;
-
-	if (rc < 0)
-		return rc;
-	AUTO_FREE char *type = xstrdup(json_str(j, "type", ""));
-	(void)json_object_del(j, "type");
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
-		if (strcmp(handlers[i].type, type) != 0)
+		if (strcmp(handlers[i].type, w->type) != 0)
 			continue;
 		bool heard = u->welcome || handlers[i].fn == on_welcome || handlers[i].fn == on_not_master ||
 			     (u == &n->up[UPLINK_STALE] && handlers[i].fn == on_reply);
 		if (!heard)
 			return 0; /* from a master that has not said so */
 		void *msg = xcalloc(1, handlers[i].schema->size);
-		rc = schema_decode(handlers[i].schema, msg, j, err);
+		int rc = wire_read(w, handlers[i].schema, msg, err);
 		if (rc == 0) {
 			rc = handlers[i].fn(n, u, msg, err);
 			schema_done(handlers[i].schema, msg);
@@ -259,7 +240,23 @@ static int dispatch(struct noded *n, struct uplink *u, const char *text, size_t 
 		free(msg);
 		return rc;
 	}
-	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", type);
+	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", w->type);
+}
+
+static int dispatch(struct noded *n, struct uplink *u, const char *text, size_t len, struct err *err)
+{
+	struct wire w;
+	const char *line = memchr(text, '\n', len);
+	size_t head = line ? (size_t)(line - text) : len;
+	int rc = wire_open(&w, text, head, err);
+
+	u->body = line ? line + 1 : NULL;
+	u->body_len = line ? len - head - 1 : 0;
+	if (rc < 0)
+		return rc;
+	rc = hear(n, u, &w, err);
+	wire_done(&w);
+	return rc;
 }
 
 /* ---- life of a link ---------------------------------------------------------------------------------- */
@@ -274,6 +271,7 @@ static void up_open(void *arg, struct link *k, const char *peer)
 	if (!u)
 		return;
 	u->open = true;
+	u->opened_ms = loop_now_ms(n->loop);
 	schema_init(&msg_hello_schema, &h);
 	(void)str_copy(h.node, sizeof(h.node), n->conf.node_uuid);
 	(void)str_copy(h.boot_id, sizeof(h.boot_id), n->boot);
@@ -281,7 +279,7 @@ static void up_open(void *arg, struct link *k, const char *peer)
 	h.epoch = agent_highest_epoch(n->agent);
 	h.wall_ms = loop_wall_ms(n->loop);
 	(void)str_copy(h.side, sizeof(h.side), u->side == 1 ? "primary" : "replication");
-	AUTO_FREE char *text = message("hello", &msg_hello_schema, &h);
+	AUTO_FREE char *text = wire_text("hello", &msg_hello_schema, &h);
 	(void)link_send(k, text, strlen(text));
 }
 
@@ -372,7 +370,7 @@ static void beat(struct noded *n, int64_t now)
 	(void)str_copy(b.boot_id, sizeof(b.boot_id), n->boot);
 	n->beat_sent_ms[b.seq % 16] = now;
 	n->beat_next_ms = now + beat_ms(n);
-	AUTO_FREE char *text = message("beat", &msg_beat_schema, &b);
+	AUTO_FREE char *text = wire_text("beat", &msg_beat_schema, &b);
 	for (int i = 0; i < 2; i++) /* both ways: one cable may be cut at any time */
 		if (n->up[i].welcome)
 			(void)link_send(n->up[i].k, text, strlen(text));
@@ -392,6 +390,17 @@ static void check_silent(struct noded *n, int64_t now)
 	}
 }
 
+/* It took the connection and says neither that it is master nor that it is not: it stands still. Another is asked. */
+static void check_mute(struct noded *n, int64_t now)
+{
+	for (int i = 0; i < 2; i++) {
+		struct uplink *u = &n->up[i];
+
+		if (u->k && u->open && !u->welcome && now - u->opened_ms > n->conf.lease_ms / 2)
+			link_close(u->k);
+	}
+}
+
 void uplink_tick(struct noded *n)
 {
 	int64_t now = loop_now_ms(n->loop);
@@ -404,4 +413,5 @@ void uplink_tick(struct noded *n)
 	if (uplink_ready(n) && now >= n->beat_next_ms)
 		beat(n, now);
 	check_silent(n, now);
+	check_mute(n, now);
 }

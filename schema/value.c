@@ -38,19 +38,55 @@ static void unset(const struct field *f, void *obj)
 	}
 }
 
+/* Defaults are plain words of ours, set in each message: they need no parser that looks for units and mistakes. */
+static bool set_plain(const struct field *f, void *obj)
+{
+	void *p = at(f, obj);
+	char *end;
+
+	switch (f->type) {
+	case FIELD_STR:
+		return str_copy(p, (size_t)f->max + 1, f->def) == 0;
+	case FIELD_BOOL:
+		*(int *)p = strcmp(f->def, "yes") == 0;
+		return *(int *)p || strcmp(f->def, "no") == 0;
+	case FIELD_ENUM:
+		for (int i = 0; f->names[i]; i++)
+			if (strcmp(f->names[i], f->def) == 0) {
+				*(int *)p = i;
+				return true;
+			}
+		return false;
+	case FIELD_INT:
+		*(int64_t *)p = strtoll(f->def, &end, 10);
+		return !*end && *(int64_t *)p >= f->min && *(int64_t *)p <= f->max;
+	case FIELD_TEXT:
+	case FIELD_SIZE:
+	case FIELD_OBJ:
+	case FIELD_LIST:
+	case FIELD_STRS:
+	case FIELD_JSON:
+	default: return false;
+	}
+}
+
+static void set_default(const struct field *f, void *obj)
+{
+	struct err err = ERR_INIT;
+	int rc = field_set_text(f, obj, f->def, &err);
+
+	assert(rc == 0);
+}
+
 void schema_init(const struct schema *s, void *obj)
 {
 	memset(obj, 0, s->size);
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
-		struct err err = ERR_INIT;
 
 		unset(f, obj);
-		if (f->def && f->def[0]) {
-			int rc = field_set_text(f, obj, f->def, &err);
-
-			assert(rc == 0);
-		}
+		if (f->def && f->def[0] && !set_plain(f, obj))
+			set_default(f, obj);
 	}
 }
 

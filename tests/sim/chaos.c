@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/xmem.h"
 #include "tests/sim/kernel.h"
 #include "tests/sim/script.h"
@@ -16,12 +17,16 @@ static const char *const names[ACT_KINDS] = {
 	[ACT_STORE] = "store-loses",      [ACT_CALLS] = "calls-fail",         [ACT_MIGRATE] = "migrate",          [ACT_FAILOVER] = "failover",
 	[ACT_SHUTDOWN] = "shutdown",      [ACT_STARTUP] = "startup",          [ACT_REBUILD] = "replace-disks -s", [ACT_REPLACE] = "replace-disks -n",
 	[ACT_FENCE] = "fence-and-fail-over",
+	[ACT_FENCED] = "kill-fenced",     [ACT_STALL_FENCED] = "stall-fenced",    [ACT_FREEZE] = "freeze-machine",
 };
 
 const char *act_name(enum act_kind k)
 {
 	return names[k];
 }
+
+/* Two that tell the truth, then all the others. */
+static const char *const agents[] = { "", "fence_sim", "fence_sim", "fence_fail;fence_sim", "fence_hang;fence_sim", "fence_hang", "fence_lie" };
 
 static int64_t below(struct rng *r, int64_t n)
 {
@@ -41,6 +46,10 @@ void chaos_draw(uint64_t seed, struct chaos *ret)
 	if (below(&r, 12) == 0)
 		ret->conf.voters = 1, ret->conf.witness = false; /* not arbitrated: fails over on command only */
 	ret->n_instances = 1 + (int)below(&r, 2);
+	for (int i = 0; i < ret->n_instances; i++)
+		ret->ha[i] = ret->conf.voters > 1 && below(&r, 4) > 0;
+	for (int i = 0; i < ret->conf.n_machines && ret->conf.voters > 1; i++)
+		ret->agent[i] = below(&r, 2) ? 0 : 1 + (int)below(&r, (int64_t)ARRAY_SIZE(agents) - 1);
 	for (int k = 0; k < ACT_KINDS; k++) { /* each world has a taste of its own */
 		static const int taste[] = { 0, 1, 2, 2, 6 };
 
@@ -49,8 +58,9 @@ void chaos_draw(uint64_t seed, struct chaos *ret)
 	}
 	if (total == 0)
 		weights[ACT_POWER] = total = 1;
+	/* A third of the worlds is long; the others crowd their faults. */
 	ret->n = 3 + (int)below(&r, ACTS_MAX - 3);
-	int64_t length = 60 * SEC + below(&r, 240) * SEC;
+	int64_t length = below(&r, 3) == 0 ? 60 * SEC + below(&r, 180) * SEC : 15 * SEC + below(&r, 60) * SEC;
 	for (int i = 0; i < ret->n; i++) {
 		struct act *a = &ret->acts[i];
 		int64_t w = below(&r, total);
@@ -70,7 +80,11 @@ void chaos_draw(uint64_t seed, struct chaos *ret)
 
 void chaos_print(const struct chaos *c, uint64_t without)
 {
-	(void)printf("  %d machines%s, %d voters, %d instances\n", c->conf.n_machines, c->conf.witness ? " (one a witness)" : "", c->conf.voters, c->n_instances);
+	(void)printf("  %d machines%s, %d voters, %d instances%s%s\n", c->conf.n_machines, c->conf.witness ? " (one a witness)" : "", c->conf.voters, c->n_instances,
+		     c->ha[0] ? ", vm1 ha" : "", c->ha[1] ? ", vm2 ha" : "");
+	for (int i = 0; i < c->conf.n_machines; i++)
+		if (c->agent[i])
+			(void)printf("  node%d: %s\n", i + 1, agents[c->agent[i]]);
 	for (int i = 0; i < c->n; i++) {
 		const struct act *a = &c->acts[i];
 
@@ -139,6 +153,11 @@ static void masterd_back(void *arg)
 		masterd_start(m);
 }
 
+static void fenced_back(void *arg)
+{
+	fenced_start(&W.m[((const struct act *)arg)->a]);
+}
+
 static void full_end(void *arg)
 {
 	W.m[((const struct act *)arg)->a].disk_full = false;
@@ -154,7 +173,8 @@ static void stall(struct proc *p, int64_t us)
 {
 	if (!p)
 		return;
-	p->stalled_until = eng.now + us;
+	if (p->stalled_until < eng.now + us)
+		p->stalled_until = eng.now + us;
 	W.counts.stalls++;
 }
 
@@ -274,6 +294,13 @@ static void act(void *arg)
 	case ACT_REBUILD: request_vm(a, "instance.replace_disks", ",\"on_secondary\":true"); return;
 	case ACT_REPLACE: request_vm(a, "instance.replace_disks", ",\"new_secondary\":\"auto\""); return;
 	case ACT_FENCE: fence(a); return;
+	case ACT_FENCED:
+		W.counts.fenced_kills++;
+		fenced_kill(m, false);
+		(void)after(NULL, 20 * MS + a->lasts / 4, fenced_back, arg);
+		return;
+	case ACT_STALL_FENCED: stall(m->fenced_proc, a->lasts); return;
+	case ACT_FREEZE: machine_freeze(m, a->lasts); return;
 	case ACT_KINDS:
 	default: return;
 	}
@@ -290,14 +317,13 @@ static void heal(void)
 		struct machine *m = &W.m[i];
 
 		m->disk_full = false;
-		if (m->noded_proc)
-			m->noded_proc->stalled_until = 0;
-		if (m->masterd_proc)
-			m->masterd_proc->stalled_until = 0;
+		if (m->lied_about) /* the alarm told a person, who switches it off and on */
+			machine_power_cut(m);
 		if (!m->power) {
 			machine_power_on(m);
 			continue;
 		}
+		fenced_start(m);
 		noded_start(m);
 		if (m->masterd_enabled)
 			masterd_start(m);
@@ -307,6 +333,17 @@ static void heal(void)
 }
 
 /* What the manual tells a person to do when a replica lost its disk: it is made anew; the guest is moved to the other one first where it must. */
+#define LAST_RESORT ",\"ignore_consistency\":true" /* and what is lost by it is a person's decision */
+static void excuse(int instance)
+{
+	AUTO_FREE char *name = xasprintf("vm%d", instance + 1);
+
+	W.counts.last_resorts++;
+	for (int i = 0; i < W.n_ledgers; i++)
+		if (strcmp(W.ledgers[i].name, name) == 0)
+			W.ledgers[i].excused = true;
+}
+
 static bool settle_with_help(void)
 {
 	static const char *const help[][2] = {
@@ -314,6 +351,8 @@ static bool settle_with_help(void)
 		{ "instance.failover", "" },
 		{ "instance.replace_disks", ",\"on_secondary\":true" },
 		{ "instance.migrate", "" },
+		{ "instance.replace_disks", ",\"on_secondary\":true" },
+		{ "instance.failover", LAST_RESORT },
 		{ "instance.replace_disks", ",\"on_secondary\":true" },
 	};
 
@@ -324,11 +363,27 @@ static bool settle_with_help(void)
 			AUTO_FREE char *args = xasprintf("{\"name\":\"vm%d\"%s}", i + 1, help[round][1]);
 			AUTO_FREE char *name = xasprintf("'vm%d'", i + 1);
 
-			if (!W.why[0] || strstr(W.why, name)) /* what is in order is left alone */
-				(void)script_request(help[round][0], args, 30 * SEC);
+			if (W.why[0] && !strstr(W.why, name)) /* what is in order is left alone */
+				continue;
+			if (strcmp(help[round][1], LAST_RESORT) == 0)
+				excuse(i);
+			(void)script_request(help[round][0], args, 30 * SEC);
 		}
 	}
 	return script_settle(300 * SEC);
+}
+
+static bool give_agents(int machine, const char *which)
+{
+	AUTO_FREE char *list = xstrdup(which);
+	struct buf b = BUF_INIT;
+	char *at = NULL;
+
+	for (char *name = strtok_r(list, ";", &at); name; name = strtok_r(NULL, ";", &at))
+		buf_printf(&b, "%sagent=%s,plug=node%d", b.len ? ";" : "", name, machine + 1);
+	AUTO_FREE char *fence = buf_steal(&b);
+	AUTO_FREE char *args = xasprintf("{\"name\":\"node%d\",\"fence\":\"%s\"}", machine + 1, fence);
+	return script_request("node.modify", args, 60 * SEC) != 0;
 }
 
 enum chaos_end chaos_run(const struct chaos *c, uint64_t without)
@@ -340,13 +395,16 @@ enum chaos_end chaos_run(const struct chaos *c, uint64_t without)
 	chaos = c;
 	engine_run(10 * SEC);
 	for (int i = 0; i < c->n_instances; i++) {
-		AUTO_FREE char *args = xasprintf("{\"name\":\"vm%d\",\"disk\":[{\"size\":1024}],\"no_install\":true}", i + 1);
+		AUTO_FREE char *args = xasprintf("{\"name\":\"vm%d\",\"disk\":[{\"size\":1024}],\"no_install\":true%s}", i + 1, c->ha[i] ? ",\"be\":{\"ha\":\"failover\"}" : "");
 
 		if (!script_request("instance.add", args, 60 * SEC))
-			return CHAOS_NO_START;
+			return eng.stop ? CHAOS_VIOLATION : CHAOS_NO_START;
 	}
+	for (int i = 0; i < c->conf.n_machines; i++)
+		if (c->agent[i] && !give_agents(i, agents[c->agent[i]]))
+			return CHAOS_NO_START;
 	if (!script_settle(120 * SEC))
-		return CHAOS_NO_START;
+		return eng.stop ? CHAOS_VIOLATION : CHAOS_NO_START;
 	int64_t begin = eng.now, end = begin;
 	for (int i = 0; i < c->n; i++) {
 		if (without >> i & 1)
@@ -363,5 +421,11 @@ enum chaos_end chaos_run(const struct chaos *c, uint64_t without)
 	bool ok = settle_with_help();
 	if (eng.stop)
 		return CHAOS_VIOLATION;
+	for (int i = 0; i < W.n_ledgers && !ok; i++) {
+		AUTO_FREE char *name = xasprintf("'%s'", W.ledgers[i].name);
+
+		if (W.ledgers[i].hopeless && strstr(W.why, name))
+			return CHAOS_GONE;
+	}
 	return ok ? CHAOS_HEALED : CHAOS_STUCK;
 }

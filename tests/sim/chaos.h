@@ -10,7 +10,7 @@
 enum act_kind {
 	ACT_POWER, ACT_NODED, ACT_MASTERD, ACT_STALL_NODED, ACT_STALL_MASTERD, ACT_ISOLATE, ACT_CUT_PAIR, ACT_CUT_ONE_WAY, ACT_CUT_REPL,
 	ACT_DISK, ACT_DISK_FULL, ACT_CLOCK, ACT_STORE, ACT_CALLS, ACT_MIGRATE, ACT_FAILOVER, ACT_SHUTDOWN, ACT_STARTUP, ACT_REBUILD, ACT_REPLACE,
-	ACT_FENCE, ACT_KINDS
+	ACT_FENCE, ACT_FENCED, ACT_STALL_FENCED, ACT_FREEZE, ACT_KINDS
 };
 
 struct act {
@@ -23,11 +23,13 @@ struct act {
 struct chaos {
 	struct world_conf conf;
 	int n_instances;
+	bool ha[2];        /* is failed over by itself */
+	int agent[MACHINES_MAX]; /* 0 = none; see agents[] */
 	struct act acts[ACTS_MAX];
 	int n;
 };
 
-enum chaos_end { CHAOS_HEALED, CHAOS_VIOLATION, CHAOS_STUCK, CHAOS_NO_START };
+enum chaos_end { CHAOS_HEALED, CHAOS_VIOLATION, CHAOS_STUCK, CHAOS_NO_START, CHAOS_GONE, CHAOS_ENDS }; /* GONE: every disk with the data has failed, nothing can heal that */
 
 const char *act_name(enum act_kind k);
 void chaos_draw(uint64_t seed, struct chaos *ret);

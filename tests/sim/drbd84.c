@@ -254,7 +254,7 @@ static int call_handler(const char *resource, const char *event)
 {
 	/* Read before anything can wait: nobody else sees it. */
 	(void)setenv("DRBD_RESOURCE", resource, 1);
-	return handler_drbd(here()->noded_proc ? machine_root(here()) : "", event);
+	return handler_drbd(machine_root(here()), event);
 }
 
 static void handler_process(void *arg)
@@ -481,7 +481,7 @@ static bool agree(struct replica *a, struct replica *b)
 			stand_alone(a, b, "no data to go on with");
 			return false;
 		}
-		if (without->role == DRBD_ROLE_PRIMARY && without->current != with->current) { /* it remembers what it was exposed to */
+		if (without->role == DRBD_ROLE_PRIMARY && without->exposed != with->current) { /* it remembers what it was exposed to */
 			stand_alone(a, b, "the Primary knows newer data");
 			return false;
 		}
@@ -492,7 +492,7 @@ static bool agree(struct replica *a, struct replica *b)
 		if (pa || pb) {
 			if (with->bitmap_uuid == 0)
 				new_current(with);
-			without->current = with->current; /* in memory only: what it was exposed to */
+			without->exposed = with->current;
 		}
 		return true;
 	}
@@ -615,6 +615,7 @@ static void lose_disk(struct replica *r)
 	if (p && p->sync != SYNC_NONE)
 		stop_sync(p);
 	r->disk = DRBD_DISK_DISKLESS;
+	r->exposed = r->current;
 	trace("%s %s: detached", r->m->name, r->name);
 	if (!p) {
 		if (r->role == DRBD_ROLE_PRIMARY && !r->frozen)
@@ -625,8 +626,37 @@ static void lose_disk(struct replica *r)
 	if (good(p) && (p->role == DRBD_ROLE_PRIMARY || r->role == DRBD_ROLE_PRIMARY)) {
 		if (p->bitmap_uuid == 0)
 			new_current(p);
+		r->exposed = p->current; /* it is told of the new generation */
 		p->out_of_sync |= p->write.active ? UINT64_C(1) << p->write.block : 0;
 	}
+}
+
+/* Holds it every acknowledged write, and may it be started from? */
+static bool whole(const struct replica *r)
+{
+	const struct ledger *l = ledger_of(r->uuid, r->name);
+	AUTO_FREE char *mark = xasprintf("%s/var/lib/gantry/stale/%s", machine_root(r->m), r->uuid);
+
+	if (!r->md || !r->md_consistent || machine_file(r->m, mark) || !l)
+		return false;
+	for (int b = 0; b < BLOCKS; b++)
+		if (r->block[b] < l->acked[b])
+			return false;
+	return true;
+}
+
+static void note_loss(const struct replica *r)
+{
+	struct ledger *l = ledger_of(r->uuid, r->name);
+	bool other = false;
+
+	for (int i = 0; i < W.n; i++) {
+		const struct replica *o = &W.m[i] == r->m ? NULL : replica_find(&W.m[i], r->name);
+
+		other = other || (o && strcmp(o->uuid, r->uuid) == 0 && whole(o));
+	}
+	if (l && !other)
+		l->hopeless = true;
 }
 
 /* An I/O error: the disk goes, and the kernel calls local-io-error. */
@@ -636,6 +666,8 @@ void drbd_disk_fails(struct machine *m, const char *resource)
 
 	if (!r || !r->up || !attached(r))
 		return;
+	if (whole(r))
+		note_loss(r);
 	fork_handler(r, "local-io-error");
 	lose_disk(r);
 }
@@ -852,9 +884,10 @@ static void fake_disconnect_now(struct replica *r, bool force)
 	}
 	bool polite = !force && r->role != DRBD_ROLE_PRIMARY && wire(r, p);
 	if (polite) { /* it outdates itself; the other side goes on unasked */
-		if (good(r) && p->role == DRBD_ROLE_PRIMARY)
+		if (good(r) && p->role == DRBD_ROLE_PRIMARY) {
 			set_disk(r, DRBD_DISK_OUTDATED);
-		set_peer_disk(p, DRBD_DISK_OUTDATED);
+			set_peer_disk(p, DRBD_DISK_OUTDATED);
+		}
 		r->session = 0;
 		lost(r, WANT_NONE);
 		lost(p, WANT_CONNECTING);
@@ -979,8 +1012,10 @@ static int secondary(struct drbdm *d, const char *name, struct err *err)
 	if (r->frozen)
 		return err_set(err, ERR_BUSY, "resource '%s' waits for its suspended I/O", name);
 	r->role = DRBD_ROLE_SECONDARY;
-	r->md_crashed = false;
-	r->hot = 0;
+	if (attached(r)) { /* without its disk it cannot write there that the Primary left in order */
+		r->md_crashed = false;
+		r->hot = 0;
+	}
 	trace("%s %s: Secondary", r->m->name, r->name);
 	return call_end(err);
 }

@@ -11,6 +11,7 @@
 
 #include "common/cleanup.h"
 #include "common/list.h"
+#include "common/log.h"
 #include "common/rng.h"
 
 #define MS INT64_C(1000)
@@ -76,6 +77,7 @@ bool chance(int permille);
 
 /* ---- trace ---- */
 extern bool tracing;
+extern enum log_level trace_level; /* of the daemons' own log: twin_os.c */
 void trace(const char *fmt, ...) PRINTF(1, 2);
 
 #endif

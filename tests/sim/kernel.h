@@ -36,6 +36,7 @@ struct replica {
 	uint64_t hot;         /* activity log */
 	/* the kernel */
 	bool up, arbitrated, two;
+	uint64_t exposed;     /* without a disk: the generation that its guest has seen */
 	char kernel_peer[NAME_LEN + 1];
 	enum drbd_role role;
 	enum drbd_dstate disk, peer_disk;

@@ -75,7 +75,7 @@ int64_t machine_clock(const struct machine *m)
 
 bool net_up(enum net n, const struct machine *from, const struct machine *to)
 {
-	return from->power && to->power && !W.cut[n][from->index][to->index];
+	return from->power && to->power && !W.cut[n][from->index][to->index] && from->frozen_until <= eng.now && to->frozen_until <= eng.now;
 }
 
 int64_t net_latency(void)
@@ -212,11 +212,14 @@ void machine_power_cut(struct machine *m)
 		return;
 	trace("%s: power is cut", m->name);
 	m->power = false;
+	m->lied_about = false;
+	m->frozen_until = 0;
 	local_sockets_gone(m);
 	proc_end(&m->noded_proc, true);
 	proc_end(&m->masterd_proc, true);
 	m->noded = NULL;
 	m->masterd = NULL;
+	fenced_kill(m, true);
 	m->has_ip = false;
 	m->etcd_up = false;
 	guests_power_lost(m);
@@ -232,6 +235,7 @@ static void booted(void *arg)
 	if (!m->power || m->noded_proc)
 		return;
 	m->etcd_up = m->etcd_enabled;
+	fenced_start(m);
 	noded_start(m);
 	if (m->masterd_enabled)
 		masterd_start(m);
@@ -256,6 +260,35 @@ void machine_power_on(struct machine *m)
 		return;
 	power_on_now(m);
 	(void)after(NULL, pick(BOOT_MIN, BOOT_MAX), booted, m);
+}
+
+static void stall(struct proc *p, int64_t until)
+{
+	if (p && p->stalled_until < until)
+		p->stalled_until = until;
+}
+
+static void thawed(void *arg)
+{
+	(void)arg;
+	net_changed();
+}
+
+/* As an SMI, a hypervisor below, or swapping: nothing runs, no packet is answered; clocks go on. */
+void machine_freeze(struct machine *m, int64_t us)
+{
+	int64_t until = eng.now + us;
+
+	if (!m->power)
+		return;
+	W.counts.freezes++;
+	m->frozen_until = until;
+	stall(m->kernel, until);
+	stall(m->noded_proc, until);
+	stall(m->masterd_proc, until);
+	stall(m->fenced_proc, until);
+	net_changed();
+	(void)at(NULL, until, thawed, NULL);
 }
 
 static void on_again(void *arg)
@@ -388,6 +421,7 @@ void world_new(const struct world_conf *c)
 	engine_init(c->seed);
 	memset(&W, 0, sizeof(W));
 	links_world_new();
+	wire_world_new();
 	W.n = c->n_machines + c->n_spare;
 	W.lease_ms = c->lease_ms;
 	W.next_value = W.next_uuid = 1;

@@ -57,9 +57,22 @@ struct link {
 	int64_t unheard_since;  /* 0 = the other machine answers probes */
 };
 
+/* A text in a connection keeps what it names (twin_wire.c). */
+static char *text_keep(const char *text, size_t len)
+{
+	wire_hold(text, len);
+	return xstrndup(text, len);
+}
+
+static void text_drop(char *text, size_t len)
+{
+	wire_let_go(text, len);
+	free(text);
+}
+
 static struct list servers, links;
 static struct list held_frames;
-static char hold_type[32];    /* see frames_hold() */
+static char hold_json[48], hold_box[48]; /* see frames_hold() */
 static int hold_machine = -1;
 static void keep_alive(void *arg);
 
@@ -161,7 +174,7 @@ static void deliver_copy(void *arg)
 
 	if (to->up && !to->closing)
 		to->cb->frame(to->arg, to, f->text, f->len);
-	free(f->text);
+	text_drop(f->text, f->len);
 	free(f);
 }
 
@@ -186,7 +199,7 @@ static void deliver(void *arg)
 		to->cb->frame(to->arg, to, f->text, f->len);
 		eng.proc = was;
 	}
-	free(f->text);
+	text_drop(f->text, f->len);
 	free(f);
 	move(k);
 }
@@ -206,12 +219,16 @@ struct held {
 	struct link *to;
 	char *text;
 	size_t len;
+	int hold; /* the how-manieth it was kept by */
 };
+static int holds;
 
 void frames_hold(int machine, const char *type)
 {
 	hold_machine = machine;
-	(void)snprintf(hold_type, sizeof(hold_type), "\"type\":\"%s\"", type);
+	holds++;
+	(void)snprintf(hold_json, sizeof(hold_json), "\"type\":\"%s\"", type);
+	(void)snprintf(hold_box, sizeof(hold_box), "@%s ", type);
 }
 
 void frames_pass(void)
@@ -225,7 +242,7 @@ static void deliver_held(void *arg)
 
 	if (h->to->up && !h->to->closing)
 		h->to->cb->frame(h->to->arg, h->to, h->text, h->len);
-	free(h->text);
+	text_drop(h->text, h->len);
 	free(h);
 }
 
@@ -234,6 +251,8 @@ int frames_release(void)
 	int n = 0;
 
 	list_for_each_safe(l, &held_frames) {
+		if (hold_machine >= 0 && list_entry(l, struct held, link)->hold == holds)
+			continue; /* still kept */
 		list_del(l);
 		(void)after(list_entry(l, struct held, link)->to->p, 0, deliver_held, list_entry(l, struct held, link));
 		n++;
@@ -243,12 +262,14 @@ int frames_release(void)
 
 static bool held_back(struct link *k, const char *text, size_t len)
 {
-	if (hold_machine < 0 || !k->other || (hold_machine < MACHINES_MAX && k->p->m->index != hold_machine && k->other->p->m->index != hold_machine) || !strstr(text, hold_type))
+	if (hold_machine < 0 || !k->other || (hold_machine < MACHINES_MAX && k->p->m->index != hold_machine && k->other->p->m->index != hold_machine) ||
+	    (strncmp(text, hold_box, strlen(hold_box)) != 0 && !strstr(text, hold_json)))
 		return false;
 	struct held *h = xcalloc(1, sizeof(*h));
 	h->to = k->other;
-	h->text = xstrndup(text, len);
+	h->text = text_keep(text, len);
 	h->len = len;
+	h->hold = holds;
 	list_add_tail(&held_frames, &h->link);
 	return true;
 }
@@ -297,14 +318,14 @@ int link_send(struct link *k, const char *text, size_t len)
 	if (held_back(k, text, len))
 		return 0;
 	struct frame *f = xcalloc(1, sizeof(*f));
-	f->text = xstrndup(text, len);
+	f->text = text_keep(text, len);
 	f->len = len;
 	f->since = eng.now;
 	list_add_tail(&k->queue, &f->link);
 	if (n == W.dup_frame && k->other) {
 		struct frame *copy = xcalloc(1, sizeof(*copy));
 
-		copy->text = xstrndup(text, len);
+		copy->text = text_keep(text, len);
 		copy->len = len;
 		copy->link.next = (struct list *)(void *)k->other;
 		(void)after(k->other->p, 400 * MS, deliver_copy, copy);
@@ -350,7 +371,7 @@ void links_of_proc_died(struct proc *p, bool power)
 				struct frame *f = list_entry(k->queue.next, struct frame, link);
 
 				list_del(&f->link);
-				free(f->text);
+				text_drop(f->text, f->len);
 				free(f);
 			}
 			continue;
@@ -402,6 +423,15 @@ static void opened(void *arg)
 	k->cb->open(k->arg, k, k->peer);
 }
 
+/* Who stands still greets nobody: the other end does not wait for ever. */
+static void greeted(void *arg)
+{
+	struct link *k = arg;
+
+	if (!k->up)
+		end_link(k, ERR_TIMEOUT, "the handshake takes too long");
+}
+
 static void accepted(void *arg)
 {
 	struct link *k = arg; /* the server's end */
@@ -437,6 +467,7 @@ static void dial_again(void *arg)
 		return;
 	}
 	if (!found) {
+		trace("dial %s: %s", d->address, reach ? "refused" : "no answer");
 		end_link(d->k, reach ? ERR_NODE_DOWN : ERR_TIMEOUT, reach ? "connection refused" : "no answer");
 		free(d);
 		return;
@@ -448,6 +479,7 @@ static void dial_again(void *arg)
 	(void)str_copy(far->remote, sizeof(far->remote), d->k->p->m->address[net]);
 	(void)str_copy(d->k->peer, sizeof(d->k->peer), to->uuid);
 	(void)after(found->p, net_latency(), accepted, far);
+	(void)after(NULL, HANDSHAKE, greeted, d->k);
 	(void)after(NULL, KEEPALIVE, keep_alive, far);
 	(void)after(NULL, KEEPALIVE, keep_alive, d->k);
 	free(d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Twins of io/files.h, io/spawn.h, io/netif.h, io/pki.h, io/identity.h, common/log.h, and of the parts of node/ that only fit a real machine. */
 #include <assert.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 
 /* ---- log -------------------------------------------------------------------------------------------- */
 
+enum log_level trace_level = LOG_LEVEL_INFO;
+
 void log_init(const char *program, enum log_level max_level)
 {
 	(void)program;
@@ -33,7 +36,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	char line[1024];
 	va_list ap;
 
-	if (!tracing || level > LOG_LEVEL_INFO)
+	if (!tracing || level > trace_level)
 		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
@@ -240,6 +243,59 @@ int dir_names(const char *path, char ***ret, int *ret_n, struct err *err)
 	return 0;
 }
 
+/* ---- fence agents: doc/man/gnt-node.8; the plug is the machine's name -------------------------------------------- */
+
+static void plug_off(void *arg)
+{
+	struct machine *m = arg;
+
+	if (!m->power)
+		return;
+	trace("%s: switched off by a fence agent", m->name);
+	W.counts.fenced_off++;
+	machine_reboot_later(m, pick(10 * SEC, 60 * SEC)); /* a person switches it on again */
+}
+
+/* fence_sim tells the truth; fence_lie says "off" and leaves it on; fence_hang does not come back; fence_fail says that it cannot. */
+static int fence_agent(const char *agent, const char *input, int timeout_ms, struct runner_result *ret, struct err *err)
+{
+	const char *plug = strstr(input, "plug=");
+	char name[32] = "";
+
+	if (plug)
+		(void)sscanf(plug, "plug=%31[^\n]", name);
+	struct machine *m = machine_by_name(name);
+	if (!m || strcmp(agent, "fence_fail") == 0) {
+		ret->status = 1;
+		return 0;
+	}
+	if (strcmp(agent, "fence_hang") == 0) {
+		fiber_sleep(timeout_ms * MS);
+		return err_set(err, ERR_TIMEOUT, "'%s' did not end within %d ms", agent, timeout_ms);
+	}
+	fiber_sleep(pick(300 * MS, 3 * SEC));
+	bool lies = strcmp(agent, "fence_lie") == 0, off = strstr(input, "action=off") != NULL;
+	if (off && lies)
+		m->lied_about = m->lied_about || m->power;
+	else if (off)
+		(void)after(NULL, chance(500) ? 0 : pick(1 * SEC, 15 * SEC), plug_off, m); /* some say "done" before it is */
+	else if (strstr(input, "action=status"))
+		ret->status = !m->power || (lies && m->lied_about) ? 2 : 0;
+	return 0;
+}
+
+/* ---- groups: no machine of the simulation has any ------------------------------------------------------------------ */
+
+int getgrnam_r(const char *name, struct group *gr, char *room, size_t size, struct group **ret)
+{
+	(void)name;
+	(void)gr;
+	(void)room;
+	(void)size;
+	*ret = NULL;
+	return 0;
+}
+
 /* ---- children: systemctl, qemu-img, rm ------------------------------------------------------------------ */
 
 static void start_masterd(void *arg)
@@ -284,9 +340,9 @@ static int systemctl(struct machine *m, const char *const argv[])
 static int run(struct runner *r, const char *const argv[], const char *input, int timeout_ms, struct runner_result *ret, struct err *err)
 {
 	(void)r;
-	(void)input;
-	(void)timeout_ms;
 	memset(ret, 0, sizeof(*ret));
+	if (strncmp(argv[0], "fence_", 6) == 0)
+		return fence_agent(argv[0], input ? input : "", timeout_ms, ret, err);
 	int rc = call_begin(argv[0], 200 * MS, err);
 	if (rc < 0)
 		return rc;

@@ -19,6 +19,9 @@ struct sim_store {
 	struct store *mem;
 	struct proc *p;
 	uint64_t seed;
+	int pumps;   /* under way */
+	int asked;   /* and not answered yet */
+	bool owners; /* what is under way changes whose guests they are */
 };
 
 static struct store_ops sim_ops;
@@ -93,6 +96,9 @@ static void kill_masterd(void *arg)
 	(void)after(NULL, 300 * MS, masterd_again, m);
 }
 
+#define AGAIN_MS 500
+static void call_later(struct sim_store *s, int timeout_ms);
+
 static void pump(void *arg)
 {
 	struct pumping *p = arg;
@@ -114,7 +120,13 @@ static void pump(void *arg)
 	}
 	store_mem_set_available(s->mem, p->was_there);
 	store_mem_set_faults(s->mem, &f);
-	(void)store_mem_pump(s->mem);
+	s->asked -= store_mem_pump(s->mem);
+	if (s->asked > 0 && s->pumps == 1) /* a read whose answer was lost is asked again */
+		call_later(s, AGAIN_MS);
+	s->pumps--;
+	if (s->owners || W.faults.store_late)
+		check_owners();
+	s->owners = false;
 	free(p);
 }
 
@@ -122,6 +134,7 @@ static void call_later(struct sim_store *s, int timeout_ms)
 {
 	struct pumping *p = xcalloc(1, sizeof(*p));
 
+	s->pumps++;
 	p->s = s;
 	p->was_there = store_has_majority(s->p->m);
 	(void)after(s->p, p->was_there ? pick(2 * MS, 8 * MS) : timeout_ms * MS, pump, p);
@@ -152,6 +165,8 @@ static void txn(struct store *st, const struct store_cmp *cmps, int n_cmps, cons
 		void *arg)
 {
 	struct sim_store *s = (struct sim_store *)(void *)st;
+	for (int i = 0; i < n_ops; i++)
+		s->owners = s->owners || (ops[i].kind == STORE_PUT && strncmp(ops[i].key, "/gantry/instance/", 17) == 0);
 	bool commit = n_cmps == 2 && cmps[1].kind == STORE_CMP_VALUE && strcmp(cmps[1].key, TERM_SEQ) == 0;
 
 	if (commit) {
@@ -170,6 +185,7 @@ static void txn(struct store *st, const struct store_cmp *cmps, int n_cmps, cons
 			arg = w;
 		}
 	}
+	s->asked++;
 	s->mem->ops->txn(s->mem, cmps, n_cmps, ops, n_ops, timeout_ms, cb, arg);
 	call_later(s, timeout_ms);
 }
@@ -178,6 +194,7 @@ static void store_read(struct store *st, const char *key, bool exact, int timeou
 {
 	struct sim_store *s = (struct sim_store *)(void *)st;
 
+	s->asked++;
 	s->mem->ops->read(s->mem, key, exact, timeout_ms, cb, arg);
 	call_later(s, timeout_ms);
 }

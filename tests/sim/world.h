@@ -45,7 +45,9 @@ struct machine {
 	bool power;
 	int boots;
 	char boot_id[UUID_LEN + 1];
-	struct proc *kernel, *noded_proc, *masterd_proc;
+	struct proc *kernel, *noded_proc, *masterd_proc, *fenced_proc;
+	struct fenced *fenced;             /* its memory */
+	struct watchdog *watchdog;         /* the hardware: outlives fenced */
 	struct noded *noded;
 	struct master *masterd;
 	struct list files;
@@ -60,6 +62,8 @@ struct machine {
 	struct list volumes, replicas, guests;
 	struct nano_server *sockets[2];    /* admin, read */
 	bool has_ip;
+	bool lied_about;                   /* a fence agent said that it is off, and it is on: its guests may run twice, until it boots */
+	int64_t frozen_until;              /* the whole machine stands still, but for its watchdog */
 	struct hv_state_room *hv;
 };
 
@@ -67,8 +71,10 @@ struct ledger { /* what a guest knows to be on its disk; by instance */
 	char uuid[UUID_LEN + 1], name[NAME_LEN + 1];
 	uint64_t acked[BLOCKS];            /* newest acknowledged value of the block */
 	uint64_t issued[BLOCKS];           /* newest value that was ever issued for it */
+	bool hopeless;                     /* the last disk that held it all has failed */
 	bool excused;                      /* a person took the loss: --ignore-consistency */
 	int64_t n_acked;
+	char runner[UUID_LEN + 1];         /* as the store said last */
 };
 
 struct faults { /* what the world injects by itself, per mille of the occasions; 0 = never */
@@ -77,7 +83,7 @@ struct faults { /* what the world injects by itself, per mille of the occasions;
 };
 
 struct counters {
-	int64_t power_cuts, daemon_kills, stalls, cuts, oneway_cuts, disk_failures, clock_jumps, store_faults, call_failures, master_kills;
+	int64_t power_cuts, daemon_kills, stalls, cuts, oneway_cuts, disk_failures, clock_jumps, store_faults, call_failures, master_kills, fenced_kills, watchdog_resets, fenced_off, freezes, by_lease, by_power, by_report, by_person, last_resorts;
 	int64_t split_brains, failovers, verdicts_yes, takeovers, migrations, jobs, writes, guest_starts;
 };
 
@@ -121,6 +127,7 @@ struct machine *here(void); /* whose code runs */
 int64_t machine_clock(const struct machine *m); /* microseconds of its own CLOCK_BOOTTIME */
 void machine_power_cut(struct machine *m);
 void machine_power_on(struct machine *m);
+void machine_freeze(struct machine *m, int64_t us);
 void machine_reboot_later(struct machine *m, int64_t us); /* cut, now (from the world), and on again */
 void noded_kill(struct machine *m);
 void noded_start(struct machine *m);
@@ -136,7 +143,7 @@ void links_world_new(void);
 /* Directed worlds: frames of that type from or to that machine are kept, until released. */
 void frames_hold(int machine, const char *type);
 void frames_pass(void);   /* no more are kept */
-int frames_release(void); /* what was kept arrives now; how many */
+int frames_release(void); /* what was kept arrives now, but for what the present hold keeps; how many */
 void links_of_proc_died(struct proc *p, bool power); /* twin_link.c */
 char *machine_file(struct machine *m, const char *path); /* borrowed; NULL = absent */
 void machine_file_put(struct machine *m, const char *path, const char *text);
@@ -147,6 +154,13 @@ char *store_world_get(const char *key);              /* gives; NULL = absent */
 int store_world_dump(const char *prefix, char ***ret_keys, char ***ret_values);
 bool store_has_majority(const struct machine *from);
 void store_member_set(struct machine *m, bool member, bool learner);
+
+void wire_world_new(void);                           /* twin_wire.c */
+void wire_hold(const char *text, size_t len);
+void wire_let_go(const char *text, size_t len);
+/* gantry-fenced and the machine's watchdog: twin_fenced.c */
+void fenced_start(struct machine *m);
+void fenced_kill(struct machine *m, bool power);
 
 /* A request of an operator on that machine; the answer comes to done (text of a msg_reply, borrowed), or never. */
 typedef void request_done(void *arg, const char *reply);
@@ -168,6 +182,7 @@ int call_end(struct err *err);
 /* ---- checkers: check.c ---- */
 void violation(const char *fmt, ...) PRINTF(1, 2);
 void check_event(void *arg);  /* after every event */
+void check_owners(void);      /* after a commit: whose guests they are */
 bool check_rest(void);        /* what must hold once all is quiet; fills W.why */
 struct ledger *ledger_of(const char *uuid, const char *name);
 void ledger_read_all(const char *uuid, const char *where, const uint64_t *blocks); /* a guest starts and reads its disk */
