@@ -62,6 +62,21 @@ static void show(const json_t *n, const struct options *o, bool tty)
 		bar(n, tty);
 }
 
+/* The job is done, but a node that did not answer still has what it had. */
+static void show_left(const json_t *n, const struct options *o)
+{
+	size_t i, k;
+	json_t *left, *command;
+
+	if (o->json || strcmp(json_str(n, "state", ""), "success") != 0)
+		return;
+	json_array_foreach(json_object_get(json_object_get(n, "result"), "left"), i, left) {
+		(void)fprintf(stderr, "warning: node '%s' did not answer and keeps what it has; when it is back, on it:\n", json_str(left, "node", ""));
+		json_array_foreach(json_object_get(left, "commands"), k, command)
+			(void)fprintf(stderr, "  %s\n", json_string_value(command));
+	}
+}
+
 static int job_error(const json_t *n, struct err *err)
 {
 	const char *error = json_str(n, "error", "");
@@ -76,6 +91,7 @@ static int job_error(const json_t *n, struct err *err)
 int follow_ended(const json_t *last, const struct options *o, struct err *err)
 {
 	show(last, o, isatty(STDERR_FILENO));
+	show_left(last, o);
 	return job_error(last, err);
 }
 
@@ -107,6 +123,7 @@ int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t *
 		show(n, o, tty);
 		if (json_bool(n, "ended", false)) {
 			wipe(tty);
+			show_left(n, o);
 			rc = job_error(n, err);
 			*ret_last = TAKE(n);
 			return rc;

@@ -3,12 +3,14 @@
 #ifndef COMMON_XMEM_H
 #define COMMON_XMEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 void *xcalloc(size_t n, size_t size) __attribute__((returns_nonnull, malloc));
 void *xrealloc(void *p, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((returns_nonnull, malloc));
 char *xstrndup(const char *s, size_t n) __attribute__((returns_nonnull, malloc));
+char *xvasprintf(const char *fmt, va_list ap) __attribute__((returns_nonnull, format(printf, 1, 0)));
 char *xasprintf(const char *fmt, ...) __attribute__((returns_nonnull, format(printf, 1, 2)));
 /* Copies s into dst[size], always terminated. Returns 0, or -1 when it did not fit (then cut). */
 int str_copy(char *dst, size_t size, const char *s);

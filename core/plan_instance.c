@@ -348,7 +348,7 @@ static int check_replicas_answer(const struct state *st, const struct instance *
 
 		if (n && (!n->connected || n->n.offline == 1))
 			return err_set(err, ERR_NODE_DOWN, "node '%s' with a replica of '%s' does not answer", n->n.name, i->name),
-			       err_hint(err, "start it; or --ignore-failures: its volumes stay there, 'gnt cluster verify' names them when it is back");
+			       err_hint(err, "start it; or --ignore-failures: what is there stays, and you are told how to remove it");
 	}
 	return 0;
 }
@@ -380,6 +380,8 @@ int plan_instance_remove(const struct state *st, const void *args, struct rng *r
 		const struct snode *n = state_node(st, s->i.nodes[k]);
 		const char *uuid = s->i.nodes[k];
 
+		if (n && (n->n.offline == 1 || !n->connected))
+			plan_left_instance(ret, st, n, &s->i);
 		if (!n || n->n.offline == 1 || (!n->connected && ignore) || s->i.template == TEMPLATE_DISKLESS)
 			continue;
 		if (s->i.template == TEMPLATE_DRBD) {

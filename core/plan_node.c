@@ -305,8 +305,11 @@ int plan_node_remove(const struct state *st, const void *args, struct rng *rng, 
 			return rc;
 	}
 	schema_init(&step_none_schema, &none);
-	if (n->connected)
+	if (n->connected) {
 		plan_add(ret, st, STEP_KIND_node_leave, n->n.uuid, &none)->may_fail = 1;
+	} else { /* it does not learn of it: when it is back it still takes itself for a member */
+		plan_left(ret, n, "gnt node leave");
+	}
 	schema_init(&step_ref_schema, &ref);
 	(void)str_copy(ref.uuid, sizeof(ref.uuid), n->n.uuid);
 	struct plan_step *s = plan_add(ret, st, STEP_KIND_node_delete, NULL, &ref);

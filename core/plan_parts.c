@@ -194,6 +194,49 @@ struct plan_step *add_own(struct plan *p, const struct state *st, enum step_kind
 	return plan_add(p, st, kind, NULL, &a);
 }
 
+void plan_left(struct plan *p, const struct snode *n, const char *fmt, ...)
+{
+	json_t *left, *of = NULL, *entry;
+	size_t k;
+	va_list ap;
+
+	if (!p->result)
+		p->result = json_object();
+	left = json_object_get(p->result, "left");
+	if (!left) {
+		left = json_array();
+		json_object_set_new(p->result, "left", left);
+	}
+	json_array_foreach(left, k, entry)
+		if (strcmp(json_str(entry, "node", ""), n->n.name) == 0)
+			of = entry;
+	if (!of) {
+		of = json_pack("{s:s, s:[]}", "node", n->n.name, "commands");
+		json_array_append_new(left, of);
+	}
+	va_start(ap, fmt);
+	AUTO_FREE char *command = xvasprintf(fmt, ap);
+	va_end(ap);
+	json_array_append_new(json_object_get(of, "commands"), json_string(command));
+}
+
+void plan_left_instance(struct plan *p, const struct state *st, const struct snode *n, const struct instance *i)
+{
+	struct step_volumes v;
+
+	if (strcmp(own_runner(&i->own), n->n.uuid) == 0)
+		plan_left(p, n, "virsh destroy %s", i->name);
+	if (i->template == TEMPLATE_DRBD)
+		plan_left(p, n, "drbdadm down %s && rm /etc/drbd.d/%s.res", i->name, i->name);
+	part_volumes(st, i, &v);
+	for (int k = 0; k < v.n_volumes; k++)
+		if (strcmp(v.volumes[k].backend, "file") == 0)
+			plan_left(p, n, "rm %s/%s %s/%s.owner", v.volumes[k].pool, v.volumes[k].name, v.volumes[k].pool, v.volumes[k].name);
+		else
+			plan_left(p, n, "lvremove -y %s/%s", v.volumes[k].pool, v.volumes[k].name);
+	schema_done(&step_volumes_schema, &v);
+}
+
 struct plan_step *add_admin(struct plan *p, const struct state *st, const struct instance *i, enum admin_state to)
 {
 	struct step_admin a;

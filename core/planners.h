@@ -21,6 +21,9 @@ void part_drbd_conf(const struct state *st, const struct instance *i, char *cons
 void part_resource(const struct instance *i, struct step_resource *ret);
 void part_guest(const struct state *st, const struct instance *i, struct step_guest *ret);
 void part_guest_ref(const struct instance *i, struct step_guest_ref *ret);
+/* What a plan cannot take off a node that does not answer goes into the job's result, each with the command that removes it there. */
+void plan_left(struct plan *p, const struct snode *n, const char *fmt, ...) PRINTF(3, 4);
+void plan_left_instance(struct plan *p, const struct state *st, const struct snode *n, const struct instance *i);
 /* Typed appends for the commonest steps. */
 struct plan_step *add_resource(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, bool force);
 struct plan_step *add_volumes(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i);

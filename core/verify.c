@@ -197,18 +197,27 @@ static void verify_orphans(const struct core *c, const struct snode *n, struct r
 {
 	if (!n->connected || core_jobs_open(c))
 		return; /* a running job's volumes are no orphans */
-	for (int i = 0; i < n->seen.n_volumes; i++)
-		if (!known_disk(r, n->seen.volumes[i], n->n.uuid))
-			finding(r, false, "node", n->n.name, "remove it by hand when nothing on it is needed",
-				"a volume of disk %s on node '%s' belongs to no instance", n->seen.volumes[i], n->n.name);
+	char hint[300];
+
+	for (int i = 0; i < n->seen.n_volumes; i++) {
+		if (known_disk(r, n->seen.volumes[i], n->n.uuid))
+			continue;
+		(void)snprintf(hint, sizeof(hint), "when nothing on it is needed, there: 'lvremove @gantry-%s'; of a file: remove it and its .owner",
+			       n->seen.volumes[i]);
+		finding(r, false, "node", n->n.name, hint, "a volume of disk %s on node '%s' belongs to no instance", n->seen.volumes[i], n->n.name);
+	}
 	for (int i = 0; i < n->seen.n_guests; i++)
 		if (n->seen.guests[i].ours == 1 && !state_instance(&c->st, n->seen.guests[i].uuid))
-			finding(r, true, "node", n->n.name, "'virsh destroy' it when it is not needed", "guest '%s' on node '%s' belongs to no instance",
+			finding(r, true, "node", n->n.name, "'virsh destroy' it there when it is not needed", "guest '%s' on node '%s' belongs to no instance",
 				n->seen.guests[i].name, n->n.name);
-	for (int i = 0; i < n->seen.n_drbd; i++)
-		if (n->seen.drbd[i].uuid[0] && !state_instance(&c->st, n->seen.drbd[i].uuid))
-			finding(r, false, "node", n->n.name, "'drbdadm down' it and remove its file", "DRBD resource '%s' on node '%s' belongs to no instance",
-				n->seen.drbd[i].resource, n->n.name);
+	for (int i = 0; i < n->seen.n_drbd; i++) {
+		const char *name = n->seen.drbd[i].resource;
+
+		if (!n->seen.drbd[i].uuid[0] || state_instance(&c->st, n->seen.drbd[i].uuid))
+			continue;
+		(void)snprintf(hint, sizeof(hint), "there: 'drbdadm down %s && rm /etc/drbd.d/%s.res'", name, name);
+		finding(r, false, "node", n->n.name, hint, "DRBD resource '%s' on node '%s' belongs to no instance", name, n->n.name);
+	}
 }
 
 static bool has_ha(const struct core *c, const struct snode *n)

@@ -224,6 +224,15 @@ int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *
 
 /* ---- the end --------------------------------------------------------------------------------------------------- */
 
+static int forget_cluster(struct noded *n, struct err *err)
+{
+	int rc = n->env.system->masterd_stop(n->env.system, err);
+
+	if (rc == 0)
+		rc = system_etcd_stop(&n->conf, err);
+	return rc < 0 ? rc : system_forget(&n->conf, err);
+}
+
 int bootstrap_destroy(struct noded *n, const void *args, json_t **ret, struct err *err)
 {
 	const struct op_cluster_destroy *a = args;
@@ -239,13 +248,29 @@ int bootstrap_destroy(struct noded *n, const void *args, json_t **ret, struct er
 			return err_set(err, ERR_WRONG_STATE, "guest '%s' runs", n->seen.guests[i].name), err_hint(err, "'gnt instance remove' all of them first");
 	if (n->seen.n_volumes)
 		return err_set(err, ERR_WRONG_STATE, "%d disks are left", n->seen.n_volumes), err_hint(err, "'gnt instance remove' all of them first");
-	int rc = n->env.system->masterd_stop(n->env.system, err);
-	if (rc == 0)
-		rc = system_etcd_stop(&n->conf, err);
-	if (rc == 0)
-		rc = system_forget(&n->conf, err);
+	int rc = forget_cluster(n, err);
 	if (rc == 0)
 		*ret = json_pack("{s:s}", "destroyed", n->settings.cluster);
+	return rc;
+}
+
+/* Only where no master knows the node any more: in the cluster it is 'node remove' that decides. */
+int bootstrap_leave(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	(void)args;
+	if (!n->member)
+		return err_set(err, ERR_NO_CLUSTER, "this machine is in no cluster");
+	for (int i = 0; i < UPLINK_STALE; i++)
+		if (n->up[i].welcome)
+			return err_set(err, ERR_WRONG_STATE, "this machine is a node of cluster '%s'", n->settings.cluster),
+			       err_hint(err, "'gnt node remove %s' on another node", n->conf.node_name);
+	for (int i = 0; i < n->seen.n_guests; i++)
+		if (n->seen.guests[i].ours == 1)
+			return err_set(err, ERR_WRONG_STATE, "guest '%s' runs here", n->seen.guests[i].name),
+			       err_hint(err, "end it when it is not needed: 'virsh destroy %s'", n->seen.guests[i].name);
+	int rc = forget_cluster(n, err);
+	if (rc == 0)
+		*ret = json_pack("{s:s, s:i}", "left", n->settings.cluster, "volumes_kept", n->seen.n_volumes);
 	return rc;
 }
 

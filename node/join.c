@@ -185,7 +185,7 @@ static int prepare(struct noded *n, const struct op_node_join *a, struct joining
 		return rc;
 	if (n->member)
 		return err_set(err, ERR_CLUSTER_EXISTS, "this machine is in cluster '%s'", n->settings.cluster),
-		       err_hint(err, "'gnt node remove %s' there first, if it is to change", n->conf.node_name);
+		       err_hint(err, "'gnt node remove %s' there first, if it is to change; if that was done while this machine was away: 'gnt node leave'", n->conf.node_name);
 	j->conf.witness = a->witness == 1;
 	own_addresses(a->address, a->secondary_ip, &j->conf, &m);
 	missing_addresses(&j->conf, &m);

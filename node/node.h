@@ -182,7 +182,7 @@ void takeover_free(struct noded *n);
 
 /* ---- requests done here, on a worker: bootstrap.c join.c prepare.c ---- */
 typedef int local_fn(struct noded *n, const void *args, json_t **ret, struct err *err);
-local_fn bootstrap_init, bootstrap_destroy, bootstrap_restore, join_cluster, prepare_machine;
+local_fn bootstrap_init, bootstrap_destroy, bootstrap_leave, bootstrap_restore, join_cluster, prepare_machine;
 
 /* ---- system.c, service.c ---- */
 struct exec_system *system_new(const struct conf *conf, struct noded *n);

@@ -53,6 +53,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(35, node, maintenance,         JOB,   NODE,     ADMIN, SAFE, op_node_maintenance, "on: move every guest off a node by live migration; off: bring them back") \
 	OP(34, cluster, arbitrate,        JOB,   CLUSTER,  ADMIN, SAFE, op_cluster_arbitrate, "turn disk arbitration on or off everywhere (internal)") \
 	OP(36, node, cleanse,             JOB,   NODE,     ADMIN, SAFE, op_node_name,        "stop what is left of a dead cluster's voter (internal)") \
+	OP(37, node, leave,               LOCAL, NONE,     ADMIN, ASK,  op_none,             "on a machine whose cluster removed it while it was away: forget that cluster") \
 	OP(40, instance, add,             JOB,   INSTANCE, ADMIN, SAFE, op_instance_add,     "create an instance") \
 	OP(41, instance, list,            QUERY, NONE,     READ,  SAFE, op_list,             "list the instances") \
 	OP(42, instance, info,            QUERY, NONE,     READ,  SAFE, op_instance_info,    "show an instance") \

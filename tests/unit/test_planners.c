@@ -380,6 +380,49 @@ static void a_cluster_default_goes_back_to_the_built_in_one(void **state)
 	assert_int_equal(plan(w, OP_cluster_modify, "{\"reset\":[\"be.nothing\"]}"), -ERR_UNKNOWN_KEY);
 }
 
+/* ---- removal beside a node that does not answer --------------------------------------------------------------------------------------- */
+
+static const char *left(const struct world *w, int node, int command)
+{
+	return json_string_value(json_array_get(json_object_get(json_array_get(json_object_get(w->plan.result, "left"), (size_t)node), "commands"),
+						(size_t)command));
+}
+
+static void removal_tells_what_stays_on_a_silent_node(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true);
+	state_node(&w->st, B)->connected = false;
+	assert_int_equal(plan(w, OP_instance_remove, "{\"name\":\"vm1\"}"), -ERR_NODE_DOWN);
+	assert_int_equal(plan(w, OP_instance_remove, "{\"name\":\"vm1\",\"ignore_failures\":true}"), 0);
+	assert_string_equal(left(w, 0, 0), "drbdadm down vm1 && rm /etc/drbd.d/vm1.res");
+	assert_non_null(strstr(left(w, 0, 1), "lvremove -y xenvg/" VM ".disk0_data"));
+	assert_non_null(strstr(left(w, 0, 2), "_meta"));
+	assert_null(left(w, 0, 3)); /* no guest there */
+	assert_null(left(w, 1, 0)); /* the other node is told */
+	state_node(&w->st, B)->connected = true;
+	state_node(&w->st, A)->n.offline = 1; /* where the guest is */
+	assert_int_equal(plan(w, OP_instance_remove, "{\"name\":\"vm1\",\"ignore_failures\":true}"), 0);
+	assert_string_equal(left(w, 0, 0), "virsh destroy vm1");
+	state_node(&w->st, A)->n.offline = 0;
+	assert_int_equal(plan(w, OP_instance_remove, "{\"name\":\"vm1\",\"ignore_failures\":true}"), 0);
+	assert_null(w->plan.result); /* all of it is removed */
+}
+
+static void a_node_removed_in_its_absence_is_told_later_by_a_person(void **state)
+{
+	struct world *w = *state;
+
+	state_node(&w->st, B)->n.candidate = 0;
+	state_node(&w->st, B)->connected = false;
+	assert_int_equal(plan(w, OP_node_remove, "{\"name\":\"node2\"}"), 0);
+	assert_string_equal(left(w, 0, 0), "gnt node leave");
+	state_node(&w->st, B)->connected = true;
+	assert_int_equal(plan(w, OP_node_remove, "{\"name\":\"node2\"}"), 0);
+	assert_null(w->plan.result);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -393,6 +436,8 @@ int main(void)
 		T(reconciler_turns_arbitration_on_unless_held),
 		T(a_parameter_goes_back_to_its_default),
 		T(a_cluster_default_goes_back_to_the_built_in_one),
+		T(removal_tells_what_stays_on_a_silent_node),
+		T(a_node_removed_in_its_absence_is_told_later_by_a_person),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
