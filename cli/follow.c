@@ -70,6 +70,8 @@ static void show_left(const json_t *n, const struct options *o)
 
 	if (o->json || strcmp(json_str(n, "state", ""), "success") != 0)
 		return;
+	json_array_foreach(json_object_get(json_object_get(n, "result"), "notes"), i, left)
+		(void)fprintf(stderr, "note: %s\n", json_string_value(left));
 	json_array_foreach(json_object_get(json_object_get(n, "result"), "left"), i, left) {
 		(void)fprintf(stderr, "warning: node '%s' did not answer and keeps what it has; when it is back, on it:\n", json_str(left, "node", ""));
 		json_array_foreach(json_object_get(left, "commands"), k, command)

@@ -521,6 +521,9 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 		(void)str_copy(c.vg_name, sizeof(c.vg_name), a->vg_name);
 	if (a->lease != FIELD_UNSET)
 		c.lease_ms = a->lease * 1000;
+	if (c.lease_ms != st->cluster.lease_ms)
+		ret->result = json_pack("{s:[s]}", "notes", "gantry's daemons count with the new lease from now on; etcd's time-outs follow when it starts anew: "
+					"on one voter after another, when 'gnt cluster verify' finds nothing: systemctl restart gantry-etcd");
 	if (a->cert_life != FIELD_UNSET)
 		c.cert_life_s = a->cert_life;
 	if (a->candidate_pool_size != FIELD_UNSET)

@@ -32,6 +32,23 @@ void term_init(struct term *t, const char *self, const char *boot, int64_t lease
 	t->state = TERM_STANDBY;
 }
 
+static void set_lease(struct term *t, int64_t lease_ms)
+{
+	if (lease_ms >= LEASE_MS_MIN && lease_ms <= LEASE_MS_MAX)
+		t->lease_ms = lease_ms;
+}
+
+void term_set_lease(struct term *t, int64_t lease_ms)
+{
+	if (t->state == TERM_MASTERING || t->state == TERM_STALE)
+		set_lease(t, lease_ms);
+}
+
+void term_beat_text(const struct term *t, char out[TERM_BEAT_LEN])
+{
+	(void)snprintf(out, TERM_BEAT_LEN, "%lld %lld", (long long)t->beat_sent_ms, (long long)t->beat_lease_ms);
+}
+
 bool term_valid(const struct term *t, int64_t now_ms)
 {
 	return t->state == TERM_MASTERING && (!RULE(SPEAK) || now_ms < t->valid_until_ms);
@@ -41,7 +58,11 @@ static int beat_now(struct term *t, int64_t now_ms)
 {
 	t->busy = true;
 	t->beat_sent_ms = now_ms;
+	t->beat_lease_ms = t->lease_ms;
 	t->next_ms = now_ms + term_beat_ms(t);
+	/* It may be seen and its answer lost: whoever has seen a shorter lease counts with it from then on, so do we. */
+	if (t->valid_until_ms > now_ms + term_ttl_ms(t))
+		t->valid_until_ms = now_ms + term_ttl_ms(t);
 	return TERM_DO_BEAT;
 }
 
@@ -107,11 +128,15 @@ int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t m
 	t->resigned = resigned_to(t, beat_text);
 	t->master[0] = t->master_boot[0] = '\0';
 	(void)sscanf(master_text, "%36s %36s", t->master, t->master_boot);
+	long long lease_ms = 0;
+	if (sscanf(beat_text, "%*d %lld", &lease_ms) == 1) /* a resignation has none: its writer says nothing any more */
+		set_lease(t, lease_ms);
 	if (!may_take(t, now_ms))
 		return 0;
 	t->state = TERM_TAKING;
 	t->busy = true;
 	t->beat_sent_ms = now_ms;
+	t->beat_lease_ms = t->lease_ms;
 	return TERM_DO_TAKE;
 }
 
@@ -134,7 +159,7 @@ int term_taken(struct term *t, int64_t now_ms, bool committed, int64_t epoch)
 	}
 	t->state = TERM_LOADING;
 	t->epoch = epoch;
-	t->valid_until_ms = t->beat_sent_ms + term_ttl_ms(t); /* the take-over writes the first beat */
+	t->valid_until_ms = t->beat_sent_ms + t->beat_lease_ms / 4; /* the take-over writes the first beat */
 	return TERM_DO_LOAD;
 }
 
@@ -171,7 +196,7 @@ int term_beaten(struct term *t, int64_t now_ms, enum term_beat outcome)
 		return stop(t, now_ms);
 	if (outcome == TERM_BEAT_UNKNOWN)
 		return 0; /* the next beat tells; until then validity runs out by itself */
-	t->valid_until_ms = t->beat_sent_ms + term_ttl_ms(t);
+	t->valid_until_ms = t->beat_sent_ms + t->beat_lease_ms / 4;
 	if (t->state == TERM_STALE && now_ms < t->valid_until_ms) {
 		t->state = TERM_MASTERING;
 		return TERM_DO_GO;

@@ -8,7 +8,9 @@
  * A holder that hands over has dropped its core (it says nothing any more) before it writes "resigned UUID" as its last beat: the node
  * named there need not wait, all others wait as for a dead master, the one that resigned a beat longer than they.
  *
- * All times derive from ha.lease: beat lease/12, ttl lease/4, margin lease/4.
+ * All times derive from ha.lease: beat lease/12, ttl lease/4, margin lease/4. The lease stands in each beat, so that holder and candidates
+ * count with the same one whatever the configuration says meanwhile: who has not seen the newest beat cannot take over, because the
+ * transaction compares it.
  */
 #ifndef CORE_TERM_H
 #define CORE_TERM_H
@@ -41,7 +43,8 @@ struct term {
 	enum term_state state;
 	char self[UUID_LEN + 1];  /* our node */
 	char boot[UUID_LEN + 1];  /* our boot: a predecessor of ours in the same boot is dead (we hold its lock) */
-	int64_t lease_ms;
+	int64_t lease_ms;         /* a candidate: of the newest beat seen. A holder: of the next beat */
+	int64_t beat_lease_ms;    /* a holder: of the beat under way */
 	int64_t epoch;            /* ours, from TERM_LOADING on */
 	/* what was seen */
 	char master[UUID_LEN + 1]; /* "" = none yet */
@@ -60,6 +63,11 @@ struct term {
 };
 
 void term_init(struct term *t, const char *self, const char *boot, int64_t lease_ms, int64_t now_ms);
+/* The cluster's setting has changed: from the next beat on. Only a holder has it from the configuration. */
+void term_set_lease(struct term *t, int64_t lease_ms);
+/* What TERM_DO_TAKE and TERM_DO_BEAT write as the beat. */
+#define TERM_BEAT_LEN 48
+void term_beat_text(const struct term *t, char out[TERM_BEAT_LEN]);
 /* What is to be done now: a mask of TERM_DO_*. Call at least every beat. */
 int term_tick(struct term *t, int64_t now_ms);
 

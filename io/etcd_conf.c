@@ -8,6 +8,7 @@
 #include "common/buf.h"
 #include "common/xmem.h"
 
+#define HEARTBEAT "heartbeat-interval: "
 #define ELECTION_MS_MIN 1000  /* below it a slow fsync or a busy host looks like a dead leader */
 #define ELECTION_MS_MAX 50000 /* etcd refuses more */
 
@@ -70,6 +71,25 @@ static void add_urls(struct buf *out, const struct etcd_member_conf *c)
 	add_text(out, "initial-advertise-peer-urls", peer);
 }
 
+static void add_times(struct buf *out, int election_ms)
+{
+	buf_printf(out, HEARTBEAT "%d\nelection-timeout: %d\n", election_ms / 5, election_ms);
+}
+
+char *etcd_conf_retimed(const char *text, int64_t lease_ms)
+{
+	AUTO_BUF struct buf times = BUF_INIT, out = BUF_INIT;
+	const char *at = strstr(text, "\n" HEARTBEAT), *end = at;
+
+	add_times(&times, etcd_conf_election_ms(lease_ms));
+	for (int i = 0; i < 2 && end; i++) /* two lines */
+		end = strchr(end + 1, '\n');
+	if (!end || strncmp(at + 1, buf_str(&times), times.len) == 0)
+		return NULL;
+	buf_printf(&out, "%.*s%s%s", (int)(at + 1 - text), text, buf_str(&times), end + 1);
+	return buf_steal(&out);
+}
+
 char *etcd_conf_text(const struct etcd_member_conf *c)
 {
 	AUTO_BUF struct buf out = BUF_INIT;
@@ -86,7 +106,7 @@ char *etcd_conf_text(const struct etcd_member_conf *c)
 	/* The JSON gateway that we speak to: on by default as a flag, off by default in a file. */
 	buf_puts(&out, "enable-grpc-gateway: true\n");
 	/* A fifth is the least that etcd allows; each beat costs every member a wake-up and, idle, that is most of what it does. */
-	buf_printf(&out, "heartbeat-interval: %d\nelection-timeout: %d\n", election_ms / 5, election_ms);
+	add_times(&out, election_ms);
 	/* A member that was cut off must not depose a working leader when it returns. */
 	buf_puts(&out, "pre-vote: true\n");
 	/* By revision: it never compacts the newest one, which this version of etcd does not survive a crash with. */

@@ -26,5 +26,7 @@ char *etcd_conf_text(const struct etcd_member_conf *c);
 /* "https://10.0.0.1:7602", "http://[::1]:7602". Gives the text. */
 char *etcd_conf_url(bool tls, const char *address, int port);
 int etcd_conf_election_ms(int64_t lease_ms);
+/* The same text with the times of another lease; gives, NULL = they are these already. */
+char *etcd_conf_retimed(const char *text, int64_t lease_ms);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "master/bridge.h"
 
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,25 @@ static void follow_identity(struct master *m, int64_t now)
 	log_notice("a new certificate is used");
 }
 
+static void set_timer(struct master *m)
+{
+	int64_t every_ms = m->conf.lease_ms / 48 > 50 ? m->conf.lease_ms / 48 : 50;
+
+	loop_timer_start(m->timer, every_ms, every_ms);
+}
+
+/* ha.lease was changed: a master has it from its configuration, a candidate from the master's beats. */
+static void follow_lease(struct master *m)
+{
+	if (m->core)
+		term_set_lease(&m->term, core_state(m->core)->cluster.lease_ms);
+	if (m->term.lease_ms == m->conf.lease_ms)
+		return;
+	log_notice("ha.lease is %" PRId64 " ms from now on, it was %" PRId64 " ms", m->term.lease_ms, m->conf.lease_ms);
+	m->conf.lease_ms = m->term.lease_ms;
+	set_timer(m);
+}
+
 static void tick(void *arg)
 {
 	struct master *m = arg;
@@ -87,6 +107,7 @@ static void tick(void *arg)
 		return;
 	follow_identity(m, now);
 	master_listen_replication(m, now);
+	follow_lease(m);
 	master_term_do(m, term_tick(&m->term, now));
 	if (m->core && !m->paused)
 		core_tick(m->core, now, loop_wall_ms(m->loop));
@@ -131,7 +152,7 @@ int master_new(struct loop *l, const struct conf *conf, struct master **ret, str
 	}
 	term_init(&m->term, m->self, m->boot, conf->lease_ms, loop_now_ms(l));
 	m->timer = loop_timer_new(l, tick, m);
-	loop_timer_start(m->timer, 0, conf->lease_ms / 48 > 50 ? conf->lease_ms / 48 : 50);
+	set_timer(m);
 	*ret = m;
 	return 0;
 }

@@ -186,8 +186,10 @@ static void take(struct master *m)
 {
 	char me[2 * UUID_LEN + 2];
 	const struct store_cmp cmps[] = { seen(TERM_MASTER, m->term.master_rev), seen(TERM_BEAT, m->term.beat_rev) };
-	const struct store_op ops[] = { { STORE_PUT, TERM_MASTER, me }, { STORE_PUT, TERM_BEAT, "0" } };
+	char text[TERM_BEAT_LEN];
+	const struct store_op ops[] = { { STORE_PUT, TERM_MASTER, me }, { STORE_PUT, TERM_BEAT, text } };
 
+	term_beat_text(&m->term, text);
 	(void)snprintf(me, sizeof(me), "%s %s", m->self, m->boot);
 	log_notice("taking over as master");
 	m->store->ops->txn(m->store, cmps, 2, ops, 2, store_timeout_ms(m), take_done, m);
@@ -205,11 +207,11 @@ static void beat_done(void *arg, const struct store_result *r)
 
 static void beat(struct master *m)
 {
-	char text[32];
+	char text[TERM_BEAT_LEN];
 	const struct store_cmp cmps[] = { { .kind = STORE_CMP_MOD_REV, .key = TERM_MASTER, .revision = m->term.epoch } };
 	const struct store_op ops[] = { { STORE_PUT, TERM_BEAT, text } };
 
-	(void)snprintf(text, sizeof(text), "%" PRId64, loop_now_ms(m->loop));
+	term_beat_text(&m->term, text);
 	m->store->ops->txn(m->store, cmps, 1, ops, 1, store_timeout_ms(m), beat_done, m);
 }
 

@@ -61,7 +61,10 @@ static int load_settings(struct noded *n, struct err *err)
 	if (rc < 0)
 		return rc;
 	schema_done(&step_settings_schema, &n->settings);
-	return schema_decode_text(&step_settings_schema, &n->settings, text, err);
+	rc = schema_decode_text(&step_settings_schema, &n->settings, text, err);
+	if (rc == 0)
+		n->conf.lease_ms = n->settings.lease_ms; /* what was heard last */
+	return rc;
 }
 
 int node_become_member(struct noded *n, struct err *err)

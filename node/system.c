@@ -18,6 +18,8 @@
 #include "node/node.h"
 #include "node/system.h"
 
+#define ETCD_YAML_MAX (64 * 1024)
+
 struct system {
 	struct exec_system ops;
 	const struct conf *conf;
@@ -235,6 +237,33 @@ struct new_settings {
 	struct step_settings s;
 };
 
+/*
+ * Daemons that start anew must not begin with an older one, and etcd's times are read when it starts. A member that runs keeps its own
+ * until then: restarting voters is a person's to order, one after another ('gnt cluster modify --lease' says how).
+ */
+static void keep_lease(const struct conf *of, int64_t lease_ms)
+{
+	AUTO_FREE char *file = conf_path(of, "etcd.yaml");
+	AUTO_FREE char *text = NULL, *timed = NULL;
+	struct conf conf;
+	struct err err = ERR_INIT;
+	int rc = conf_load(of->root, &conf, &err); /* not ours: the file also has what masterd was told */
+
+	if (rc == 0) {
+		conf.lease_ms = lease_ms;
+		rc = conf_save(&conf, &err);
+		conf_done(&conf);
+	}
+	if (rc == 0 && file_exists(file)) {
+		rc = file_read_text(file, ETCD_YAML_MAX, &text, &err);
+		timed = rc == 0 ? etcd_conf_retimed(text, lease_ms) : NULL;
+		if (timed)
+			rc = file_write_durable(file, timed, 0600, &err);
+	}
+	if (rc < 0)
+		log_err_record(LOG_LEVEL_WARNING, "keeping the new ha.lease", &err);
+}
+
 static void take_settings(void *arg)
 {
 	struct new_settings *x = arg;
@@ -242,6 +271,8 @@ static void take_settings(void *arg)
 	if (!x->node->stopping && x->s.version >= x->node->settings.version) {
 		schema_done(&step_settings_schema, &x->node->settings);
 		schema_copy(&step_settings_schema, &x->node->settings, &x->s);
+		if (x->node->conf.lease_ms != x->s.lease_ms)
+			keep_lease(&x->node->conf, x->s.lease_ms);
 		x->node->conf.lease_ms = x->s.lease_ms; /* the guard's times with it */
 	}
 	schema_done(&step_settings_schema, &x->s);

@@ -12,6 +12,9 @@
 #define MAC_LEN 17
 #define TEXT_MAX 4096     /* free text: kernel arguments, reasons */
 
+#define LEASE_MS_MIN 600   /* below it every scheduler looks like a dead node */
+#define LEASE_MS_MAX 600000
+
 #define NODES_MAX 256
 #define INSTANCES_MAX 10000
 #define DISKS_MAX 8

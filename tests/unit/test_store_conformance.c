@@ -16,6 +16,7 @@
 
 #include "common/cleanup.h"
 #include "common/xmem.h"
+#include "io/etcd_conf.h"
 #include "test_store_rig.h"
 
 #define PUMPS_MAX 64
@@ -659,12 +660,33 @@ static void an_unavailable_store_commits_nothing_it_calls_failed(void **state)
 	cmocka_unit_test(a_late_write_without_a_guard_lands),                     \
 	cmocka_unit_test(an_unavailable_store_commits_nothing_it_calls_failed)
 
+/* ---- a member's file ------------------------------------------------------------------------------------ */
+
+/* Another lease changes two lines and nothing else: it is what a member with that lease would have been given. */
+static void another_lease_is_two_lines(void **state)
+{
+	struct etcd_member_conf c = { .name = "n1", .data_dir = "/d", .address = "127.0.0.1", .client_port = 1, .peer_port = 2, .initial_cluster = "n1=x",
+				      .lease_ms = 12000 };
+	AUTO_FREE char *was = etcd_conf_text(&c);
+
+	(void)state;
+	c.lease_ms = 60000;
+	AUTO_FREE char *want = etcd_conf_text(&c);
+	AUTO_FREE char *now = etcd_conf_retimed(was, 60000);
+	assert_string_equal(now, want);
+	assert_string_not_equal(now, was);
+	assert_null(etcd_conf_retimed(was, 12000));
+	assert_null(etcd_conf_retimed("name: x\n", 12000));
+	assert_null(etcd_conf_retimed("name: x\nheartbeat-interval: 1", 12000)); /* cut off: left alone */
+}
+
 int main(void)
 {
 	const struct CMUnitTest mem[] = { SUITE };
 	const struct CMUnitTest etcd[] = { SUITE };
+	const struct CMUnitTest file[] = { cmocka_unit_test(another_lease_is_two_lines) };
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	int failed = cmocka_run_group_tests_name("mem", mem, mem_up, down);
+	int failed = cmocka_run_group_tests_name("mem", mem, mem_up, down) + cmocka_run_group_tests_name("file", file, NULL, NULL);
 	return failed + cmocka_run_group_tests_name("etcd", etcd, etcd_up, down) != 0;
 }

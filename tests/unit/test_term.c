@@ -162,6 +162,61 @@ static void a_refused_beat_ends_it(void **state)
 	assert_false(term_valid(&t, BEAT));
 }
 
+/* The lease in the beat counts, not the one this machine was started with. */
+static void the_beat_says_the_lease(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_int_equal(term_seen(&t, 0, MASTER_A, 7, "1 60000", 8), 0);
+	assert_int_equal(term_seen(&t, TTL + MARGIN, MASTER_A, 7, "1 60000", 8), 0);
+	assert_int_equal(term_seen(&t, 29999, MASTER_A, 7, "1 60000", 8), 0);
+	assert_int_equal(term_seen(&t, 30000, MASTER_A, 7, "1 60000", 8), TERM_DO_TAKE);
+	char text[TERM_BEAT_LEN];
+	term_beat_text(&t, text);
+	assert_string_equal(text, "30000 60000"); /* and goes on with the one who takes over */
+	struct term junk = fresh(B, BOOT_B);
+	assert_int_equal(term_seen(&junk, 0, MASTER_A, 7, "1 1", 8), 0);
+	assert_int_equal(junk.lease_ms, LEASE);
+}
+
+/* A holder counts with the longer lease only when a beat that says so has landed. */
+static void a_longer_lease_begins_with_its_beat(void **state)
+{
+	struct term t = mastering();
+
+	(void)state;
+	term_set_lease(&t, 2 * LEASE);
+	assert_false(term_valid(&t, TTL));
+	assert_int_equal(term_tick(&t, BEAT), TERM_DO_BEAT);
+	assert_false(term_valid(&t, TTL));
+	assert_int_equal(term_beaten(&t, BEAT + 10, TERM_BEAT_OK), 0);
+	assert_true(term_valid(&t, BEAT + 2 * TTL - 1));
+	assert_false(term_valid(&t, BEAT + 2 * TTL));
+}
+
+/* A beat with the shorter one may have been seen though its answer was lost: who saw it waits ttl + margin of the shorter one only. */
+static void a_shorter_lease_begins_when_its_beat_is_sent(void **state)
+{
+	struct term t = mastering();
+
+	(void)state;
+	term_set_lease(&t, LEASE / 6);
+	assert_int_equal(term_tick(&t, BEAT), TERM_DO_BEAT);
+	assert_int_equal(term_beaten(&t, BEAT + 10, TERM_BEAT_UNKNOWN), 0);
+	assert_true(term_valid(&t, BEAT + TTL / 6 - 1));
+	assert_false(term_valid(&t, BEAT + TTL / 6));
+}
+
+static void only_a_holder_is_told_the_lease(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	term_set_lease(&t, 2000);
+	assert_int_equal(t.lease_ms, LEASE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +226,8 @@ int main(void)
 		cmocka_unit_test(hands_over_after_its_beat),  cmocka_unit_test(only_a_master_resigns),
 		cmocka_unit_test(own_boot_takes_at_once), cmocka_unit_test(silent_after_ttl),
 		cmocka_unit_test(a_refused_beat_ends_it),
+		cmocka_unit_test(the_beat_says_the_lease),  cmocka_unit_test(a_longer_lease_begins_with_its_beat),
+		cmocka_unit_test(a_shorter_lease_begins_when_its_beat_is_sent), cmocka_unit_test(only_a_holder_is_told_the_lease),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
