@@ -128,7 +128,7 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 	case STEP_KIND_own_shrink: rc = own_shrink(o, a->node, wall, err); break;
 	case STEP_KIND_own_leave: rc = own_leave(o, a->node, wall, err); break;
 	case STEP_KIND_own_return: own_return(o, a->node, wall); break;
-	case STEP_KIND_own_arbitrate: own_arbitrate(o, a->on == 1, wall); break;
+	case STEP_KIND_own_arbitrate: rc = own_arbitrate(o, a->on == 1, wall, err); break;
 	default: return err_set(err, ERR_INTERNAL, "step '%s' is no move of ownership", step_infos[kind].name);
 	}
 	if (rc < 0)

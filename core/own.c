@@ -314,10 +314,18 @@ int own_replicas(struct ownership *o, char *const *current, int n_current, int64
 	return 0;
 }
 
-void own_arbitrate(struct ownership *o, bool on, int64_t wall_ms)
+int own_arbitrate(struct ownership *o, bool on, int64_t wall_ms, struct err *err)
 {
+	if ((o->arbitrated == 1) == on)
+		return 0;
+	if (on && o->target[0])
+		return err_set(err, ERR_CONFLICT, "a migration is under way"), err_hint(err, "it is tried again when that has ended");
 	o->arbitrated = on;
+	/* So far current was only observed: a word of the mirror's loss may still be on its way, and nobody froze for it. */
+	if (on && own_current(o, o->owner))
+		set_current(o, o->owner);
 	changed(o, wall_ms);
+	return 0;
 }
 
 int own_authorise(const struct ownership *o, const char *node, enum authority what, struct err *err)

@@ -55,8 +55,8 @@ int own_leave(struct ownership *o, const char *node, int64_t wall_ms, struct err
 void own_return(struct ownership *o, const char *node, int64_t wall_ms);
 /* A new set of replicas (H19). */
 int own_replicas(struct ownership *o, char *const *current, int n_current, int64_t wall_ms, struct err *err) WARN_UNUSED;
-/* Arbitration on or off (H20). On: from what is in current now. */
-void own_arbitrate(struct ownership *o, bool on, int64_t wall_ms);
+/* Arbitration on or off (H20). On: current is the owner alone until its fresh word says that the mirror is in sync (own_grow). */
+int own_arbitrate(struct ownership *o, bool on, int64_t wall_ms, struct err *err) WARN_UNUSED;
 
 /* ---- after a restore: the record says nothing until its nodes, or a person, have said which replicas are current ---- */
 void own_from_backup(struct ownership *o, int64_t incarnation, int64_t wall_ms);

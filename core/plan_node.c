@@ -547,7 +547,7 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 	return rc;
 }
 
-/* On: adjust both sides first, then the record says so (H20). Off: the record first. */
+/* On: adjust both sides first, then the record says so, and begins with the owner alone (H20). Off: the record first. */
 static int arbitrate_instance(const struct state *st, const struct instance *i, bool on, struct plan *p, struct err *err)
 {
 	struct step_drbd_conf before;
@@ -565,12 +565,19 @@ static int arbitrate_instance(const struct state *st, const struct instance *i, 
 	if (!on)
 		plan_add(p, st, STEP_KIND_own_arbitrate, NULL, &o);
 	part_drbd_conf(st, i, i->nodes, i->own.arbitrated == 1, &before);
-	for (int k = 0; k < 2; k++) {
+	for (int k = 0; k < 2; k++)
 		add_conf(p, st, i->nodes[k], i, i->nodes, on, &before);
-		const struct obs_drbd *d = state_seen_drbd(state_node(st, i->nodes[k]), i->uuid);
+	/* The owner last: adjusted, it freezes when it loses its mirror, and gets no verdict before the record says so. Whether it is up is for the
+	 * node to see when it does it: an instance that is started meanwhile must not be passed over. */
+	const char *owner = own_runner(&i->own);
+	const char *order[2] = { state_other_node(i, owner), owner };
+	for (int k = 0; k < 2; k++) {
+		struct step_resource r;
 
-		if (d && d->up == 1)
-			add_resource(p, st, STEP_KIND_drbd_adjust, i->nodes[k], i, false);
+		part_resource(i, &r);
+		r.only_up = 1;
+		plan_add(p, st, STEP_KIND_drbd_adjust, order[k], &r);
+		schema_done(&step_resource_schema, &r);
 	}
 	schema_done(&step_drbd_conf_schema, &before);
 	if (on)

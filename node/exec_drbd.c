@@ -182,8 +182,12 @@ int do_drbd_connect(struct exec_env *env, const struct exec_call *c, json_t **re
 int do_drbd_adjust(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
+	struct drbd_status s = { .up = true };
+	int rc = a->only_up == 1 ? env->drbd->ops->status(env->drbd, a->resource, &s, err) : 0;
 
 	(void)ret;
+	if (rc < 0 || !s.up)
+		return rc;
 	if (env->system->pinned(env->system, a->uuid))
 		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", a->resource);
 	if (a->force != 1 && env->system->stale_marked(env->system, a->uuid))

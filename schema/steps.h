@@ -174,6 +174,7 @@ SCHEMA_DECLARE(step_drbd_conf, STEP_DRBD_CONF_ROWS)
 	F(T, BOOL, force, 0, "no", "", "even if")                                                                        \
 	F(T, BOOL, discard, 0, "no", "", "connect with --discard-my-data")                                               \
 	F(T, BOOL, arbitrated, 0, "no", "", "promotion is pulled: ask the master first")                                 \
+	F(T, BOOL, only_up, 0, "no", "", "drbd_adjust: what is down stays down, and comes up by its new file")           \
 	F(T, INT, apart_ms, 0, INT64_MAX, 0, NULL, "", "drbd_probe_target: it must have been cut off for so long")
 SCHEMA_DECLARE(step_resource, STEP_RESOURCE_ROWS)
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a live migration goes: both connections over the replication network, because the primary one may be why the guest has to leave. */
+/*
+ * Steps as a node does them. Where a live migration goes: both connections over the replication network, because the primary one may be why the guest
+ * has to leave. What is adjusted.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +16,7 @@
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
 #include "node/exec.h"
+#include "storage/storage.h"
 
 struct seen {
 	struct hypervisor hv;
@@ -74,9 +78,73 @@ static void test_over_the_replication_network(void **state)
 	check("fd00::2", "qemu+tls://[fd00::2]/system", "tcp://[fd00::2]");
 }
 
+/* ---- adjusting ---------------------------------------------------------------------------------------------------------- */
+
+struct kernel {
+	struct drbdm drbd;
+	bool up;
+	int n_adjusted;
+};
+
+static int status(struct drbdm *d, const char *resource, struct drbd_status *ret, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	memset(ret, 0, sizeof(*ret));
+	ret->up = ((struct kernel *)(void *)d)->up;
+	return 0;
+}
+
+static int adjust(struct drbdm *d, const char *resource, struct err *err)
+{
+	struct kernel *k = (struct kernel *)(void *)d;
+
+	(void)resource;
+	(void)err;
+	k->up = true; /* as drbdadm does */
+	k->n_adjusted++;
+	return 0;
+}
+
+static bool not_marked(struct exec_system *s, const char *uuid)
+{
+	(void)s;
+	(void)uuid;
+	return false;
+}
+
+static int adjusted(bool up, bool only_up)
+{
+	static const struct drbdm_ops ops = { .name = "seen", .status = status, .adjust = adjust };
+	struct kernel k = { .drbd = { .ops = &ops }, .up = up };
+	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked };
+	struct exec_env env = { .drbd = &k.drbd, .system = &sys, .time_factor = 1 };
+	struct step_resource a;
+	struct err err = ERR_INIT;
+	json_t *result = NULL;
+
+	schema_init(&step_resource_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	a.only_up = only_up;
+	struct exec_call c = { .kind = STEP_KIND_drbd_adjust, .dir = STEP_DO, .args = &a };
+	assert_int_equal(exec_run(&env, &c, &result, &err), 0);
+	json_decref(result);
+	schema_done(&step_resource_schema, &a);
+	return k.n_adjusted;
+}
+
+/* Switching arbitration adjusts what is up when the step is done, whatever the planner saw; what is down stays down (H20). */
+static void test_adjusts_what_is_up(void **state)
+{
+	(void)state;
+	assert_int_equal(adjusted(true, true), 1);
+	assert_int_equal(adjusted(false, true), 0);
+	assert_int_equal(adjusted(false, false), 1); /* elsewhere adjusting brings it up */
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -482,10 +482,40 @@ static void arbitration_turned_on_is_a_new_generation(void **state)
 
 	(void)state;
 	rec_up(&r, "AB", false);
-	own_arbitrate(&r.o, true, NOW);
+	assert_int_equal(own_arbitrate(&r.o, true, NOW, &r.err), 0);
 	assert_int_equal(r.o.arbitrated, 1);
-	assert_current(&r, "AB");
 	assert_raised(&r);
+	remember(&r);
+	assert_int_equal(own_arbitrate(&r.o, true, NOW, &r.err), 0); /* repeated by a new master */
+	assert_untouched(&r);
+	assert_int_equal(own_arbitrate(&r.o, false, NOW, &r.err), 0);
+	assert_int_equal(r.o.arbitrated, 0);
+	assert_raised(&r);
+	rec_down(&r);
+}
+
+/* H20: what was observed without arbitration is no evidence. The Primary may have gone on alone, and its word of it be on its way. */
+static void arbitration_begins_with_the_owner_alone(void **state)
+{
+	struct rec r;
+
+	(void)state;
+	rec_up(&r, "AB", false);
+	assert_int_equal(own_arbitrate(&r.o, true, NOW, &r.err), 0);
+	assert_current(&r, "A");
+	assert_false(own_grow(&r.o, A, true, B, 7, NOW)); /* what it saw before */
+	assert_true(own_grow(&r.o, A, true, B, 8, NOW));
+	assert_current(&r, "AB");
+	rec_down(&r);
+	rec_up(&r, "B", false); /* the owner's disk is gone, it has asked out (H6) */
+	assert_int_equal(own_arbitrate(&r.o, true, NOW, &r.err), 0);
+	assert_current(&r, "B");
+	rec_down(&r);
+	rec_up(&r, "AB", false);
+	assert_int_equal(own_migrate(&r.o, B, &r.err), 0);
+	remember(&r);
+	assert_int_equal(own_arbitrate(&r.o, true, NOW, &r.err), -ERR_CONFLICT);
+	assert_untouched(&r);
 	rec_down(&r);
 }
 
@@ -609,6 +639,7 @@ int main(void)
 		cmocka_unit_test(the_last_replica_stays),
 		cmocka_unit_test(a_new_set_of_replicas_holds_only_current_ones),
 		cmocka_unit_test(arbitration_turned_on_is_a_new_generation),
+		cmocka_unit_test(arbitration_begins_with_the_owner_alone),
 		cmocka_unit_test(permissions_are_the_runners),
 		cmocka_unit_test(a_record_from_a_backup_decides_nothing),
 	};

@@ -380,6 +380,23 @@ static void a_cluster_default_goes_back_to_the_built_in_one(void **state)
 	assert_int_equal(plan(w, OP_cluster_modify, "{\"reset\":[\"be.nothing\"]}"), -ERR_UNKNOWN_KEY);
 }
 
+/* ---- arbitration (H20) ------------------------------------------------------------------------------------------------------------ */
+
+/* Nothing was seen of its disks; it may be started before the job's turn comes: both sides are adjusted, the owner last, then the record. */
+static void arbitration_passes_over_no_replica(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	s->i.own.arbitrated = 0;
+	(void)str_copy(s->i.own.owner, sizeof(s->i.own.owner), B);
+	assert_int_equal(plan(w, OP_cluster_arbitrate, "{\"on\":true}"), 0);
+	int a = step_at(w, "drbd_adjust", A), b = step_at(w, "drbd_adjust", B), own = step_at(w, "own_arbitrate", "");
+	assert_true(step_at(w, "drbd_configure", A) >= 0 && step_at(w, "drbd_configure", B) >= 0);
+	assert_true(step_at(w, "drbd_configure", B) < a && a < b && b < own);
+	assert_true(json_bool(w->plan.steps[a].args, "only_up", false) && json_bool(w->plan.steps[b].args, "only_up", false));
+}
+
 /* ---- removal beside a node that does not answer --------------------------------------------------------------------------------------- */
 
 static const char *left(const struct world *w, int node, int command)
@@ -436,6 +453,7 @@ int main(void)
 		T(reconciler_turns_arbitration_on_unless_held),
 		T(a_parameter_goes_back_to_its_default),
 		T(a_cluster_default_goes_back_to_the_built_in_one),
+		T(arbitration_passes_over_no_replica),
 		T(removal_tells_what_stays_on_a_silent_node),
 		T(a_node_removed_in_its_absence_is_told_later_by_a_person),
 	};
