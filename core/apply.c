@@ -102,6 +102,9 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 	struct ownership *o = &s->i.own;
 	int64_t wall = c->st.wall_ms;
 
+	if (kind == STEP_KIND_own_both) /* the Primary's report makes it so (H1), a moment after DRBD */
+		return o->n_current == 2 ? 0 : err_set(err, ERR_DEGRADED, "the mirror of '%s' is not current yet", s->i.name);
+
 	if (dir == STEP_DO && own_check_confirmed(o, err) < 0)
 		return err_wrap(err, "instance '%s'", s->i.name);
 	if (dir == STEP_DO && a->gen != FIELD_UNSET && a->gen != o->gen && kind != STEP_KIND_own_settle)

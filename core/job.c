@@ -366,6 +366,29 @@ static bool advance_undo(struct core *c, struct cjob *j)
 	return true;
 }
 
+/* What an after_all step rests on was not done. */
+static bool rests_on_nothing(const struct cjob *j, int at)
+{
+	const char *uuid = json_str(j->j.steps[at].args, "uuid", "");
+
+	for (int i = 0; i < at && j->j.steps[at].after_all == 1; i++)
+		if (j->step[i] == STEP_SKIPPED && strcmp(json_str(j->j.steps[i].args, "uuid", ""), uuid) == 0)
+			return true;
+	return false;
+}
+
+static void leave_out(struct core *c, struct cjob *j)
+{
+	struct err err = ERR_INIT;
+
+	(void)err_set(&err, ERR_WRONG_STATE, "%s: left out, as a step that it rests on was passed over", j->j.steps[j->cur].text);
+	set_error(j, &err);
+	j->step[j->cur] = STEP_SKIPPED;
+	put_record(c, j, j->cur, RECORD_FAILED, NULL, &err);
+	job_news(c, j, "%s: left out, as what it rests on was passed over", j->j.steps[j->cur].text);
+	j->cur++;
+}
+
 static bool advance_do(struct core *c, struct cjob *j)
 {
 	if (j->j.cancel == 1 && !job_past_pivot(j) && j->step[j->cur] != STEP_STARTED) {
@@ -383,6 +406,10 @@ static bool advance_do(struct core *c, struct cjob *j)
 	struct err err = ERR_INIT;
 	int rc = 0;
 
+	if (j->step[j->cur] != STEP_STARTED && rests_on_nothing(j, j->cur)) {
+		leave_out(c, j);
+		return true;
+	}
 	if (j->step[j->cur] != STEP_STARTED) {
 		j->step[j->cur] = STEP_STARTED;
 		put_record(c, j, j->cur, RECORD_STARTED, NULL, NULL);

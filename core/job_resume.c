@@ -106,7 +106,7 @@ static void find_place(struct cjob *j)
 	for (int i = 0; i < j->cur; i++) /* failed, but others were done after it: it was passed over */
 		if (j->step[i] == STEP_FAILED)
 			j->step[i] = STEP_SKIPPED;
-	if (j->cur < j->j.n_steps && j->step[j->cur] == STEP_FAILED && job_past_pivot(j)) {
+	while (j->cur < j->j.n_steps && j->step[j->cur] == STEP_FAILED && job_past_pivot(j)) {
 		j->step[j->cur] = STEP_SKIPPED;
 		j->cur++;
 	}

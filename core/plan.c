@@ -166,6 +166,42 @@ static int evacuate(const struct state *st, const struct op_node_evacuate *a, js
 	return 0;
 }
 
+/*
+ * replace-disks -p: the guest goes to its mirror, the replica it left is made anew as any mirror, the guest comes back. Three jobs, because
+ * each has a point of no return of its own; each is refused when the one before it has not done its part (doc/design/004-migration.adoc).
+ */
+static int rebuild_primary(const struct state *st, const struct op_replace_disks *a, json_t *list, struct err *err)
+{
+	struct sinstance *s;
+	struct snode *from = NULL, *to = NULL;
+	int rc = state_need_instance(st, a->name, &s, err);
+
+	if (rc == 0 && s->i.template != TEMPLATE_DRBD)
+		rc = err_set(err, ERR_WRONG_STATE, "instance '%s' has no mirror: its disk template is '%s'", a->name, template_names[s->i.template]);
+	if (rc == 0 && (a->new_secondary[0] || a->on_secondary == 1))
+		rc = err_set(err, ERR_BAD_REQUEST, "say which replica to rebuild"), (void)err_hint(err, "one of -n NODE (new mirror), -s or -p");
+	if (rc == 0)
+		rc = need_owner(st, &s->i, &from, err);
+	if (rc < 0)
+		return rc;
+	to = state_node(st, state_other_node(&s->i, from->n.uuid));
+	if (!to)
+		return err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", a->name), err_hint(err, "'gnt instance replace-disks -n NODE %s'", a->name);
+	bool runs = s->i.admin_state == ADMIN_UP;
+	if (runs && !own_current(&s->i.own, from->n.uuid)) /* its disk is gone: it lives on the mirror's, and only a restart moves it */
+		return err_set(err, ERR_DEGRADED, "guest '%s' runs on node '%s' without a current disk there: it cannot be migrated", a->name, from->n.name),
+		       err_hint(err, "'gnt instance failover %s' starts it on its mirror, then 'gnt instance replace-disks -s %s'", a->name, a->name);
+	if (!own_current(&s->i.own, to->n.uuid))
+		return err_set(err, ERR_DEGRADED, "the mirror of '%s' on node '%s' is not current: the replica on '%s' is the only good one", a->name, to->n.name,
+			       from->n.name),
+		       err_hint(err, "'gnt instance replace-disks -s %s' rebuilds the mirror", a->name);
+	enum op_index move = runs ? OP_instance_migrate : OP_instance_failover;
+	add_job(list, move, json_pack("{s:s, s:s}", "name", a->name, "from", from->n.name));
+	add_job(list, OP_instance_replace_disks, json_pack("{s:s, s:s, s:b}", "name", a->name, "from", from->n.name, "on_secondary", 1));
+	add_job(list, move, json_pack("{s:s, s:s}", "name", a->name, "from", to->n.name));
+	return 0;
+}
+
 static int each_primary(const struct state *st, const char *name, bool failover, bool ignore, json_t *list, struct err *err)
 {
 	struct snode *n;
@@ -201,6 +237,8 @@ int plan_fan_out(const struct state *st, enum op_index op, const void *args, jso
 		rc = each_primary(st, f->name, true, f->ignore_consistency == 1, list, err);
 	} else if (op == OP_node_evacuate) {
 		rc = evacuate(st, args, list, err);
+	} else if (op == OP_instance_replace_disks && ((const struct op_replace_disks *)args)->on_primary == 1) {
+		rc = rebuild_primary(st, args, list, err);
 	} else {
 		return err_set(err, ERR_NOT_SUPPORTED, "one request, one job");
 	}

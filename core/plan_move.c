@@ -16,6 +16,15 @@ static const struct obs_drbd *seen_drbd(const struct state *st, const char *node
 	return n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
 }
 
+/* A part of a command of several jobs (core/plan.c): an earlier one that failed must not make this one do something else. */
+static int need_from(const struct state *st, const struct instance *i, const char *from, struct err *err)
+{
+	if (!from[0] || strcmp(state_node_name(st, own_runner(&i->own)), from) == 0)
+		return 0;
+	return err_set(err, ERR_WRONG_STATE, "instance '%s' is not on node '%s'", i->name, from),
+	       err_hint(err, "an earlier job of the same command has failed: 'gnt job list --error'");
+}
+
 /* ---- migrate (doc/design/004-migration.adoc) ------------------------------------------------------ */
 
 static int check_migratable(const struct state *st, const struct instance *i, const struct snode *from, const struct snode *to, struct err *err)
@@ -84,7 +93,9 @@ int plan_instance_migrate(const struct state *st, const void *args, struct rng *
 	if (i->template != TEMPLATE_DRBD)
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' has disk template '%s': only drbd can be migrated", i->name,
 			       template_names[i->template]);
-	rc = need_owner(st, i, &from, err);
+	rc = need_from(st, i, a->from, err);
+	if (rc == 0)
+		rc = need_owner(st, i, &from, err);
 	struct snode *to = rc == 0 ? state_node(st, state_other_node(i, from->n.uuid)) : NULL;
 	if (rc == 0 && !to)
 		rc = err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name), (void)err_hint(err, "'gnt instance replace-disks -n NODE %s'", i->name);
@@ -231,6 +242,9 @@ int plan_instance_failover(const struct state *st, const void *args, struct rng 
 	if (i->template != TEMPLATE_DRBD)
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' has disk template '%s': it has no mirror to fail over to", i->name,
 			       template_names[i->template]);
+	rc = need_from(st, i, a->from, err);
+	if (rc < 0)
+		return rc;
 	struct snode *from = state_node(st, own_runner(&i->own)), *to = state_node(st, state_other_node(i, own_runner(&i->own)));
 	if (!to)
 		return err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
@@ -393,9 +407,6 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 		rc = src ? state_need_usable(st, src, err) : err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
 	if (rc < 0)
 		return rc;
-	if (strcmp(node, own_runner(&i->own)) == 0)
-		return err_set(err, ERR_WRONG_STATE, "node '%s' is the primary of '%s'", n->n.name, i->name),
-		       err_hint(err, "migrate it away first: 'gnt instance migrate %s', then replace-disks -s", i->name);
 	add_own(p, st, STEP_KIND_own_leave, i, node, true)->pivot = 1;
 	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
 	add_confs(p, st, i, node, from);
@@ -403,9 +414,13 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 	add_md(p, st, node, i, i->nodes);
 	add_own(p, st, STEP_KIND_own_return, i, node, false);
 	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
+	const struct obs_drbd *d = seen_drbd(st, from, i);
+	if (!d || d->up != 1) /* an instance that is down */
+		add_resource(p, st, STEP_KIND_drbd_attach, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, node, i, true);
 	add_resource(p, st, STEP_KIND_drbd_wait_sync, from, i, false);
+	add_own(p, st, STEP_KIND_own_both, i, "", false);
 	(void)snprintf(p->summary, sizeof(p->summary), "rebuild the replica of '%.40s' on %.20s", i->name, n->n.name);
 	return 0;
 }
@@ -434,8 +449,6 @@ int plan_replace_disks(const struct state *st, const void *args, struct rng *rng
 		       err_hint(err, "its guest could not be moved away first: see that job, then repeat the evacuation");
 	if (a->on_secondary == 1)
 		return rebuild(st, i, old, owner->n.uuid, ret, err);
-	if (a->on_primary == 1)
-		return rebuild(st, i, owner->n.uuid, old, ret, err);
 	rc = pick_secondary(st, i, a->new_secondary, owner->n.uuid, old, &n, err);
 	if (rc < 0)
 		return rc;

@@ -576,12 +576,12 @@ static int arbitrate_instance(const struct state *st, const struct instance *i, 
 
 		part_resource(i, &r);
 		r.only_up = 1;
-		plan_add(p, st, STEP_KIND_drbd_adjust, order[k], &r);
+		plan_add(p, st, STEP_KIND_drbd_adjust, order[k], &r)->after_all = on && k == 1;
 		schema_done(&step_resource_schema, &r);
 	}
 	schema_done(&step_drbd_conf_schema, &before);
-	if (on)
-		plan_add(p, st, STEP_KIND_own_arbitrate, NULL, &o);
+	if (on) /* a replica that could not be adjusted would not freeze: the record does not say so, and it is tried again */
+		plan_add(p, st, STEP_KIND_own_arbitrate, NULL, &o)->after_all = 1;
 	return 0;
 }
 

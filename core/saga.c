@@ -26,6 +26,7 @@ bool saga_volatile(enum step_kind kind)
 	case STEP_KIND_guest_arrived:
 	case STEP_KIND_guest_resume:
 	case STEP_KIND_settings_install:
+	case STEP_KIND_own_both:
 	case STEP_KIND_noop:
 		return true;
 	default:

@@ -186,6 +186,7 @@ SCHEMA_DECLARE(backup, BACKUP_ROWS)
 	F(T, JSON, args, 0, "", "its arguments")                                                                         \
 	F(T, BOOL, pivot, 0, "no", "", "from here on only forward")                                                      \
 	F(T, BOOL, may_fail, 0, "no", "", "failure is noted, not followed (a lost node's half)")                         \
+	F(T, BOOL, after_all, 0, "no", "", "left out when an earlier step of its instance was passed over")              \
 	F(T, STR, text, 120, 0, NULL, "", "what a person reads")
 SCHEMA_DECLARE(plan_step, PLAN_STEP_ROWS)
 

@@ -310,11 +310,13 @@ SCHEMA_DECLARE(op_instance_modify, OP_INSTANCE_MODIFY_ROWS)
 #define OP_INSTANCE_MIGRATE_ROWS(F, T)                                                                                   \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
 	F(T, BOOL, cleanup, 0, "no", "", "look at both nodes and tidy up after a migration")                             \
+	F(T, STR, from, NAME_LEN, FIELD_HIDDEN, NULL, "", "only if it runs on this node")                                \
 	F(T, BOOL, non_live, 0, "no", "", "let the guest stand still while its memory is sent")
 SCHEMA_DECLARE(op_instance_migrate, OP_INSTANCE_MIGRATE_ROWS)
 
 #define OP_INSTANCE_FAILOVER_ROWS(F, T)                                                                                  \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
+	F(T, STR, from, NAME_LEN, FIELD_HIDDEN, NULL, "", "only if it belongs on this node")                             \
 	F(T, BOOL, ignore_consistency, 0, "no", "", "also onto a stale mirror: acknowledged writes are lost")            \
 	F(T, INT, shutdown_timeout, 0, 3600, 0, NULL, "", "seconds the guest gets")
 SCHEMA_DECLARE(op_instance_failover, OP_INSTANCE_FAILOVER_ROWS)
@@ -323,7 +325,7 @@ SCHEMA_DECLARE(op_instance_failover, OP_INSTANCE_FAILOVER_ROWS)
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
 	F(T, STR, new_secondary, NAME_LEN, 0, NULL, "-n", "node that becomes the mirror (auto: placed by the master)")   \
 	F(T, STR, from, NAME_LEN, FIELD_HIDDEN, NULL, "", "only if the mirror is on this node")                          \
-	F(T, BOOL, on_primary, 0, "no", "-p", "rebuild the replica on the primary node")                                 \
+	F(T, BOOL, on_primary, 0, "no", "-p", "rebuild the replica on the primary node: its guest goes to the mirror and comes back")                                 \
 	F(T, BOOL, on_secondary, 0, "no", "-s", "rebuild the replica on the secondary node")
 SCHEMA_DECLARE(op_replace_disks, OP_REPLACE_DISKS_ROWS)
 

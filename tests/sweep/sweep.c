@@ -43,6 +43,8 @@ static const struct scenario scenarios[] = {
 	{ OP_instance_failover, "failover when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", "{\"name\":\"vm1\"}" } }, "{\"name\":\"vm1\"}", false, 0 },
 	{ OP_instance_replace_disks, "replace -n", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}", false, 0 },
 	{ OP_instance_replace_disks, "replace -s", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"on_secondary\":true}", false, 0 },
+	{ OP_instance_replace_disks, "replace -s of one that is down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", "{\"name\":\"vm1\"}" } },
+	  "{\"name\":\"vm1\",\"on_secondary\":true}", false, 0 },
 	{ OP_instance_activate_disks, "activate", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\"}", false, 0 },
 	{ OP_instance_deactivate_disks, "deactivate", { { "instance.add", ADD_VM1 }, { "instance.shutdown", "{\"name\":\"vm1\"}" } }, "{\"name\":\"vm1\"}", false, 0 },
 	{ OP_instance_converge, "converge", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\"}", false, 0 },
@@ -58,6 +60,7 @@ static const struct scenario scenarios[] = {
 	{ OP_node_admit, "admit", { { NULL } },
 	  "{\"token_id\":\"t\",\"uuid\":\"11111111-2222-4333-8444-555555555555\",\"name\":\"node9\",\"address\":\"10.0.0.9\",\"replication_address\":\"10.0.1.9\"}", true, 0 },
 	{ OP_cluster_arbitrate, "arbitrate without voters", { { NULL } }, "{\"on\":true}", true, 1 },
+	{ OP_cluster_arbitrate, "arbitrate on", { { "instance.add", ADD_VM1 }, { "cluster.arbitrate", "{\"on\":false}" } }, "{\"on\":true}", false, 3 },
 	{ OP_cluster_arbitrate, "arbitrate off", { { "instance.add", ADD_VM1 } }, "{\"on\":false}", false, 3 },
 };
 

@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/xmem.h"
 #include "core/core.h"
+#include "core/state.h"
 
 #define NODE1 "11111111-1111-4111-8111-111111111111"
 #define NODE2 "22222222-2222-4222-8222-222222222222"
@@ -453,6 +454,51 @@ static void who_hangs_up_before_its_turn_is_no_node(void **state)
 	assert_string_equal(r->join_error, "");
 }
 
+#define VM "66666666-6666-4666-8666-666666666666"
+
+/* A node that is away is passed over at last; a step that rests on what it should have done is left out, another instance's is not (H20). */
+static void what_rests_on_a_step_passed_over_is_left_out(void **state)
+{
+	struct rig *r = *state;
+	struct instance i;
+	char text[1400];
+
+	schema_init(&instance_schema, &i);
+	(void)str_copy(i.uuid, sizeof(i.uuid), VM);
+	(void)str_copy(i.name, sizeof(i.name), "vm1");
+	i.template = TEMPLATE_DRBD;
+	strs_add(&i.nodes, &i.n_nodes, NODE1);
+	strs_add(&i.nodes, &i.n_nodes, NODE2);
+	(void)str_copy(i.own.owner, sizeof(i.own.owner), NODE1);
+	strs_add(&i.own.current, &i.own.n_current, NODE1);
+	AUTO_FREE char *instance = schema_encode_text(&instance_schema, &i);
+	schema_done(&instance_schema, &i);
+	(void)snprintf(text, sizeof(text),
+		       "{\"id\":900,\"op\":\"cluster.arbitrate\",\"args\":{\"on\":true},\"state\":\"running\",\"steps\":["
+		       "{\"kind\":\"noop_master\",\"args\":{},\"pivot\":true},"
+		       "{\"kind\":\"drbd_adjust\",\"node\":\"" NODE2 "\",\"args\":{\"uuid\":\"%s\",\"resource\":\"vm1\",\"only_up\":true}},"
+		       "{\"kind\":\"own_arbitrate\",\"args\":{\"uuid\":\"" VM "\",\"on\":true},\"after_all\":true}]}", VM);
+	core_free(r->core);
+	keep(r, "/gantry/instance/" VM, instance);
+	keep(r, "/gantry/job/900", text);
+	start_core(r);
+	core_node_links(r->core, NODE1, 1, "b1", PACKAGE_VERSION, 1700000000000 + r->now_ms);
+	commit_all(r);
+	for (int k = 0; k < 600 && core_jobs_open(r->core); k++)
+		tick(r, 500);
+	assert_int_equal(core_jobs_open(r->core), 0);
+	ask_uncommitted(r, "q", "job.info", json_pack("{s:i}", "id", 900));
+	assert_string_equal(json_str(r->reply, "state", ""), "error");
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.arbitrated, 0);
+	/* The same with the step done. */
+	core_free(r->core);
+	keep(r, "/gantry/job/900", text);
+	keep(r, "/gantry/job/900/000000", "{\"step\":0,\"event\":\"done\"}");
+	keep(r, "/gantry/job/900/000001", "{\"step\":1,\"event\":\"done\"}");
+	start_core(r);
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.arbitrated, 1);
+}
+
 static void a_new_master_goes_on_with_all(void **state)
 {
 	struct rig *r = *state;
@@ -485,6 +531,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_node_that_waits_for_its_turn_is_not_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_join_whose_job_fails_is_no_success, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_hangs_up_before_its_turn_is_no_node, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_rests_on_a_step_passed_over_is_left_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_master_goes_on_with_all, set_up, tear_down),
 	};
 

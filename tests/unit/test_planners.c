@@ -394,7 +394,78 @@ static void arbitration_passes_over_no_replica(void **state)
 	int a = step_at(w, "drbd_adjust", A), b = step_at(w, "drbd_adjust", B), own = step_at(w, "own_arbitrate", "");
 	assert_true(step_at(w, "drbd_configure", A) >= 0 && step_at(w, "drbd_configure", B) >= 0);
 	assert_true(step_at(w, "drbd_configure", B) < a && a < b && b < own);
+	assert_int_equal(w->plan.steps[b].after_all, 1);
+	assert_int_equal(w->plan.steps[own].after_all, 1);
 	assert_true(json_bool(w->plan.steps[a].args, "only_up", false) && json_bool(w->plan.steps[b].args, "only_up", false));
+}
+
+/* ---- replace-disks -p -------------------------------------------------------------------------------------------------------------- */
+
+static const char *job_op(const json_t *jobs, size_t i)
+{
+	return json_str(json_array_get(jobs, i), "op", "");
+}
+
+static const char *job_arg(const json_t *jobs, size_t i, const char *key)
+{
+	return json_str(json_object_get(json_array_get(jobs, i), "args"), key, "");
+}
+
+static int fan(struct world *w, json_t **ret)
+{
+	struct op_replace_disks a;
+
+	schema_init(&op_replace_disks_schema, &a);
+	(void)str_copy(a.name, sizeof(a.name), "vm1");
+	a.on_primary = 1;
+	json_decref(*ret);
+	*ret = NULL;
+	err_clear(&w->err);
+	return plan_fan_out(&w->st, OP_instance_replace_disks, &a, ret, &w->err);
+}
+
+/* There, rebuild what it left, back: each only when the one before has done its part. */
+static void the_primarys_replica_is_rebuilt_in_three_jobs(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+	AUTO_JSON json_t *jobs = NULL;
+
+	assert_int_equal(fan(w, &jobs), 0);
+	assert_int_equal(json_array_size(jobs), 3);
+	assert_string_equal(job_op(jobs, 0), "instance.migrate");
+	assert_string_equal(job_op(jobs, 1), "instance.replace_disks");
+	assert_string_equal(job_op(jobs, 2), "instance.migrate");
+	assert_string_equal(job_arg(jobs, 0, "from"), "node1");
+	assert_string_equal(job_arg(jobs, 1, "from"), "node1");
+	assert_string_equal(job_arg(jobs, 2, "from"), "node2");
+	s->i.admin_state = ADMIN_DOWN;
+	assert_int_equal(fan(w, &jobs), 0);
+	assert_string_equal(job_op(jobs, 0), "instance.failover");
+	assert_string_equal(job_op(jobs, 2), "instance.failover");
+	s->i.admin_state = ADMIN_UP;
+	strs_remove(&s->i.own.current, &s->i.own.n_current, B); /* the primary's is the only good one */
+	assert_int_equal(fan(w, &jobs), -ERR_DEGRADED);
+	strs_add(&s->i.own.current, &s->i.own.n_current, B);
+	strs_remove(&s->i.own.current, &s->i.own.n_current, A); /* its disk died: the guest lives on the mirror's */
+	assert_int_equal(fan(w, &jobs), -ERR_DEGRADED);
+	assert_non_null(strstr(err_hint_text(&w->err), "failover"));
+}
+
+static void a_part_whose_forerunner_failed_does_nothing(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true);
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "UpToDate");
+	see_drbd(state_node(&w->st, B), "Secondary", "UpToDate", "UpToDate");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\",\"from\":\"node1\"}"), 0);
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\",\"from\":\"node2\"}"), -ERR_WRONG_STATE);
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"from\":\"node2\"}"), -ERR_WRONG_STATE);
+	assert_int_equal(plan(w, OP_instance_replace_disks, "{\"name\":\"vm1\",\"from\":\"node1\",\"on_secondary\":true}"), -ERR_WRONG_STATE);
+	assert_int_equal(plan(w, OP_instance_replace_disks, "{\"name\":\"vm1\",\"from\":\"node2\",\"on_secondary\":true}"), 0);
+	assert_string_equal(w->plan.steps[w->plan.n_steps - 1].kind, "own_both"); /* who comes back to it finds it current */
 }
 
 /* ---- removal beside a node that does not answer --------------------------------------------------------------------------------------- */
@@ -454,6 +525,8 @@ int main(void)
 		T(a_parameter_goes_back_to_its_default),
 		T(a_cluster_default_goes_back_to_the_built_in_one),
 		T(arbitration_passes_over_no_replica),
+		T(the_primarys_replica_is_rebuilt_in_three_jobs),
+		T(a_part_whose_forerunner_failed_does_nothing),
 		T(removal_tells_what_stays_on_a_silent_node),
 		T(a_node_removed_in_its_absence_is_told_later_by_a_person),
 	};
