@@ -243,14 +243,11 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 		if (a->offline == 1 && strcmp(n->n.uuid, st->self) == 0)
 			rc = err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name);
 	}
-	if (rc == 0 && a->secondary_ip[0]) {
-		const char *user = has_disk_on(st, n->n.uuid);
-
-		if (user)
-			rc = err_set(err, ERR_WRONG_STATE, "instance '%s' has a disk on node '%s'", user, n->n.name);
-		else
-			(void)str_copy(after.replication_address, sizeof(after.replication_address), a->secondary_ip);
-	}
+	/* It stands in the node's certificate, in its own file and in every DRBD resource's: they are made for it when it joins. */
+	if (rc == 0 && a->secondary_ip[0] && strcmp(a->secondary_ip, n->n.replication_address) != 0)
+		rc = err_set(err, ERR_NOT_SUPPORTED, "the replication address of node '%s' was given when it joined, and stays %s", n->n.name,
+			     n->n.replication_address),
+		(void)err_hint(err, "'gnt node evacuate %s', 'gnt node remove %s', then join it again with -s %s", n->n.name, n->n.name, a->secondary_ip);
 	if (rc == 0 && a->fence) {
 		struct step_fence f;
 

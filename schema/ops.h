@@ -214,7 +214,7 @@ SCHEMA_DECLARE(op_cluster_arbitrate, OP_CLUSTER_ARBITRATE_ROWS)
 	F(T, BOOL, offline, 0, NULL, "-O", "is not talked to")                                                           \
 	F(T, BOOL, master_candidate, 0, NULL, "-C", "runs gantry-masterd and etcd")                                      \
 	F(T, BOOL, master_capable, 0, NULL, "", "may become a master candidate")                                         \
-	F(T, STR, secondary_ip, ADDR_LEN, 0, NULL, "-s", "replication address (no instance may have a disk there)")      \
+	F(T, STR, secondary_ip, ADDR_LEN, 0, NULL, "-s", "refused: the replication address is given when a node joins")      \
 	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "power fencing: 'agent=fence_ipmilan,ip=...,username=...,password=...'; several with ';' between, in order; none")
 SCHEMA_DECLARE(op_node_modify, OP_NODE_MODIFY_ROWS)
 

@@ -399,6 +399,19 @@ static void arbitration_passes_over_no_replica(void **state)
 	assert_true(json_bool(w->plan.steps[a].args, "only_up", false) && json_bool(w->plan.steps[b].args, "only_up", false));
 }
 
+/* ---- addresses ----------------------------------------------------------------------------------------------------------------- */
+
+/* The record alone would be a lie: certificate, the node's own file and its links would keep the old one. */
+static void a_replication_address_is_given_at_the_join(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(plan(w, OP_node_modify, "{\"name\":\"node2\",\"secondary_ip\":\"198.51.100.2\"}"), -ERR_NOT_SUPPORTED);
+	assert_non_null(strstr(err_hint_text(&w->err), "join it again with -s 198.51.100.2"));
+	assert_int_equal(w->plan.n_steps, 0);
+	assert_int_equal(plan(w, OP_node_modify, "{\"name\":\"node2\",\"secondary_ip\":\"192.0.2.2\",\"drained\":true}"), 0); /* as it is */
+}
+
 /* ---- replace-disks -p -------------------------------------------------------------------------------------------------------------- */
 
 static const char *job_op(const json_t *jobs, size_t i)
@@ -525,6 +538,7 @@ int main(void)
 		T(a_parameter_goes_back_to_its_default),
 		T(a_cluster_default_goes_back_to_the_built_in_one),
 		T(arbitration_passes_over_no_replica),
+		T(a_replication_address_is_given_at_the_join),
 		T(the_primarys_replica_is_rebuilt_in_three_jobs),
 		T(a_part_whose_forerunner_failed_does_nothing),
 		T(removal_tells_what_stays_on_a_silent_node),
