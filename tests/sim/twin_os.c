@@ -595,6 +595,11 @@ int bootstrap_destroy(struct noded *n, const void *args, json_t **ret, struct er
 	return bootstrap_init(n, args, ret, err);
 }
 
+int bootstrap_leave(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	return bootstrap_init(n, args, ret, err);
+}
+
 int bootstrap_restore(struct noded *n, const void *args, json_t **ret, struct err *err)
 {
 	return bootstrap_init(n, args, ret, err);
