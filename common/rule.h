@@ -13,6 +13,7 @@
 	R(BUMP, "H2: every yes raises the generation")                                                 \
 	R(ASK_GEN, "H3: a question of an older generation is stale")                                   \
 	R(ASK_NUMBER, "H3: a verdict is for one loss of one boot")                                     \
+	R(SAID_SYNC, "H3: a yes that this side has outrun by saying in sync is dropped")               \
 	R(CUT_FIRST, "H3: the agent's own yes cuts the connection before it resumes")                  \
 	R(ASK_DISK, "H4: yes only to a disk that is UpToDate")                                         \
 	R(ASK_CURRENT, "H4: yes only to a member of current")                                          \

@@ -164,7 +164,9 @@ static void carry_done(void *arg, int rc, const struct err *err)
 	if (!c->node->stopping) {
 		struct gen_entry *e = arbitrate_entry(c->node, c->instance);
 
-		if (e && !c->yes)
+		if (e && c->yes)
+			e->going_on = false;
+		else if (e)
 			e->ending = false; /* still frozen: asked and told again */
 		observe_now(c->node);
 	}
@@ -182,6 +184,7 @@ static void carry(struct noded *n, struct gen_entry *e, bool yes)
 	c->node = n;
 	c->yes = yes;
 	e->ending = !yes;
+	e->going_on = yes;
 	(void)str_copy(c->resource, sizeof(c->resource), d->resource);
 	(void)str_copy(c->instance, sizeof(c->instance), e->instance);
 	struct worker_job job = { .work = carry_work, .done = carry_done, .arg = c };
@@ -258,7 +261,11 @@ void arbitrate_verdict(struct noded *n, const struct msg_verdict *v)
 	log_notice("verdict for %s, loss %lld: %s", v->instance, (long long)v->number, verdict_names[v->verdict]);
 	switch (v->verdict) {
 	case VERDICT_YES:
-		if (!answer_handlers(n, v->instance, v->number, "yes") && e->frozen)
+		/*
+		 * Our own way cuts a connection that may have come back meanwhile, and resumes: with a yes that this side has outrun, by saying that
+		 * both are in sync again, the log may list the mirror by then (H3). DRBD itself binds a handler's answer to its loss.
+		 */
+		if (!answer_handlers(n, v->instance, v->number, "yes") && e->frozen && (v->gen > e->said_gen || !RULE(SAID_SYNC)))
 			carry(n, e, true);
 		return;
 	case VERDICT_NO:

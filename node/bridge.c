@@ -200,6 +200,7 @@ void node_free(struct noded *n)
 	schema_done(&step_settings_schema, &n->settings);
 	free(n->gens);
 	report_forget(n);
+	strs_clear(&n->unmarked, &n->n_unmarked);
 	conf_done(&n->conf);
 	free(n);
 }

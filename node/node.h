@@ -45,6 +45,8 @@ struct gen_entry { /* what the master last said of an instance with a replica he
 	/* a question under way */
 	bool frozen;
 	bool ending;          /* told no, and being taken apart: nothing more to ask */
+	bool going_on;        /* a yes is being carried out: nothing is said of being in sync */
+	int64_t said_gen;     /* newest generation at which this node has said "in sync" */
 	int64_t asked_ms;
 	int handlers;         /* DRBD handlers that wait for the same answer */
 };
@@ -100,6 +102,8 @@ struct noded {
 	struct observed seen;
 	bool observing, observe_again, drbd_ok; /* drbd_ok: DRBD answered in the last look */
 	int64_t observe_next_ms;
+	char **unmarked; /* replicas that lost their disk and could not be marked yet */
+	int n_unmarked;
 	struct observed *last_report; /* NULL = none; its clocks are 0 */
 	int64_t observe_seq;
 	bool look_drbd, look_volumes; /* the next look includes them */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
 #include "io/netif.h"
@@ -21,6 +22,8 @@ struct look {
 	int n_gens;
 	char **disks; /* instances whose replica had its disk in the look before */
 	int n_disks;
+	char **unmarked; /* lost it, and the mark could not be written */
+	int n_unmarked;
 	int64_t began_ms;
 	bool guests_ok, drbd_ok; /* both answered */
 	bool drbd, volumes, whole; /* asking LVM and DRBD costs commands: only when they may have changed, and now and then */
@@ -108,10 +111,12 @@ static void mark_lost(struct look *l, struct obs_drbd *d)
 
 	if (!in_use || !strs_has(l->disks, l->n_disks, d->uuid) || d->marked == 1 || d->up != 1 || (strcmp(d->disk, "Diskless") != 0 && strcmp(d->disk, "Failed") != 0) || sys->is_torn(sys, d->uuid))
 		return;
-	if (sys->stale_mark(sys, d->uuid, true, &err) < 0)
+	if (sys->stale_mark(sys, d->uuid, true, &err) < 0) {
 		log_err_record(LOG_LEVEL_ERR, "marking a replica that lost its disk", &err);
-	else
+		strs_add(&l->unmarked, &l->n_unmarked, d->uuid);
+	} else {
 		d->marked = 1;
+	}
 }
 
 static void look_drbd(struct look *l)
@@ -215,9 +220,27 @@ void report_forget(struct noded *n)
 	n->last_report = NULL;
 }
 
+/* A yes is for a generation at which this side has not said that both are in sync, and does not while it is carried out (H3). */
+static void note_words(struct noded *n)
+{
+	for (int i = 0; i < n->seen.n_drbd; i++) {
+		struct obs_drbd *d = &n->seen.drbd[i];
+		struct gen_entry *e = arbitrate_entry(n, d->uuid);
+
+		if (!e || d->in_sync != 1)
+			continue;
+		if (e->going_on && RULE(SAID_SYNC))
+			d->in_sync = 0;
+		else if (d->gen > e->said_gen)
+			e->said_gen = d->gen;
+	}
+}
+
 static void report(struct noded *n, bool always)
 {
 	struct msg_observe m;
+
+	note_words(n);
 
 	schema_init(&msg_observe_schema, &m);
 	m.observed = n->seen; /* borrowed for the call */
@@ -280,6 +303,13 @@ static void look_done(void *arg, int rc, const struct err *err)
 		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);
 		(void)str_copy(n->seen.version, sizeof(n->seen.version), PACKAGE_VERSION);
 		n->drbd_ok = l->drbd_ok;
+		if (l->drbd && l->drbd_ok) {
+			strs_clear(&n->unmarked, &n->n_unmarked);
+			n->unmarked = TAKE(l->unmarked);
+			n->n_unmarked = l->n_unmarked;
+			l->n_unmarked = 0;
+			n->look_drbd = n->look_drbd || n->n_unmarked; /* no event tells of room on the disk */
+		}
 		arbitrate_observed(n);
 		guard_looked(n, l->began_ms, l->guests_ok && l->drbd_ok);
 		guard_report(n, &n->seen);
@@ -291,6 +321,7 @@ static void look_done(void *arg, int rc, const struct err *err)
 	}
 	free(l->gens);
 	strs_clear(&l->disks, &l->n_disks);
+	strs_clear(&l->unmarked, &l->n_unmarked);
 	free(l);
 }
 
@@ -318,6 +349,8 @@ static void look(struct noded *n)
 		if (n->seen.drbd[i].up == 1 && n->seen.drbd[i].disk[0] && strcmp(n->seen.drbd[i].disk, "Diskless") != 0 &&
 		    strcmp(n->seen.drbd[i].disk, "Failed") != 0)
 			strs_add(&l->disks, &l->n_disks, n->seen.drbd[i].uuid);
+	for (int i = 0; i < n->n_unmarked; i++)
+		strs_add(&l->disks, &l->n_disks, n->unmarked[i]);
 	schema_init(&observed_schema, &l->o);
 	n->observing = true;
 	n->observe_next_ms = loop_now_ms(n->loop) + LOOK_EVERY_MS;
