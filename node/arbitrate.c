@@ -140,8 +140,13 @@ static int carry_no(struct noded *n, struct carry *c, struct err *err)
 	g.force = 1;
 	struct exec_call kill = { .kind = STEP_KIND_guest_destroy, .dir = STEP_DO, .args = &g };
 	struct exec_call down = { .kind = STEP_KIND_drbd_down, .dir = STEP_DO, .args = &r };
+	/* A job may demote it this very moment: what is connected is cut plainly, so that its Primary asks before it goes on (H8, H9). */
+	int rc = n->env.drbd->ops->disconnect(n->env.drbd, c->resource, RULE(HARD_CUT), &first);
+	if (rc < 0)
+		log_err_record(LOG_LEVEL_WARNING, "loser's connection", &first);
 	/* A process in frozen I/O cannot die before its I/O is ended: the first try may run into its deadline. */
-	int rc = exec_run(&n->env, &down, &none, &first);
+	err_clear(&first);
+	rc = exec_run(&n->env, &down, &none, &first);
 	if (rc < 0)
 		log_err_record(LOG_LEVEL_WARNING, "loser's disks", &first);
 	rc = exec_run(&n->env, &kill, &none, err);
