@@ -35,10 +35,10 @@ exec_undo_fn undo_guest_start, undo_guest_hold, undo_guest_expect, undo_guest_mi
 exec_probe_fn probe_guest_start, probe_guest_gone;
 /* exec_node.c */
 exec_do_fn do_etcd_start, do_etcd_stop, do_masterd_start, do_masterd_stop, do_certs_install, do_certs_renew, do_settings_install, do_node_leave, do_noop, do_watchdog_drill;
-/* exec_fence.c */
-exec_do_fn do_fence_off;
 exec_undo_fn undo_etcd_start, undo_masterd_start, undo_noop;
 exec_probe_fn probe_etcd_start;
+/* exec_fence.c */
+exec_do_fn do_fence_off;
 
 struct drbd_status;
 /* Ends what runs on it, in H13's order, and takes it down: for a Primary that may not go on. */

@@ -14,21 +14,18 @@
 #include "fenced/wire.h"
 #include "io/files.h"
 #include "node/fenced_link.h"
+#include "node/guard_rule.h"
 #include "node/node.h"
 
 #define DIAL_EVERY_MS 100
 #define LOOK_EVERY_MS 500    /* while beats are not answered: V is lease/6 */
-#define UNSEEN_MS 300000     /* a permitted guest that never came */
-#define END_AGAIN_MS 10000
 #define ARM_WITHIN_MS 2000
 #define DRILL_OVER_MS 5000 /* it should have fired so long ago */
 
 struct guarded {
 	char uuid[UUID_LEN + 1];
 	int64_t rev;
-	int64_t since_ms;     /* looks that began earlier say nothing about it */
-	bool seen;            /* it was there */
-	int64_t ended_ms;     /* we set out to end it then */
+	struct guard_span span;
 };
 
 struct guard {
@@ -55,15 +52,6 @@ struct guard {
 	int64_t drill_ms;  /* when it began; 0 = none of this process's */
 	int64_t proven_ms; /* wall clock of the drill that an earlier boot did not survive */
 };
-
-/* ---- the rule ------------------------------------------------------------------------------------------ */
-
-enum guard_do guard_judge(const struct guard_seen *s, int64_t lease_age_ms, int64_t lease_ms)
-{
-	if (!RULE(VOUCH) || !s->there || (s->connected && !s->frozen))
-		return GUARD_VOUCH;
-	return lease_age_ms >= lease_kill_ms(lease_ms) ? GUARD_END : GUARD_LEAVE;
-}
 
 /* ---- records: one file a guard, so that a noded that starts anew goes on guarding --------------------------- */
 
@@ -128,9 +116,9 @@ static void put(struct guard *g, const char *uuid, int64_t rev)
 		(void)str_copy(x->uuid, sizeof(x->uuid), uuid);
 	}
 	x->rev = rev;
-	x->since_ms = loop_now_ms(g->node->loop);
-	x->seen = false;
-	x->ended_ms = 0;
+	x->span.since_ms = loop_now_ms(g->node->loop);
+	x->span.seen = false;
+	x->span.ended_ms = 0;
 	keep(g, uuid, rev);
 }
 
@@ -388,12 +376,6 @@ static struct guard_seen look_at(const struct noded *n, const char *uuid)
 	return s;
 }
 
-/* Gone: seen before and not there any more, in a look that began after it was permitted; or permitted and never come. */
-static bool has_left(const struct guarded *x, const struct guard_seen *s, int64_t began_ms, int64_t now_ms)
-{
-	return !s->there && began_ms > x->since_ms && (x->seen || now_ms - x->since_ms > UNSEEN_MS);
-}
-
 void guard_looked(struct noded *n, int64_t began_ms, bool whole)
 {
 	struct guard *g = n->guard;
@@ -406,18 +388,22 @@ void guard_looked(struct noded *n, int64_t began_ms, bool whole)
 		struct guarded *x = &g->list[i];
 		struct guard_seen s = look_at(n, x->uuid);
 
-		if (has_left(x, &s, began_ms, now)) {
+		switch (guard_judge(&x->span, &s, began_ms, now, age, n->conf.lease_ms)) {
+		case GUARD_DROP:
 			drop(g, i--);
-			continue;
+			break;
+		case GUARD_VOUCH:
+			break;
+		case GUARD_END:
+			log_warning("no beat was answered for %lld ms and the mirror of %s is not connected: its guest is ended here", (long long)age, x->uuid);
+			arbitrate_end(n, x->uuid);
+			safe = false;
+			break;
+		case GUARD_LEAVE:
+		default:
+			safe = false;
+			break;
 		}
-		x->seen = x->seen || s.there;
-		enum guard_do d = began_ms > x->since_ms ? guard_judge(&s, age, n->conf.lease_ms) : GUARD_LEAVE;
-		safe = safe && d == GUARD_VOUCH;
-		if (d != GUARD_END || (x->ended_ms && now - x->ended_ms < END_AGAIN_MS))
-			continue;
-		log_warning("no beat was answered for %lld ms and the mirror of %s is not connected: its guest is ended here", (long long)age, x->uuid);
-		x->ended_ms = now;
-		arbitrate_end(n, x->uuid);
 	}
 	if (safe && g->n)
 		say(g, FENCED_VOUCH, began_ms, 0, 0);
@@ -552,8 +538,8 @@ int guard_new(struct noded *n, struct err *err)
 		memset(x, 0, sizeof(*x));
 		(void)str_copy(x->uuid, sizeof(x->uuid), names[i]);
 		x->rev = strtoll(text, NULL, 10);
-		x->since_ms = g->started_ms;
-		x->seen = true; /* not there at the first look: gone, or the machine has booted */
+		x->span.since_ms = g->started_ms;
+		x->span.seen = true; /* not there at the first look: gone, or the machine has booted */
 	}
 	strs_clear(&names, &n_names);
 	drill_found(g);

@@ -9,14 +9,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/cleanup.h"
+
 struct guard;
 struct noded;
 struct observed;
 struct err;
 
-int guard_new(struct noded *n, struct err *err) __attribute__((warn_unused_result));
+/* All on the loop's thread unless it says otherwise. */
+int guard_new(struct noded *n, struct err *err) WARN_UNUSED; /* reads the records of a noded before this one */
 void guard_free(struct noded *n);
-void guard_tick(struct noded *n);
+void guard_tick(struct noded *n);                       /* dials fenced, tells it the lease, looks while no beat is answered */
 void guard_gens(struct noded *n);                       /* the master has told of policies */
 void guard_looked(struct noded *n, int64_t began_ms, bool whole); /* a look that began then; whole = guests and disks both answered */
 void guard_report(struct noded *n, struct observed *o); /* fills in what is guarded, and the watchdog */
@@ -32,15 +35,5 @@ int guard_drill(struct noded *n, struct err *err) __attribute__((warn_unused_res
 void guard_apart(struct noded *n, const char *instance, bool connected);
 void guard_met(struct noded *n, const char *instance); /* it was connected a moment ago, or may have been: counting starts anew */
 int64_t guard_apart_ms(struct noded *n, const char *instance); /* any thread; 0 = it is connected, or nobody knows */
-
-/* ---- the rules, pure (tests/unit/test_guard.c) ---- */
-
-enum guard_do { GUARD_LEAVE, GUARD_VOUCH, GUARD_END };
-struct guard_seen {
-	bool there;               /* the guest is on this node, in any state */
-	bool connected, frozen;   /* its disks */
-};
-/* One guest: dead, or connected and not frozen, is safe; any other is ended once nobody answers for too long. */
-enum guard_do guard_judge(const struct guard_seen *s, int64_t lease_age_ms, int64_t lease_ms);
 
 #endif
