@@ -19,7 +19,7 @@ struct buf {
 
 /* Makes room for n more bytes. 0, or -ERR_TOO_BIG past the limit (buffer unchanged). */
 int buf_reserve(struct buf *b, size_t n) WARN_UNUSED;
-int buf_add(struct buf *b, const void *data, size_t n) WARN_UNUSED;
+int buf_add(struct buf *b, const void *data, size_t n) WARN_UNUSED; /* likewise */
 /* Formatted and plain text; abort when over the limit (for text of our own making only). */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_puts(struct buf *b, const char *s);

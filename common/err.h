@@ -41,8 +41,8 @@ struct err {
 
 /* Fills err (msg from fmt) and returns -code, so that "return err_set(...)" reads well. err may be NULL. */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF(3, 4);
-/* As err_set, with a hint of its own. */
-int err_hint(struct err *err, const char *fmt, ...) PRINTF(2, 3); /* sets err->hint; returns -err->code */
+/* After err_set: a hint better than the row's. Returns -err->code. */
+int err_hint(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 /* Puts "context: " in front of err->msg; returns -err->code. */
 int err_wrap(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 /* Error with errno's text: "cannot open '/x': no such file or directory". Reads errno at once. */
@@ -51,7 +51,7 @@ void err_clear(struct err *err);
 
 /* Row look-ups. Unknown codes give "UNKNOWN", INTERNAL, not retryable, 1. */
 const char *err_name(int code);
-int err_by_name(const char *name); /* ERR_x or ERR_INTERNAL */
+int err_by_name(const char *name); /* ERR_x, ERR_INTERNAL for a name that no row has */
 enum err_class err_class(int code);
 bool err_retryable(int code);
 int err_exit_status(int code);

@@ -22,7 +22,7 @@ int json_parse(const char *text, size_t len, size_t max_bytes, json_t **ret, str
 /* Compact text with sorted keys (so that equal values are equal bytes). Gives the string; never NULL. */
 char *json_text(const json_t *j);
 
-/* Can JSON carry this text? */
+/* Can JSON carry this text: is it valid UTF-8? */
 bool json_is_utf8(const char *text);
 
 /* Look-ups with defaults that never fail: for replies that were already checked. */

@@ -13,8 +13,9 @@
 
 enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
+/* Borrows program for good. Records above max_level are dropped. */
 void log_init(const char *program, enum log_level max_level);
-/* Text in fmt; fields as "key=value key=value" at its end by convention. */
+/* One line, cut at 2 KiB, control characters blanked. Text in fmt; fields as "key=value key=value" at its end by convention. */
 void log_write(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 /* One line for an error that ends here: "context: msg; hint: ...". */
 void log_err_record(enum log_level level, const char *context, const struct err *err);

@@ -26,6 +26,7 @@ struct sm {
 
 #define SM_BIT(s) (UINT32_C(1) << (s))
 
+/* States are indexes into the table; asserted. */
 bool sm_allowed(const struct sm *sm, int from, int to);
 /* *state := to. Aborts with a message on stderr when the table does not allow it. */
 void sm_move(const struct sm *sm, int *state, int to);

@@ -45,7 +45,7 @@ struct agent_action {
 	struct msg_step_result result; /* REPLY; borrowed: copy what is needed */
 };
 
-/* emit is called for each action, in order, from inside the calls below. It must not call back into the agent. */
+/* Gives. emit is called for each action, in order, from inside the calls below. It must not call back into the agent. */
 struct agent *agent_new(void (*emit)(void *arg, const struct agent_action *a), void *arg);
 void agent_free(struct agent *a);
 DEFINE_CLEANUP(struct agent *, agent_free);
@@ -54,7 +54,9 @@ DEFINE_CLEANUP(struct agent *, agent_free);
 int agent_load(struct agent *a, const char *record_key, const char *record_text, struct err *err) WARN_UNUSED;
 void agent_ready(struct agent *a);
 
-void agent_step(struct agent *a, const struct msg_step *m);
+void agent_step(struct agent *a, const struct msg_step *m); /* an order has come; m is copied */
+/* What the actions asked for, each once for its token. ok = false: the record is not on the disk, and its order fails with nothing begun. rc: 0 or -ERR_x, then
+ * err says why. */
 void agent_persisted(struct agent *a, uint64_t token, bool ok);
 void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const struct err *err);
 void agent_executed(struct agent *a, uint64_t token, int rc, json_t *result /* borrowed, may be NULL */, const struct err *err);

@@ -83,11 +83,13 @@ void core_committed(struct core *c, int64_t seq, bool ok); /* ok = false: anothe
 /* The store does not answer since then (0 = it does): changes are refused, queries are answered with their age. */
 void core_store_silent(struct core *c, int64_t since_ms);
 
+/* A request of `client` (the bridge's own number), answered by CORE_REPLY once, maybe much later (job.wait). m is borrowed. */
 void core_request(struct core *c, uint64_t client, const struct msg_request *m);
 void core_client_gone(struct core *c, uint64_t client);
 
 /* links: bit 0 primary network, bit 1 replication network; 0 = gone. version, boot_id from the hello. */
 void core_node_links(struct core *c, const char *node, int links, const char *boot_id, const char *version, int64_t wall_ms);
+/* What nodes say; node = uuid, from the link's certificate. Messages are borrowed; the core checks whom they come from, and drops what is old. */
 void core_node_beat(struct core *c, const char *node);
 void core_node_observed(struct core *c, const char *node, const struct observed *o);
 void core_step_result(struct core *c, const char *node, const struct msg_step_result *m);

@@ -93,9 +93,10 @@ struct hypervisor_ops {
 	/* Asks the guest to power off and waits up to timeout_ms; 0 when it is gone, -ERR_TIMEOUT when it is not. */
 	int (*shutdown)(struct hypervisor *h, const char *uuid, int timeout_ms, struct err *err);
 	int (*destroy)(struct hypervisor *h, const char *uuid, struct err *err); /* idempotent; waits for the process to go */
-	int (*reset)(struct hypervisor *h, const char *uuid, struct err *err);   /* hard reset */
-	int (*suspend)(struct hypervisor *h, const char *uuid, struct err *err); /* idempotent */
-	int (*resume)(struct hypervisor *h, const char *uuid, struct err *err);  /* idempotent */
+	/* Of a guest that is here; absent: -ERR_WRONG_STATE. suspend and resume are idempotent. */
+	int (*reset)(struct hypervisor *h, const char *uuid, struct err *err);
+	int (*suspend)(struct hypervisor *h, const char *uuid, struct err *err);
+	int (*resume)(struct hypervisor *h, const char *uuid, struct err *err);
 	/* Live migration, blocks until it ended. -ERR_CANCELED after migrate_cancel(). On any error the caller must look
 	 * at both sides: the result says nothing about where the guest is. */
 	int (*migrate)(struct hypervisor *h, const char *uuid, const struct hv_migrate *m, struct err *err);

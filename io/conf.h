@@ -32,7 +32,7 @@ struct conf {
 	char service_manager[16]; /* "systemd", "spawn" */
 	char admin_group[NAME_LEN + 1], read_group[NAME_LEN + 1]; /* who besides root may ask for anything, who for queries */
 	char run_dir[PATH_LEN + 1], state_dir[PATH_LEN + 1], program_dir[PATH_LEN + 1];
-	int64_t lease_ms;
+	int64_t lease_ms;      /* ha.lease as last heard from the master: the term's times derive from it */
 	char log_level[16];
 	int64_t slow; /* time-outs of steps are this many times longer: emulated machines */
 };

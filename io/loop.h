@@ -31,7 +31,7 @@ int64_t loop_wall_ms(struct loop *l);
 /* Runs fn(arg) on the loop's thread soon. Any thread. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
-/* One-shot when repeat_ms = 0. The timer is freed by loop_timer_free() only. */
+/* One-shot when repeat_ms = 0; starting it anew replaces what was due. The timer is freed by loop_timer_free() only. */
 struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *arg);
 void loop_timer_start(struct loop_timer *t, int64_t after_ms, int64_t repeat_ms);
 void loop_timer_stop(struct loop_timer *t);

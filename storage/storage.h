@@ -136,14 +136,20 @@ struct drbdm_ops {
 	int (*connect)(struct drbdm *d, const char *resource, bool discard_my_data, struct err *err); /* idempotent */
 	/* force: plain cut (`disconnect --force`); else graceful: a Secondary outdates itself (see drbd84-arbitration.md) */
 	int (*disconnect)(struct drbdm *d, const char *resource, bool force, struct err *err);
+	/* Idempotent. force: does not wait for I/O under way (a dead or frozen disk). */
 	int (*detach)(struct drbdm *d, const char *resource, bool force, struct err *err);
 	int (*down)(struct drbdm *d, const char *resource, struct err *err); /* idempotent */
+	/*
+	 * Idempotent. -ERR_STALE_REPLICA: the kernel knows that its data is old; -ERR_WRONG_STATE: the peer is Primary, or no verdict allows it.
+	 * force: on data that is not UpToDate, only for a person's --ignore-consistency and for the first start of new disks.
+	 */
 	int (*primary)(struct drbdm *d, const char *resource, bool force, struct err *err);
-	int (*secondary)(struct drbdm *d, const char *resource, struct err *err);
+	int (*secondary)(struct drbdm *d, const char *resource, struct err *err); /* idempotent; -ERR_BUSY while something holds the device open */
+	/* In the running kernel only: the file goes on saying no, so a new connection begins with one. Idempotent. */
 	int (*two_primaries)(struct drbdm *d, const char *resource, bool allow, struct err *err);
-	int (*resume_io)(struct drbdm *d, const char *resource, struct err *err);
+	int (*resume_io)(struct drbdm *d, const char *resource, struct err *err); /* idempotent; frozen writes fail or go on as the disks then are */
 	int (*new_current_uuid)(struct drbdm *d, const char *resource, bool clear_bitmap, struct err *err); /* every volume */
-	int (*resize)(struct drbdm *d, const char *resource, struct err *err);
+	int (*resize)(struct drbdm *d, const char *resource, struct err *err); /* to what both volumes have become */
 	/* Never fails for an unknown resource: ret->up = false. */
 	int (*status)(struct drbdm *d, const char *resource, struct drbd_status *ret, struct err *err);
 	/* Every resource the kernel knows. Gives an array (free()). */
