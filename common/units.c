@@ -66,7 +66,7 @@ int units_parse_seconds(const char *text, int64_t *ret_s, struct err *err)
 {
 	char digits[24];
 	size_t n = strlen(text);
-	int64_t factor = 1, v;
+	int64_t factor = 1, v = 0;
 
 	if (n == 0 || n >= sizeof(digits))
 		return err_set(err, ERR_BAD_VALUE, "'%s' is not a time: expected a number with s, m, h or d behind it", text);
