@@ -31,7 +31,7 @@ static const struct err_row *row_of(int code)
 	return &unknown;
 }
 
-int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+int(err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	if (err) {
 		va_list ap;

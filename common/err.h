@@ -41,6 +41,9 @@ struct err {
 
 /* Fills err (msg from fmt) and returns -code, so that "return err_set(...)" reads well. err may be NULL. */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* It does not look into err.c, and would think that an error may be 0. */
+#define err_set(err, code, ...) (err_set(err, code, __VA_ARGS__), -(int)(code))
+#endif
 /* After err_set: a hint better than the row's. Returns -err->code. */
 int err_hint(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 /* Puts "context: " in front of err->msg; returns -err->code. */

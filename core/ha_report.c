@@ -87,7 +87,7 @@ static json_t *line(const struct core *c, const struct snode *n, const struct si
 		why = "it is from a backup and not confirmed yet";
 	else if (i->template != TEMPLATE_DRBD)
 		why = "it has no mirror";
-	else if (!to)
+	else if (!to || !room)
 		why = "its mirror is missing";
 	else if (p != HA_FAILOVER)
 		why = "ha is not failover: a person decides";
