@@ -21,7 +21,8 @@ struct cli_link {
 static char *socket_path(const struct command *c)
 {
 	const char *dir = c->opt.socket ? c->opt.socket : getenv("GANTRY_RUN_DIR");
-	bool admin = op_infos[c->op].acl == OP_ADMIN;
+	/* One command that shows and, with an option, changes. */
+	bool admin = op_infos[c->op].acl == OP_ADMIN || (c->op == OP_disk_tails && ((const struct op_disk_tails *)c->args)->remove == 1);
 
 	if (!dir)
 		dir = "/run/gantry";

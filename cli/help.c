@@ -11,6 +11,7 @@ static const struct {
 	{ "cluster", "the cluster itself: init, verify, settings" },
 	{ "node", "its machines: prepare, add, evacuate, fence" },
 	{ "instance", "guests: add, migrate, fail over, disks" },
+	{ "disk", "what was kept of replicas that lost" },
 	{ "job", "what runs and what ran" },
 	{ "event", "what happened" },
 	{ "debug", "trying things out" },

@@ -51,6 +51,13 @@ static const struct column event_columns[] = {
 	{ "wall_ms", "Time", 't', true }, { "text", "Event", 's', true }, { NULL, NULL, 0, false },
 };
 
+static const struct column tail_columns[] = {
+	{ "instance", "Instance", 's', true },   { "node", "Node", 's', true },           { "disk", "Disk", 'n', true },
+	{ "size", "Size", 'm', true },           { "state", "State", 's', true },         { "until_ms", "Until", 't', true },
+	{ "device", "Look_at", 's', true },      { "kept_ms", "Kept", 't', false },       { "gen", "Generation", 'n', false },
+	{ NULL, NULL, 0, false },
+};
+
 static const struct column *columns_of(enum op_index op)
 {
 	switch (op) {
@@ -59,6 +66,7 @@ static const struct column *columns_of(enum op_index op)
 	case OP_job_list: return job_columns;
 	case OP_cluster_ha_report: return ha_columns;
 	case OP_event_list: return event_columns;
+	case OP_disk_tails: return tail_columns;
 	default: return NULL;
 	}
 }

@@ -33,8 +33,15 @@ static const char *at_risk(enum op_index op)
 		       "What was changed after the backup is lost: instances added since are left running but unknown, instances removed since\n"
 		       "come back without disks, instances stopped since may be started. No guest and no disk is touched before its nodes have shown\n"
 		       "where it runs and which replica is current; what they cannot show waits for 'gnt instance confirm'.\n";
+	case OP_cluster_recover:
+		return "The other voters must be off for good, or switched off now and kept off until this is done: on your word they are recorded as off.\n"
+		       "This node's copy may lack what they decided last without it: instances added since are left running but unknown, those removed\n"
+		       "come back without disks. So no instance is started or moved before its nodes have shown where it runs and which replica is current;\n"
+		       "one whose owner is lost waits for 'gnt instance confirm -n NODE', and what only the lost replica had is lost then. Open jobs are gone.\n";
 	case OP_instance_confirm:
 		return "If the other replica holds newer writes they are lost at the next resync.\n";
+	case OP_disk_tails:
+		return "What these nodes wrote alone is gone then; of those that wait to be kept, acknowledged writes may be lost.\n";
 	default:
 		return "";
 	}
@@ -49,6 +56,8 @@ static int confirm(const struct command *c, struct err *err)
 		return 0;
 	if (c->op == OP_cluster_destroy && ((const struct op_cluster_destroy *)c->args)->yes_do_it == 1)
 		return 0; /* Ganeti's word for destroy: nobody types it by mistake */
+	if (c->op == OP_disk_tails && ((const struct op_disk_tails *)c->args)->remove != 1)
+		return 0; /* it only shows */
 	if (!isatty(STDIN_FILENO))
 		return err_set(err, ERR_REFUSED, "'gnt %s %s' asks first, and there is nobody to ask", o->group, o->verb);
 	(void)fprintf(stderr, "%s%s. Are you sure? (y/N) ", at_risk(c->op), o->summary);

@@ -189,6 +189,49 @@ static int backup(struct command *c, struct cli_link *l, struct err *err)
 	return rc;
 }
 
+/* ---- disk tails ---------------------------------------------------------------------------------------- */
+
+static int tails(struct command *c, struct cli_link *l, struct err *err)
+{
+	const struct op_disk_tails *a = c->args;
+	AUTO_JSON json_t *args = json_object(), *all = NULL, *rows = json_array(), *names = json_array();
+	size_t i;
+	json_t *row;
+	int64_t stale = 0;
+
+	for (int k = 0; k < a->n_names; k++)
+		json_array_append_new(names, json_string(a->names[k]));
+	json_object_set(args, "names", names);
+	int rc = call_request(l, "disk.list_tails", args, &c->opt, 30000, &all, &stale, err);
+	if (rc < 0)
+		return rc;
+	json_array_foreach(all, i, row)
+		if (!a->node[0] || strcmp(json_str(row, "node", ""), a->node) == 0)
+			json_array_append(rows, row);
+	if (a->remove != 1) {
+		render_result(c, rows);
+		return 0;
+	}
+	const char *done = ""; /* the disks of one instance on one node go together */
+	int64_t done_gen = -1;
+	json_array_foreach(rows, i, row) {
+		const char *instance = json_str(row, "instance", ""), *node = json_str(row, "node", "");
+		AUTO_JSON json_t *one = json_pack("{s:s, s:s, s:I}", "name", instance, "node", node, "gen", (json_int_t)json_int(row, "gen", 0));
+		AUTO_JSON json_t *job = NULL, *last = NULL;
+
+		if (json_int(row, "gen", 0) == done_gen && strcmp(done, instance) == 0)
+			continue;
+		done = instance;
+		done_gen = json_int(row, "gen", 0);
+		rc = call_request(l, "disk.remove_tail", one, &c->opt, 30000, &job, &stale, err);
+		if (rc == 0)
+			rc = follow_job(l, json_int(job, "job", 0), &c->opt, &last, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 static int watch(struct command *c, struct cli_link *l, struct err *err)
 {
 	AUTO_JSON json_t *last = NULL;
@@ -206,6 +249,7 @@ int special_run(struct command *c, struct cli_link *l, struct err *err)
 	case OP_instance_console: return console(c, l, err);
 	case OP_cluster_backup: return backup(c, l, err);
 	case OP_job_watch: return watch(c, l, err);
+	case OP_disk_tails: return tails(c, l, err);
 	default: return err_set(err, ERR_NOT_SUPPORTED, "'gnt %s %s' is not here yet", op_infos[c->op].group, op_infos[c->op].verb);
 	}
 }

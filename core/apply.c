@@ -132,6 +132,12 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 	case STEP_KIND_own_leave: rc = own_leave(o, a->node, wall, err); break;
 	case STEP_KIND_own_return: own_return(o, a->node, wall); break;
 	case STEP_KIND_own_arbitrate: rc = own_arbitrate(o, a->on == 1, wall, err); break;
+	case STEP_KIND_own_tail:
+		if (a->node[0])
+			own_note_tail(o, a->node, a->force == 1);
+		else
+			own_give_up_tail(o);
+		break;
 	default: return err_set(err, ERR_INTERNAL, "step '%s' is no move of ownership", step_infos[kind].name);
 	}
 	if (rc < 0)
@@ -158,6 +164,8 @@ static int replicas(struct core *c, const void *args, struct err *err)
 	strs_clear(&s->i.nodes, &s->i.n_nodes);
 	for (int i = 0; i < a->n_nodes; i++)
 		strs_add(&s->i.nodes, &s->i.n_nodes, a->nodes[i]);
+	if (!strs_has(s->i.nodes, s->i.n_nodes, s->i.own.tail))
+		own_note_tail(&s->i.own, "", false);
 	core_put_instance(c, s);
 	core_send_gens(c, s);
 	return 0;
@@ -173,6 +181,8 @@ static int confirm(struct core *c, const void *args, struct err *err)
 		rc = own_confirm(&s->i.own, a->current, a->n_current, c->st.wall_ms, err);
 	if (rc < 0)
 		return rc;
+	if (s->i.template == TEMPLATE_DRBD && a->n_current == 1) /* by a person's word: the other may have more */
+		own_note_tail(&s->i.own, state_other_node(&s->i, a->current[0]), true);
 	core_put_instance(c, s);
 	core_send_gens(c, s);
 	return 0;

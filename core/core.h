@@ -110,8 +110,9 @@ int core_jobs_open(const struct core *c);
 int core_genesis(const struct cluster *cl, const struct secret *s, const struct node *first, struct core_put **ret, int *ret_n,
 		 struct err *err) WARN_UNUSED;
 /* The same from a backup: node `first` is the only voter, every ownership record waits for its nodes, epochs, generations and job numbers
- * begin above whatever the cluster before has used. seen_epoch: the highest that is known of besides the backup's. Changes b. */
-int core_restore(struct backup *b, const char *first, int64_t seen_epoch, int64_t wall_ms, struct core_put **ret, int *ret_n,
+ * begin above whatever the cluster before has used. seen_epoch: the highest that is known of besides the backup's. said: the backup is the last voter's own
+ * copy, and this is what a person said of the others; NULL = it is a backup. Changes b. */
+int core_restore(struct backup *b, const char *first, const char *said, int64_t seen_epoch, int64_t wall_ms, struct core_put **ret, int *ret_n,
 		 struct err *err) WARN_UNUSED;
 #define CORE_INCARNATION_KEY "/gantry/incarnation" /* what a master's epoch begins above: this times EPOCHS_PER_INCARNATION */
 void core_puts_free(struct core_put *p, int n);

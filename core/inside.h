@@ -154,6 +154,17 @@ void moves_tick(struct core *c);
 /* ---- ha_report.c ---- */
 int ha_report(const struct core *c, const struct op_ha_report *a, json_t **ret, struct err *err) WARN_UNUSED;
 
+/* ---- tails.c: what a loser wrote; rejoin.c: a node is back in a new boot ---- */
+void tails_observed(struct core *c, struct snode *n);
+void tails_resynced(struct core *c, struct sinstance *s, const char *loser); /* before the record says so */
+void tails_tick(struct core *c);
+int tails_list(const struct core *c, const struct op_list *a, json_t **ret, struct err *err) WARN_UNUSED;
+struct obs_tail;
+const struct obs_tail *tails_kept(const struct snode *n, const char *instance_uuid, int64_t gen, int index); /* NULL = none */
+bool rejoin_by_itself(const struct state *st, const struct snode *n);
+void rejoin_observed(struct core *c, struct snode *n);
+void strays_observed(struct core *c, struct snode *n); /* strays.c: guests where they do not belong */
+
 /* ---- failover.c ---- */
 void failover_tick(struct core *c);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/rule.h"
+#include "common/xmem.h"
 #include "core/inside.h"
 #include "core/lease.h"
 
@@ -32,6 +33,8 @@ static void move_to(struct core *c, struct snode *n, enum liveness to)
 	if (n->n.liveness == (int)kept)
 		return;
 	n->n.liveness = (int)kept;
+	if (kept == NODE_LOST) /* which boot that is about; unknown to a master that never heard it */
+		(void)str_copy(n->n.evidence_boot, sizeof(n->n.evidence_boot), n->boot_id);
 	if (kept == NODE_ONLINE)
 		n->n.evidence = EVIDENCE_NONE; /* the text stays: it is told what it was */
 	core_put_node(c, n);
@@ -49,8 +52,8 @@ void live_beat(struct core *c, struct snode *n)
 		}
 		return;
 	}
-	if (live_of(n) == NODE_ONLINE)
-		return;
+	if (live_of(n) == NODE_ONLINE || (live_of(n) == NODE_LOST && !rejoin_by_itself(&c->st, n)))
+		return; /* rejoin_observed() decides when it has reported */
 	core_event(c, "node '%s' is online again, it was %s", n->n.name, sm_name(&live_sm, (int)live_of(n)));
 	move_to(c, n, NODE_ONLINE);
 }

@@ -38,6 +38,23 @@ static void set_current(struct ownership *o, const char *node)
 	free(keep);
 }
 
+void own_note_tail(struct ownership *o, const char *node, bool must)
+{
+	(void)str_copy(o->tail, sizeof(o->tail), node);
+	o->tail_gen = node[0] ? o->gen : 0;
+	o->tail_must = must && node[0];
+}
+
+void own_give_up_tail(struct ownership *o)
+{
+	o->tail_must = 0;
+}
+
+bool own_tail_due(const struct ownership *o, const char *node)
+{
+	return node[0] && same(o->tail, node) && !own_current(o, node);
+}
+
 static void end_migration(struct ownership *o)
 {
 	if (o->run == RUN_TARGET)
@@ -153,6 +170,8 @@ bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, 
 	if (reporter_primary && !same(own_runner(o), reporter))
 		return false;
 	strs_add(&o->current, &o->n_current, peer);
+	if (same(o->tail, peer))
+		own_note_tail(o, "", false); /* it holds what all hold */
 	changed(o, wall_ms);
 	return true;
 }
@@ -243,15 +262,24 @@ int own_failover(struct ownership *o, const char *to, bool planned, bool force, 
 		return err_set(err, ERR_NO_EVIDENCE, "nothing shows that the guest has ended on its node");
 	if (!own_current(o, to) && !force)
 		return err_set(err, ERR_STALE_REPLICA, "the mirror lacks acknowledged writes");
+	char was[UUID_LEN + 1];
+	/* Nothing acknowledged is in the loser's tail when verdicts decide and the mirror was in current (H2). */
+	bool loses = !planned || !own_current(o, to), must = !o->arbitrated || !own_current(o, to);
+
+	(void)str_copy(was, sizeof(was), o->owner);
 	(void)str_copy(o->owner, sizeof(o->owner), to);
-	if (!planned || !own_current(o, to))
+	if (loses)
 		set_current(o, to);
 	if (same(o->leaving, to)) /* a person takes it as it is */
 		o->leaving[0] = '\0';
+	if (same(o->tail, to))
+		own_note_tail(o, "", false); /* what it has is the truth now */
 	o->evidence = (int)ev;
 	free(o->evidence_text);
 	o->evidence_text = text ? xstrdup(text) : NULL;
 	changed(o, wall_ms);
+	if (loses && !same(was, to))
+		own_note_tail(o, was, must);
 	return 0;
 }
 

@@ -47,6 +47,13 @@ int own_settle(struct ownership *o, const char *target, int64_t wall_ms, struct 
  */
 int own_failover(struct ownership *o, const char *to, bool planned, bool force, enum evidence ev, const char *text,
 		 int64_t wall_ms, struct err *err) WARN_UNUSED;
+/*
+ * `node` may have written what no current replica has: that is kept before it is overwritten (doc/design/011-comeback.adoc). must: acknowledged
+ * writes may be among it. "" = nobody. Noted by own_failover for the owner that lost, by the report of a split, by a person's word.
+ */
+void own_note_tail(struct ownership *o, const char *node, bool must);
+void own_give_up_tail(struct ownership *o); /* a person's word: kept if there is room, overwritten else */
+bool own_tail_due(const struct ownership *o, const char *node);
 /* A replica leaves current before its owner, that crashed, meets it again (H12); it comes back by own_grow. Never the last one, never the owner's. */
 int own_shrink(struct ownership *o, const char *node, int64_t wall_ms, struct err *err) WARN_UNUSED;
 /* A plan takes a replica out before it takes it apart (H8); own_grow refuses it until own_return. */

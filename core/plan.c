@@ -76,6 +76,7 @@ static plan_fn *const planners[OP_COUNT] = {
 	[OP_instance_converge] = plan_instance_converge,
 	[OP_instance_confirm] = plan_instance_confirm,
 	[OP_node_cleanse] = plan_node_cleanse,
+	[OP_disk_remove_tail] = plan_disk_remove_tail,
 	[OP_debug_noop] = plan_debug_noop,
 };
 
@@ -87,17 +88,33 @@ plan_fn *plan_for(enum op_index op)
 /* Of an instance whose ownership record is from a backup nothing is ordered but what finds out, or removes it. */
 static int check_confirmed(const struct state *st, enum op_index op, const void *args, struct err *err)
 {
-	if (op_infos[op].lock != OP_LOCK_INSTANCE || op == OP_instance_confirm || op == OP_instance_converge || op == OP_instance_remove)
+	if (op_infos[op].lock != OP_LOCK_INSTANCE || op == OP_instance_confirm || op == OP_instance_converge || op == OP_instance_remove || op == OP_disk_remove_tail)
 		return 0;
 	const struct sinstance *s = state_instance_named(st, args);
 
 	return s && own_check_confirmed(&s->i.own, err) < 0 ? err_wrap(err, "instance '%s'", s->i.name) : 0;
 }
 
+/* A split that the log does not know: whatever connects or promotes would decide it. */
+static int check_split(const struct state *st, enum op_index op, const void *args, struct err *err)
+{
+	static const enum op_index ops[] = { OP_instance_startup, OP_instance_reboot, OP_instance_migrate, OP_instance_failover, OP_instance_replace_disks,
+					     OP_instance_activate_disks, OP_instance_converge };
+	const struct sinstance *s = op_infos[op].lock == OP_LOCK_INSTANCE ? state_instance_named(st, args) : NULL;
+
+	for (size_t i = 0; s && i < ARRAY_SIZE(ops); i++)
+		if (op == ops[i] && tails_split(st, &s->i))
+			return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart, and both count as current", s->i.name),
+			       err_hint(err, "'gnt instance confirm -n NODE %s' says which one has the truth", s->i.name);
+	return 0;
+}
+
 int plan_run(const struct state *st, enum op_index op, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	int rc = check_confirmed(st, op, args, err);
 
+	if (rc == 0)
+		rc = check_split(st, op, args, err);
 	return rc < 0 ? rc : planners[op](st, args, rng, ret, err);
 }
 

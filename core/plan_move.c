@@ -407,6 +407,8 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 		rc = src ? state_need_usable(st, src, err) : err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
 	if (rc < 0)
 		return rc;
+	if (own_tail_due(&i->own, node))
+		add_tail_keep(p, st, node, i);
 	add_own(p, st, STEP_KIND_own_leave, i, node, true)->pivot = 1;
 	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
 	add_confs(p, st, i, node, from);

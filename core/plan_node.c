@@ -238,8 +238,14 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 		after.drained = a->drained;
 	if (a->master_capable >= 0)
 		after.master_capable = a->master_capable;
+	if (a->auto_rejoin >= 0)
+		after.auto_rejoin = a->auto_rejoin;
 	if (a->offline >= 0) {
 		after.offline = a->offline;
+		if (a->offline == 0 && rejoin_held(n)) { /* a person lets it back */
+			after.liveness = NODE_ONLINE;
+			after.evidence = EVIDENCE_NONE;
+		}
 		if (a->offline == 1 && strcmp(n->n.uuid, st->self) == 0)
 			rc = err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name);
 	}
@@ -529,6 +535,10 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 		c.resync_rate = a->resync_rate;
 	if (a->front_lost >= 0)
 		c.front_lost = a->front_lost;
+	if (a->auto_rejoin >= 0)
+		c.auto_rejoin = a->auto_rejoin;
+	if (a->tail_keep != FIELD_UNSET)
+		c.tail_keep_s = a->tail_keep;
 	const char *ha = c.lease_ms < st->cluster.lease_ms ? ha_up(st) : NULL;
 	if (rc < 0)
 		(void)err_hint(err, "it is be.KEY or hv.KEY, as in 'gnt cluster info'");
@@ -603,7 +613,7 @@ int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng 
 		const struct instance *in = &st->instances[i]->i;
 
 		if (in->template != TEMPLATE_DRBD || (in->own.arbitrated == 1) == (a->on == 1) || st->instances[i]->busy_job ||
-		    !own_confirmed(&in->own))
+		    !own_confirmed(&in->own) || in->own.tail[0]) /* adjusting a loser would connect it as it is */
 			continue;
 		rc = arbitrate_instance(st, in, a->on == 1, ret, err);
 		n++;

@@ -14,16 +14,25 @@ const char *part_pool(const struct state *st, const struct instance *i, const st
 	return d->vg[0] ? d->vg : st->cluster.vg_name;
 }
 
-static void volume(const struct state *st, const struct instance *i, int index, const char *suffix, int64_t size, struct step_volumes *ret)
+static void fill_volume(const struct state *st, const struct instance *i, int index, const char *suffix, int64_t size, struct step_volume *v)
 {
 	const struct disk *d = &i->disks[index];
-	struct step_volume *v = schema_list_add(schema_find(&step_volumes_schema, "volumes"), ret);
 
 	(void)str_copy(v->backend, sizeof(v->backend), i->template == TEMPLATE_FILE ? "file" : "lvm");
 	(void)str_copy(v->pool, sizeof(v->pool), part_pool(st, i, d));
 	(void)snprintf(v->name, sizeof(v->name), "%s.disk%d%s", i->uuid, index, suffix);
 	(void)str_copy(v->owner, sizeof(v->owner), d->uuid);
 	v->size = size;
+}
+
+static void volume(const struct state *st, const struct instance *i, int index, const char *suffix, int64_t size, struct step_volumes *ret)
+{
+	fill_volume(st, i, index, suffix, size, schema_list_add(schema_find(&step_volumes_schema, "volumes"), ret));
+}
+
+void part_data(const struct state *st, const struct instance *i, int index, struct step_volume *ret)
+{
+	fill_volume(st, i, index, i->template == TEMPLATE_DRBD ? "_data" : "", i->disks[index].size, ret);
 }
 
 void part_volumes(const struct state *st, const struct instance *i, struct step_volumes *ret)
@@ -288,16 +297,22 @@ int add_disks_up(struct plan *p, const struct state *st, const struct instance *
 	 * would freeze nobody, so the mirror leaves current before they meet, and comes back when it has it all (H12). */
 	if (both && crashed(st, i, owner) && own_current(&i->own, owner) && own_current(&i->own, other))
 		add_own(p, st, STEP_KIND_own_shrink, i, other, false)->may_fail = 1; /* refused only when the owner itself has left current since */
-	if (both)
+	bool loser = both && own_tail_due(&i->own, other), pair = both && !loser;
+	if (pair)
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
 	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false);
-	if (both) {
-		add_resource(p, st, STEP_KIND_drbd_connect, other, i, false)->may_fail = 1;
+	if (pair) {
+		add_connect(p, st, other, i, false)->may_fail = 1;
 		if (primary) /* promotion before the replicas have met is how data diverges (Ganeti #846) */
 			add_resource(p, st, STEP_KIND_drbd_wait_connected, owner, i, false)->may_fail = force || i->own.arbitrated == 1;
 	}
 	if (primary)
 		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, false);
+	if (loser) { /* it meets a side that was promoted alone and has a UUID of its own by that (H11), and refuses while its tail is not kept */
+		add_tail_keep(p, st, other, i)->may_fail = 1;
+		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
+		add_connect(p, st, other, i, false)->may_fail = 1;
+	}
 	return 0;
 }
 

@@ -8,13 +8,14 @@
 plan_fn plan_cluster_modify, plan_cluster_arbitrate, plan_renew_crypto, plan_node_modify, plan_node_remove, plan_node_fence, plan_node_maintenance,
 	plan_node_admit, plan_node_promote, plan_instance_add, plan_instance_startup, plan_instance_shutdown, plan_instance_reboot,
 	plan_instance_remove, plan_instance_modify, plan_instance_migrate, plan_instance_failover, plan_replace_disks,
-	plan_activate_disks, plan_deactivate_disks, plan_instance_converge, plan_instance_confirm, plan_node_cleanse, plan_debug_noop;
+	plan_activate_disks, plan_deactivate_disks, plan_instance_converge, plan_instance_confirm, plan_node_cleanse, plan_disk_remove_tail, plan_debug_noop;
 
 /* ---- shared (core/plan_parts.c) ---- */
 
 /* Volume group or directory of a disk. */
 const char *part_pool(const struct state *st, const struct instance *i, const struct disk *d);
-/* All volumes of an instance on a node: data, and metadata for drbd. */
+/* All volumes of an instance on a node: data, and metadata for drbd. part_data(): one data volume, appended to a list of step_volume. */
+void part_data(const struct state *st, const struct instance *i, int index, struct step_volume *ret);
 void part_volumes(const struct state *st, const struct instance *i, struct step_volumes *ret);
 /* The DRBD resource as both nodes have it; nodes[2] = whom it joins. */
 void part_drbd_conf(const struct state *st, const struct instance *i, char *const *nodes, bool arbitrated, struct step_drbd_conf *ret);
@@ -26,6 +27,12 @@ void plan_left(struct plan *p, const struct snode *n, const char *fmt, ...) PRIN
 void plan_left_instance(struct plan *p, const struct state *st, const struct snode *n, const struct instance *i);
 /* Typed appends for the commonest steps. */
 struct plan_step *add_resource(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, bool force);
+/* core/tails.c: of a node that lost (own_tail_due) what it wrote is kept first, and it connects discarding it, by the log's word. */
+struct plan_step *add_tail_keep(struct plan *p, const struct state *st, const char *node, const struct instance *i);
+/* Both replicas were written to while apart, and the log knows no loser. */
+bool tails_split(const struct state *st, const struct instance *i);
+int plan_split_confirm(const struct state *st, const struct instance *i, const struct snode *n, struct plan *p, struct err *err) WARN_UNUSED;
+struct plan_step *add_connect(struct plan *p, const struct state *st, const char *node, const struct instance *i, bool force);
 struct plan_step *add_volumes(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i);
 struct plan_step *add_conf(struct plan *p, const struct state *st, const char *node, const struct instance *i, char *const *nodes, bool arbitrated,
 			   const struct step_drbd_conf *previous);
@@ -43,6 +50,8 @@ int64_t instance_memory(const struct state *st, const struct instance *i);
 int64_t instance_disk_mib(const struct instance *i, const char *pool, const struct state *st);
 /* Owner known, node usable. */
 int need_owner(const struct state *st, const struct instance *i, struct snode **ret, struct err *err) WARN_UNUSED;
+/* Back after a loss, and waiting, offline, for a person. */
+bool rejoin_held(const struct snode *n);
 bool runs_on(const struct snode *n, const struct instance *i); /* seen there, in any state */
 
 #endif

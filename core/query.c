@@ -576,6 +576,7 @@ int query_run(struct core *c, enum op_index op, const void *args, json_t **ret, 
 	case OP_job_list: return job_list(c, args, ret);
 	case OP_job_info: return job_info(c, args, ret, err);
 	case OP_event_list: return event_list(c, ret);
+	case OP_disk_list_tails: return tails_list(c, args, ret, err);
 	default: return err_set(err, ERR_NOT_SUPPORTED, "'%s' is no query to the master", op_infos[op].name);
 	}
 }

@@ -10,6 +10,7 @@
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
+#include "core/planners.h"
 #include "core/restored.h"
 
 #define PERIOD_MS 1000
@@ -34,18 +35,6 @@ void reconcile_file(struct core *c, enum op_index op, json_t *args /* takes */, 
 }
 
 /* ---- a node reported ------------------------------------------------------------------------------ */
-
-/* It came back in a new boot after it was known to be off: the evidence was about the old one. */
-static void node_returned(struct core *c, struct snode *n)
-{
-	if (n->n.liveness != NODE_FENCED || !n->boot_id[0])
-		return;
-	if (n->n.evidence_boot[0] && strcmp(n->n.evidence_boot, n->boot_id) == 0)
-		return; /* the same boot: the evidence was wrong, that is for a person */
-	n->n.liveness = NODE_ONLINE;
-	core_put_node(c, n);
-	core_event(c, "node '%s' is back in a new boot", n->n.name);
-}
 
 /* What its node said last of the replica, if it was said at this generation; NULL = nothing that counts. */
 static const struct obs_drbd *word_of(const struct core *c, const struct sinstance *s, const char *node)
@@ -100,6 +89,8 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 
 	if (!s || s->i.template != TEMPLATE_DRBD || !strs_has(s->i.nodes, s->i.n_nodes, n->n.uuid))
 		return;
+	char tail[UUID_LEN + 1];
+	(void)str_copy(tail, sizeof(tail), s->i.own.tail);
 	bool changed = false, runs = strcmp(d->role, "Primary") == 0, primary = runs && d->marked != 1;
 
 	if (d->in_sync == 1)
@@ -112,6 +103,8 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 		changed = own_observe_loss(&s->i.own, n->n.uuid, d->gen, c->st.wall_ms);
 	if (!changed)
 		return;
+	if (tail[0] && !s->i.own.tail[0])
+		tails_resynced(c, s, tail);
 	core_put_instance(c, s);
 	core_send_gens(c, s);
 	core_event(c, "instance '%s': current is %s%s%s by node '%s', generation %lld", s->i.name, state_node_name(&c->st, s->i.own.current[0]),
@@ -132,9 +125,11 @@ static void keep_proof(struct core *c, struct snode *n)
 
 void reconcile_observed(struct core *c, struct snode *n)
 {
-	node_returned(c, n);
+	rejoin_observed(c, n);
 	keep_proof(c, n);
 	outbox_flush(c->out);
+	strays_observed(c, n);
+	tails_observed(c, n);
 	for (int i = 0; i < n->seen.n_drbd; i++)
 		grow_or_lose(c, n, &n->seen.drbd[i]);
 }
@@ -164,6 +159,8 @@ static bool differs(const struct core *c, const struct sinstance *s)
 
 	if (!own_confirmed(&s->i.own))
 		return restored_wants_disks(&c->st, &s->i);
+	if (tails_split(&c->st, &s->i))
+		return false; /* both were written to, and the log knows no loser: a person must say */
 	if (!owner || !owner->connected || !owner->seen_ms || !owner->seen.hypervisor[0])
 		return false;
 	const struct obs_guest *g = state_seen_guest(owner, s->i.uuid);
@@ -373,6 +370,7 @@ void reconcile_tick(struct core *c)
 	check_certificates(c);
 	failover_tick(c);
 	moves_tick(c);
+	tails_tick(c);
 	for (int i = 0; i < c->st.n_instances; i++)
 		check_instance(c, c->st.instances[i]);
 }

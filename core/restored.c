@@ -203,6 +203,8 @@ int plan_instance_confirm(const struct state *st, const void *args, struct rng *
 		rc = state_need_node(st, a->node, &n, err);
 	if (rc < 0)
 		return rc;
+	if (tails_split(st, &s->i))
+		return plan_split_confirm(st, &s->i, n, ret, err);
 	if (own_confirmed(&s->i.own))
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' is confirmed: owner and current are known", a->name),
 		       err_hint(err, "'gnt instance info %s' shows them", a->name);
@@ -264,7 +266,7 @@ static int next_incarnation(const struct backup *b, int64_t seen_epoch, int64_t 
 	return 0;
 }
 
-static int restore_nodes(struct backup *b, const char *first, struct core_put *p, int *n, struct err *err)
+static int restore_nodes(struct backup *b, const char *first, const char *said, struct core_put *p, int *n, struct err *err)
 {
 	bool found = false;
 
@@ -285,12 +287,19 @@ static int restore_nodes(struct backup *b, const char *first, struct core_put *p
 		free(o->evidence_text);
 		o->evidence_text = NULL;
 		o->evidence_boot[0] = '\0';
+		if (said && o->former_voter == 1) { /* a person's word; back, it waits for another one */
+			o->offline = 1;
+			o->liveness = NODE_FENCED;
+			o->evidence = EVIDENCE_PERSON;
+			o->evidence_text = xasprintf("a person confirmed that it is off, when the cluster was recovered%s%.300s", said[0] ? ": " : "", said);
+		}
 		p[(*n)++] = (struct core_put){ xasprintf("/gantry/node/%s", o->uuid), schema_encode_text(&node_schema, o) };
 	}
 	return found ? 0 : err_set(err, ERR_NOT_FOUND, "this node is not in the backup");
 }
 
-int core_restore(struct backup *b, const char *first, int64_t seen_epoch, int64_t wall_ms, struct core_put **ret, int *ret_n, struct err *err)
+int core_restore(struct backup *b, const char *first, const char *said, int64_t seen_epoch, int64_t wall_ms, struct core_put **ret, int *ret_n,
+		 struct err *err)
 {
 	int64_t incarnation = 0;
 	struct secret secret;
@@ -317,7 +326,7 @@ int core_restore(struct backup *b, const char *first, int64_t seen_epoch, int64_
 	p[n++] = (struct core_put){ xstrdup("/gantry/lastjob"), xasprintf("%lld", (long long)(incarnation * JOBS_PER_INCARNATION)) };
 	p[n++] = (struct core_put){ xstrdup(CORE_INCARNATION_KEY), xasprintf("%lld", (long long)incarnation) };
 	p[n++] = (struct core_put){ xstrdup(TERM_SEQ), xstrdup("0 0") };
-	rc = restore_nodes(b, first, p, &n, err);
+	rc = restore_nodes(b, first, said, p, &n, err);
 	for (int i = 0; i < b->n_instances; i++) {
 		own_from_backup(&b->instances[i].own, incarnation, wall_ms);
 		b->instances[i].guard_node[0] = '\0'; /* who guards it is seen anew */

@@ -37,7 +37,7 @@ bool saga_volatile(enum step_kind kind)
 /* Connecting a mirror is what the reconciler does anyway: a guest does not wait for it through all the tries. */
 static bool optional(enum step_kind kind)
 {
-	return kind == STEP_KIND_drbd_attach || kind == STEP_KIND_drbd_connect || kind == STEP_KIND_drbd_wait_connected;
+	return kind == STEP_KIND_drbd_attach || kind == STEP_KIND_drbd_connect || kind == STEP_KIND_drbd_wait_connected || kind == STEP_KIND_tail_keep;
 }
 
 enum saga_verdict saga_failed(enum step_kind kind, bool past_pivot, bool may_fail, bool canceled, int attempt, const struct err *err)

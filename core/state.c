@@ -18,6 +18,7 @@ static void snode_free(struct snode *n)
 {
 	schema_done(&node_schema, &n->n);
 	schema_done(&observed_schema, &n->seen);
+	strs_clear(&n->strays, &n->n_strays);
 	free(n);
 }
 

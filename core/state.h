@@ -32,6 +32,8 @@ struct snode { /* a node: object, and what is seen of it */
 	bool suspect;            /* liveness between online and lost: known to this master only */
 	int64_t front_gone_ms;   /* reached over the replication network only, since then */
 	int64_t fence_next_ms;   /* its fence agents are not asked before */
+	char **strays;           /* guests that an alarm has told of */
+	int n_strays;
 	bool alarmed;            /* it was said once that it lives though it was known to be off */
 };
 
@@ -48,6 +50,8 @@ struct sinstance {
 	int64_t held_number, held_ms;
 	char held_boot[UUID_LEN + 1];
 	int64_t frozen_outside_ms; /* its owner has been frozen outside of current since then (H16); 0 = it is not */
+	int64_t tail_told_gen;  /* that this tail waits for room was told */
+	bool split_told;        /* that both were written to was told */
 	int moves;              /* migrations by themselves that did not help, and when the next may be */
 	int64_t move_next_ms;
 	/* failover by itself */

@@ -7,6 +7,7 @@
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/own.h"
+#include "core/planners.h"
 #include "core/restored.h"
 
 struct owned_disk;
@@ -96,6 +97,12 @@ static void verify_replicas(const struct core *c, const struct sinstance *s, str
 			finding(r, true, "instance", i->name, "'gnt instance replace-disks -s'", "the replica of '%s' on node '%s' lost its disk", i->name,
 				n->n.name);
 	}
+	if (tails_split(&c->st, i))
+		finding(r, true, "instance", i->name, "'gnt instance confirm -n NODE' says which one has the truth",
+			"both replicas of '%s' were written to while apart, and both count as current", i->name);
+	if (own_tail_due(&i->own, i->own.tail) && s->tail_told_gen == i->own.tail_gen)
+		finding(r, true, "instance", i->name, "free room in its volume group; or 'gnt disk tails --remove' gives them up",
+			"instance '%s' stays without its mirror: what node '%s' wrote alone cannot be kept", i->name, state_node_name(&c->st, i->own.tail));
 	if (!own_current(&i->own, own_runner(&i->own)))
 		finding(r, true, "instance", i->name, "look at 'gnt instance info'", "node '%s' may run '%s' but its replica is not current",
 			state_node_name(&c->st, own_runner(&i->own)), i->name);

@@ -101,6 +101,8 @@ char *etcd_conf_text(const struct etcd_member_conf *c)
 	add_text(&out, "data-dir", c->data_dir);
 	add_urls(&out, c);
 	add_text(&out, "initial-cluster", c->initial_cluster);
+	if (c->alone)
+		buf_puts(&out, "force-new-cluster: true\n");
 	add_text(&out, "initial-cluster-state", c->new_cluster ? "new" : "existing");
 	add_text(&out, "initial-cluster-token", c->token && c->token[0] ? c->token : "gantry");
 	/* The JSON gateway that we speak to: on by default as a flag, off by default in a file. */

@@ -14,6 +14,7 @@ struct etcd_member_conf {
 	const char *ca_file, *cert_file, *key_file; /* PEM, both legs; NULL = plain http (tests) */
 	const char *initial_cluster; /* "name=https://10.0.0.1:7602,...", this member among them */
 	const char *token;           /* of a new cluster: members of another one are not heard; NULL = "gantry" */
+	bool alone;                  /* --force-new-cluster: what its data holds, with itself as the only member */
 	bool new_cluster;            /* false: it joins, after store_etcd_member_add() */
 	int64_t lease_ms;            /* ha.lease: election and heartbeat follow from it */
 	int64_t quota_bytes;         /* of the database; 0 = ETCD_QUOTA_BYTES */

@@ -111,6 +111,7 @@ static void tick(void *arg)
 	master_term_do(m, term_tick(&m->term, now));
 	if (m->core && !m->paused)
 		core_tick(m->core, now, loop_wall_ms(m->loop));
+	master_nodes_tick(m);
 	if (m->trim)
 		(void)malloc_trim(0);
 	m->trim = false;

@@ -23,6 +23,7 @@ struct peer { /* one link of a node, or of somebody who joins */
 	char boot_id[UUID_LEN + 1];
 	char version[32];
 	int64_t clock_skew_ms; /* its clock less ours, at its hello */
+	int64_t heard_ms;     /* when its last frame came */
 	int side;             /* bit 0 primary, bit 1 replication; 0 = no hello yet */
 	struct msg_join *join; /* a join under way: what was asked */
 	char *join_cert;
@@ -87,6 +88,7 @@ void master_send_node(struct master *m, const char *node, const char *text);
 struct peer *master_peer(struct master *m, uint64_t serial);
 void master_send_reply(struct master *m, struct peer *p, const struct msg_reply *r);
 void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg);
+void master_nodes_tick(struct master *m); /* closes the links of who is silent for as long as makes a node lost */
 void master_nodes_reset(struct master *m); /* a new core: tell it who is connected; or none: tell everybody that we are not master */
 void master_forget_links(struct master *m);
 

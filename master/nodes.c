@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/rule.h"
 #include "common/xmem.h"
+#include "core/lease.h"
 #include "core/state.h"
 #include "master/bridge.h"
 #include "schema/wire.h"
@@ -368,6 +369,7 @@ static void link_frame(void *arg, struct link *k, const char *text, size_t len)
 
 	if (!p || m->stopping)
 		return;
+	p->heard_ms = loop_now_ms(m->loop);
 	if (m->core)
 		core_tick(m->core, loop_now_ms(m->loop), loop_wall_ms(m->loop));
 	if (dispatch(m, p, text, len, &err) < 0) {
@@ -436,8 +438,32 @@ void master_listen_replication(struct master *m, int64_t now)
 		log_notice("listening on the replication network");
 }
 
+/*
+ * A daemon that hangs keeps its connections, and so does a machine that was reset, for a while: TCP answers, or nobody does. A node that sends nothing for as long as
+ * makes it lost is not connected; failover by lease needs that said (evidence_holds). Woken, it dials anew.
+ */
+void master_nodes_tick(struct master *m)
+{
+	int64_t now = loop_now_ms(m->loop);
+
+	if (!m->core || m->paused)
+		return;
+	int64_t limit = lease_lost_ms(core_state(m->core)->cluster.lease_ms);
+	list_for_each_safe(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		if (!p->side || now - p->heard_ms < limit)
+			continue;
+		log_notice("node '%s' has said nothing for %lld ms over its %s link: it is closed", state_node_name(core_state(m->core), p->node),
+			   (long long)(now - p->heard_ms), p->side == 1 ? "primary" : "replication");
+		link_close(p->k);
+	}
+}
+
 void master_nodes_reset(struct master *m)
 {
+	int64_t now = loop_now_ms(m->loop);
+
 	list_for_each_safe(l, &m->peers) {
 		struct peer *p = list_entry(l, struct peer, link);
 
@@ -445,6 +471,7 @@ void master_nodes_reset(struct master *m)
 			link_close(p->k);
 			continue;
 		}
+		p->heard_ms = now; /* while this master was silent nobody is to blame */
 		if (!p->side)
 			continue;
 		if (!m->core || m->paused) {

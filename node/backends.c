@@ -34,6 +34,21 @@ static int fake_backends(const struct conf *conf, struct exec_env *env, struct e
 	return 0;
 }
 
+void backends_boot(const struct conf *conf, char boot[UUID_LEN + 1])
+{
+	struct err ignored = ERR_INIT;
+	AUTO_FREE char *text = NULL;
+
+	if (strcmp(conf->storage, "fake") != 0 && strcmp(conf->hypervisor, "fake") != 0)
+		return;
+	AUTO_FREE char *path = xasprintf("%s/boot.%s", conf->fake_world, conf->node_name);
+	if (file_read_text(path, 64, &text, &ignored) < 0)
+		return; /* still in its first one */
+	text[strcspn(text, "\n")] = '\0';
+	if (strlen(text) == UUID_LEN)
+		memcpy(boot, text, UUID_LEN + 1);
+}
+
 int backends_new(const struct conf *conf, struct exec_env *env, struct err *err)
 {
 	static const char *const dirs[] = { FILE_DIR };

@@ -118,7 +118,7 @@ static int wait_ms(struct exec_env *env, const struct exec_call *call, int ms, s
 
 static int set_up(struct noded *n, struct err *err)
 {
-	static const char *const dirs[] = { "console", "stale", "pinned" };
+	static const char *const dirs[] = { "console", "stale", "pinned", "split" };
 	int rc = boot_id_read(n->boot, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && rc == 0; i++) {
@@ -130,6 +130,7 @@ static int set_up(struct noded *n, struct err *err)
 		rc = backends_new(&n->conf, &n->env, err);
 	if (rc < 0)
 		return rc;
+	backends_boot(&n->conf, n->boot);
 	n->env.system = system_new(&n->conf, n);
 	n->env.node_uuid = n->conf.node_uuid;
 	n->env.console_dir = conf_state_path(&n->conf, "console");

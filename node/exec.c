@@ -12,6 +12,7 @@
 /* Every step kind that runs on a node has its row here; exec_run() asserts it. */
 static const struct exec_row table[STEP_KIND_COUNT] = {
 	[STEP_KIND_volume_create] = { do_volume_create, undo_volume_create, probe_volume_create },
+	[STEP_KIND_tail_keep] = { do_tail_keep, NULL, NULL },
 	[STEP_KIND_volume_remove] = { do_volume_remove, NULL, probe_volume_remove },
 	[STEP_KIND_image_write] = { do_image_write, NULL, NULL },
 	[STEP_KIND_drbd_configure] = { do_drbd_configure, undo_drbd_configure, NULL },

@@ -35,6 +35,10 @@ struct exec_system {
 	/* Durable marks "this replica lost its disk" (H6); generations known per instance. */
 	int (*stale_mark)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
 	bool (*stale_marked)(struct exec_system *s, const char *instance_uuid);
+	/* Durable mark "DRBD refused to connect: both sides wrote": set by its handler, gone before the next try. NULL = never. */
+	int (*split)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
+	bool (*split_marked)(struct exec_system *s, const char *instance_uuid);
+	int64_t (*wall_ms)(struct exec_system *s); /* NULL = the machine's */
 	/* H13: from its own detach on until the next attach, an I/O error here is no news about the replica. Read by DRBD's handler. */
 	int (*torn)(struct exec_system *s, const char *instance_uuid, bool set, struct err *err);
 	bool (*is_torn)(struct exec_system *s, const char *instance_uuid);

@@ -71,6 +71,8 @@ int do_drbd_make_md(struct exec_env *env, const struct exec_call *c, json_t **re
 	if (rc == 0)
 		rc = env->drbd->ops->create_md(env->drbd, &conf, a->force == 1, err);
 	/* New metadata is a new replica: what the old one lacked is no matter any more, a full sync follows. */
+	if (rc == 0 && env->system->split)
+		rc = env->system->split(env->system, a->uuid, false, err);
 	return rc < 0 ? rc : env->system->stale_mark(env->system, a->uuid, false, err);
 }
 
@@ -146,7 +148,7 @@ int probe_drbd_connect(struct exec_env *env, const struct exec_call *c, bool *re
 	struct drbd_status s;
 	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
-	*ret = rc == 0 && connecting(&s);
+	*ret = rc == 0 && (a->discard == 1 ? s.conn == DRBD_CONN_CONNECTED : connecting(&s));
 	return rc;
 }
 
@@ -172,9 +174,16 @@ int do_drbd_connect(struct exec_env *env, const struct exec_call *c, json_t **re
 	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
 	(void)ret;
-	if (rc < 0 || connecting(&s))
+	/* One that is looking for its peer already does not carry the flag. */
+	if (rc < 0 || s.conn == DRBD_CONN_CONNECTED || (connecting(&s) && a->discard != 1))
 		return rc;
 	rc = may_connect(env, a, &s, err);
+	if (rc == 0 && a->discard == 1 && s.role == DRBD_ROLE_PRIMARY)
+		rc = err_set(err, ERR_NOT_SAFE, "'%s' is Primary on this node: its data is not discarded", a->resource);
+	if (rc == 0)
+		rc = exec_tail_kept(env, &a->tail, err);
+	if (rc == 0 && env->system->split) /* if it still is, the handler says so again */
+		rc = env->system->split(env->system, a->uuid, false, err);
 	return rc < 0 ? rc : env->drbd->ops->connect(env->drbd, a->resource, a->discard == 1, err);
 }
 

@@ -19,6 +19,11 @@ struct exec_row {
 exec_do_fn do_volume_create, do_volume_remove, do_image_write;
 exec_undo_fn undo_volume_create;
 exec_probe_fn probe_volume_create, probe_volume_remove;
+/* exec_tail.c */
+exec_do_fn do_tail_keep;
+struct step_tail_ref;
+/* Every snapshot of it is there: what is connected now may be overwritten. */
+int exec_tail_kept(struct exec_env *env, const struct step_tail_ref *t, struct err *err) WARN_UNUSED;
 /* exec_drbd.c */
 exec_do_fn do_drbd_configure, do_drbd_make_md, do_drbd_attach, do_drbd_connect, do_drbd_adjust, do_drbd_down, do_drbd_forget, do_drbd_cut;
 exec_undo_fn undo_drbd_configure, undo_drbd_attach, undo_drbd_connect;

@@ -155,6 +155,10 @@ static int may_promote(struct exec_env *env, const struct step_resource *a, cons
 		return 0;
 	if (RULE(MARK) && env->system->stale_marked(env->system, a->uuid))
 		return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource);
+	/* Nobody has decided yet which side has the truth: to promote this one would be a decision. */
+	if (env->system->split_marked && env->system->split_marked(env->system, a->uuid))
+		return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart", a->resource),
+		       err_hint(err, "'gnt instance confirm -n NODE %s' says which one has the truth", a->resource);
 	for (int i = 0; i < s->n_volumes; i++)
 		if (s->volumes[i].disk == DRBD_DISK_OUTDATED || s->volumes[i].disk == DRBD_DISK_INCONSISTENT)
 			return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", a->resource,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/first.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/xmem.h"
@@ -113,6 +114,51 @@ int first_write(const struct conf *conf, const char *uuid, const struct core_put
 	struct first f = { .puts = puts, .n_puts = n_puts, .uuid = uuid };
 
 	return open_store(&f, conf, urls, first_try, err);
+}
+
+/* ---- what is there ------------------------------------------------------------------------------------------ */
+
+struct reading {
+	struct first f;
+	first_read_fn *fn;
+	void *arg;
+};
+
+static void all_read(void *arg, const struct store_result *r)
+{
+	struct reading *x = arg;
+
+	if (r->outcome != STORE_OK && loop_now_ms(x->f.loop) <= x->f.give_up_ms) {
+		loop_timer_start(x->f.timer, 200, 0);
+		return;
+	}
+	if (r->outcome == STORE_OK) {
+		struct core_kv *kvs = xcalloc((size_t)r->n_kvs + 1, sizeof(*kvs));
+
+		for (int i = 0; i < r->n_kvs; i++)
+			kvs[i] = (struct core_kv){ r->kvs[i].key, r->kvs[i].value };
+		x->f.rc = x->fn(x->arg, kvs, r->n_kvs, &x->f.err);
+		free(kvs);
+	} else {
+		x->f.rc = err_set(&x->f.err, ERR_STORE, "etcd does not come up: %s", r->err ? r->err->msg : "no answer");
+	}
+	loop_stop(x->f.loop);
+}
+
+static void read_all(void *arg)
+{
+	struct reading *x = arg; /* f is its first member */
+
+	x->f.store->ops->read(x->f.store, "/gantry/", false, 10000, all_read, x);
+}
+
+int first_read(const struct conf *conf, first_read_fn *fn, void *arg, struct err *err)
+{
+	AUTO_FREE char *url = xasprintf(strchr(conf->address, ':') ? "https://[%s]:%d" : "https://%s:%d", conf->address, (int)conf->etcd_client_port);
+	const char *urls[] = { url, NULL };
+	struct reading x = { .fn = fn, .arg = arg };
+
+	return open_store(&x.f, conf, urls, read_all, err);
 }
 
 /* ---- is there a majority still? --------------------------------------------------------------------------- */

@@ -54,10 +54,10 @@ static int request(const struct conf *conf, const char *op, json_t *args, int ti
 }
 
 /*
- * The disk failed: the mark must be on the node's own disk at once, daemon or not (H6). The instance's uuid stands in the header of
+ * What DRBD says of a replica, kept for the daemon. stale: the disk failed; the mark must be on the node's own disk at once, daemon or not (H6). The instance's uuid stands in the header of
  * the resource's file.
  */
-static void mark_stale(const struct conf *conf, const char *resource)
+static void mark(const struct conf *conf, const char *resource, const char *kind)
 {
 	AUTO_FREE char *file = xasprintf("%s/etc/drbd.d/%s.res", conf->root, resource);
 	AUTO_FREE char *text = NULL;
@@ -66,12 +66,13 @@ static void mark_stale(const struct conf *conf, const char *resource)
 
 	if (file_read_text(file, RES_BYTES_MAX, &text, &err) < 0 || sscanf(text, "# gantry instance %36s", uuid) != 1)
 		return;
-	AUTO_FREE char *dir = conf_state_path(conf, "stale"), *torn_dir = conf_state_path(conf, "torn");
+	bool stale = strcmp(kind, "stale") == 0;
+	AUTO_FREE char *dir = conf_state_path(conf, kind), *torn_dir = conf_state_path(conf, "torn");
 	AUTO_FREE char *path = xasprintf("%s/%s", dir, uuid), *torn = xasprintf("%s/%s", torn_dir, uuid);
-	if (file_exists(torn))
+	if (stale && file_exists(torn))
 		return; /* our own detach of a replica that may not go on (H13) */
 	if (file_write_durable(path, "1\n", MARK_MODE, &err) < 0)
-		(void)fprintf(stderr, "gantry-noded: cannot mark '%s' as stale: %s\n", uuid, err.msg);
+		(void)fprintf(stderr, "gantry-noded: cannot mark '%s' as %s: %s\n", uuid, kind, err.msg);
 }
 
 int handler_drbd(const char *root, const char *event)
@@ -84,7 +85,9 @@ int handler_drbd(const char *root, const char *event)
 	if (!resource || conf_load(root, &conf, &err) < 0)
 		return NO;
 	if (strcmp(event, "local-io-error") == 0)
-		mark_stale(&conf, resource);
+		mark(&conf, resource, "stale");
+	if (strcmp(event, "split-brain") == 0)
+		mark(&conf, resource, "split");
 	AUTO_JSON json_t *args = json_pack("{s:s, s:s}", "event", event, "resource", resource);
 	int rc = request(&conf, "drbd.handler", args, VERDICT_MS, &answer, &err);
 	conf_done(&conf);

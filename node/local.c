@@ -130,6 +130,7 @@ static const struct {
 	bool leaves;
 } here[] = {
 	{ OP_cluster_init, bootstrap_init, true, false },      { OP_cluster_restore, bootstrap_restore, true, false },
+	{ OP_cluster_recover, bootstrap_recover, true, false },
 	{ OP_cluster_destroy, bootstrap_destroy, false, true }, { OP_node_prepare, prepare_machine, false, false },
 	{ OP_node_join, join_cluster, true, false },           { OP_node_leave, bootstrap_leave, false, true },
 };

@@ -21,6 +21,8 @@ struct noded;
 
 /* One of the two ways to the master: over the primary or over the replication network. */
 #define UPLINK_STALE 2 /* third place: a link to a master without majority, which answers queries and refuses the rest */
+/* Fourth: a candidate looks now and then whether another one says to be master: of two the higher epoch is (a recovered cluster's former voters). */
+#define UPLINK_LOOK 3
 struct uplink {
 	int side;             /* 1 primary, 2 replication */
 	struct link *k;       /* NULL = not dialled */
@@ -78,7 +80,8 @@ struct noded {
 	bool member;            /* in a cluster */
 	struct identity id;
 	int64_t identity_next_ms;
-	struct uplink up[3];
+	struct uplink up[4];
+	int looks_left;          /* UPLINK_LOOK: before it takes its time */
 	int64_t no_majority_ms;  /* when a candidate last said that no majority answers; 0 = never */
 	char master[UUID_LEN + 1];
 	int64_t epoch;
@@ -186,7 +189,7 @@ void takeover_free(struct noded *n);
 
 /* ---- requests done here, on a worker: bootstrap.c join.c prepare.c ---- */
 typedef int local_fn(struct noded *n, const void *args, json_t **ret, struct err *err);
-local_fn bootstrap_init, bootstrap_destroy, bootstrap_leave, bootstrap_restore, join_cluster, prepare_machine;
+local_fn bootstrap_init, bootstrap_destroy, bootstrap_leave, bootstrap_restore, bootstrap_recover, join_cluster, prepare_machine;
 
 /* ---- system.c, service.c ---- */
 struct exec_system *system_new(const struct conf *conf, struct noded *n);
@@ -195,6 +198,7 @@ int service_start(const struct conf *conf, struct runner *r, const char *name, c
 int service_stop(const struct conf *conf, struct runner *r, const char *name, struct err *err) WARN_UNUSED;
 bool service_running(const struct conf *conf, struct runner *r, const char *name);
 /* Backends by the local settings: real, or the fake world of tests/vcluster. */
+void backends_boot(const struct conf *conf, char boot[UUID_LEN + 1]); /* in the fake world a node boots anew when it says so */
 int backends_new(const struct conf *conf, struct exec_env *env, struct err *err) WARN_UNUSED;
 void backends_free(struct exec_env *env);
 

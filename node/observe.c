@@ -12,8 +12,10 @@
 #include "node/guard.h"
 #include "node/node.h"
 #include "storage/storage.h"
+#include "storage/tail.h"
 
 #define LOOK_EVERY_MS 2000
+#define TAILS_SEEN_MAX 1024 /* the report's row has no more */
 #define WHOLE_EVERY 15 /* looks: this one includes what costs commands, and is told also when nothing changed */
 
 struct look {
@@ -91,6 +93,7 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	(void)str_copy(d->peer_disk, sizeof(d->peer_disk), drbd_dstate_name(peer));
 	d->in_sync = drbd_status_in_sync(s);
 	d->suspended = s->suspended_fencing;
+	d->split = uuid[0] && strcmp(d->conn, "Connected") != 0 && l->node->env.system->split_marked(l->node->env.system, uuid);
 	d->marked = uuid[0] && l->node->env.system->stale_marked(l->node->env.system, uuid);
 	for (int i = 0; i < l->n_gens; i++)
 		if (strcmp(l->gens[i].instance, uuid) == 0)
@@ -153,6 +156,23 @@ static void look_drbd(struct look *l)
 	}
 }
 
+static void fill_tail(struct look *l, const struct volume_info *v)
+{
+	struct tail_name name;
+
+	if (l->o.n_tails == TAILS_SEEN_MAX || !tail_parse(v->name, &name))
+		return;
+	struct obs_tail *t = schema_list_add(schema_find(&observed_schema, "tails"), &l->o);
+	(void)str_copy(t->instance, sizeof(t->instance), name.instance);
+	(void)str_copy(t->disk, sizeof(t->disk), v->owner);
+	(void)str_copy(t->pool, sizeof(t->pool), v->pool);
+	(void)str_copy(t->volume, sizeof(t->volume), v->name);
+	t->index = name.index;
+	t->gen = name.gen;
+	t->kept_s = name.kept_s;
+	t->size = v->size_mib;
+}
+
 static void look_volumes(struct look *l, struct volumes *v)
 {
 	AUTO_FREE struct pool_info *pools = NULL;
@@ -177,6 +197,9 @@ static void look_volumes(struct look *l, struct volumes *v)
 	for (int i = 0; i < n && l->o.n_volumes < 4096; i++)
 		if (vols[i].owner[0] && !strs_has(l->o.volumes, l->o.n_volumes, vols[i].owner))
 			strs_add(&l->o.volumes, &l->o.n_volumes, vols[i].owner);
+	for (int i = 0; i < n; i++)
+		if (vols[i].owner[0])
+			fill_tail(l, &vols[i]);
 }
 
 static void look_bridges(struct look *l)
@@ -277,7 +300,9 @@ static void keep_old(struct noded *n, struct look *l)
 		l->o.n_pools = n->seen.n_pools;
 		l->o.volumes = TAKE(n->seen.volumes);
 		l->o.n_volumes = n->seen.n_volumes;
-		n->seen.n_pools = n->seen.n_volumes = 0;
+		l->o.tails = TAKE(n->seen.tails);
+		l->o.n_tails = n->seen.n_tails;
+		n->seen.n_pools = n->seen.n_volumes = n->seen.n_tails = 0;
 	}
 }
 

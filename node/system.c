@@ -33,7 +33,7 @@ static struct system *self(struct exec_system *s)
 
 /* ---- etcd ------------------------------------------------------------------------------------------ */
 
-int system_etcd_start(const struct conf *conf, const struct step_etcd *a, bool fresh_cluster, struct err *err)
+static int start_etcd(const struct conf *conf, const struct step_etcd *a, bool fresh_cluster, bool alone, struct err *err)
 {
 	AUTO_FREE char *ca = conf_path(conf, "ca.pem"), *cert = conf_path(conf, "node.pem"), *key = conf_path(conf, "node.key");
 	AUTO_FREE char *data = conf_state_path(conf, "etcd"), *file = conf_path(conf, "etcd.yaml");
@@ -49,6 +49,7 @@ int system_etcd_start(const struct conf *conf, const struct step_etcd *a, bool f
 		.initial_cluster = a->initial_cluster,
 		.token = a->token,
 		.new_cluster = fresh_cluster,
+		.alone = alone,
 		.lease_ms = a->lease_ms,
 	};
 	AUTO_FREE char *yaml = etcd_conf_text(&m);
@@ -58,6 +59,16 @@ int system_etcd_start(const struct conf *conf, const struct step_etcd *a, bool f
 	if (rc == 0)
 		rc = file_write_durable(file, yaml, 0600, err);
 	return rc < 0 ? rc : service_start(conf, spawn_runner(), "gantry-etcd", argv, err);
+}
+
+int system_etcd_start(const struct conf *conf, const struct step_etcd *a, bool fresh_cluster, struct err *err)
+{
+	return start_etcd(conf, a, fresh_cluster, false, err);
+}
+
+int system_etcd_start_alone(const struct conf *conf, const struct step_etcd *a, struct err *err)
+{
+	return start_etcd(conf, a, false, true, err);
 }
 
 int system_etcd_stop(const struct conf *conf, struct err *err)
@@ -373,6 +384,18 @@ static bool is_torn(struct exec_system *s, const char *uuid)
 	return file_exists(path);
 }
 
+static int split(struct exec_system *s, const char *uuid, bool set, struct err *err)
+{
+	return mark(s, "split", uuid, set, err);
+}
+
+static bool split_marked(struct exec_system *s, const char *uuid)
+{
+	AUTO_FREE char *path = mark_path(s, "split", uuid);
+
+	return file_exists(path);
+}
+
 static int pin(struct exec_system *s, const char *uuid, bool set, struct err *err)
 {
 	return mark(s, "pinned", uuid, set, err);
@@ -414,6 +437,8 @@ struct exec_system *system_new(const struct conf *conf, struct noded *n)
 		.leave = leave,
 		.stale_mark = stale_mark,
 		.stale_marked = stale_marked,
+		.split = split,
+		.split_marked = split_marked,
 		.torn = torn,
 		.is_torn = is_torn,
 		.pin = pin,

@@ -7,6 +7,8 @@
 #include "schema/steps.h"
 
 int system_etcd_start(const struct conf *conf, const struct step_etcd *a, bool fresh_cluster, struct err *err) WARN_UNUSED;
+/* From the data that is there, as the only member, whoever else was one. */
+int system_etcd_start_alone(const struct conf *conf, const struct step_etcd *a, struct err *err) WARN_UNUSED;
 int system_etcd_stop(const struct conf *conf, struct err *err) WARN_UNUSED; /* and drops its data */
 int system_masterd_start(const struct conf *conf, struct err *err) WARN_UNUSED;
 /* Writes key, certificate and CA where Gantry, etcd, libvirt and QEMU look for them. */

@@ -45,7 +45,7 @@ bool uplink_no_majority(const struct noded *n)
 
 static struct uplink *place_of(struct noded *n, const struct link *k)
 {
-	for (int i = 0; i <= UPLINK_STALE; i++)
+	for (int i = 0; i <= UPLINK_LOOK; i++)
 		if (n->up[i].k == k)
 			return &n->up[i];
 	return NULL; /* given up: what it still says is of no interest */
@@ -60,9 +60,31 @@ void uplink_send(struct noded *n, const char *type, const struct schema *s, cons
 
 /* ---- what the master says -------------------------------------------------------------------------- */
 
+/* Another one says that it is master. The higher epoch is right, and is remembered: the lower one commands nothing here any more. */
+static int looked(struct noded *n, struct uplink *u, const struct msg_welcome *w, struct err *err)
+{
+	int rc = w->epoch > n->epoch ? agent_epoch(n->agent, w->epoch, err) : 0;
+
+	if (rc == 0 && w->epoch > n->epoch) {
+		log_warning("node '%s' is master with epoch %lld, the one that we followed has %lld: it is left", w->master, (long long)w->epoch,
+			    (long long)n->epoch);
+		for (int i = 0; i < n->settings.n_nodes; i++)
+			if (strcmp(n->settings.nodes[i].uuid, w->master) == 0)
+				n->up[0].next = n->up[1].next = i;
+		for (int i = 0; i < UPLINK_LOOK; i++)
+			if (n->up[i].k)
+				link_close(n->up[i].k);
+	}
+	link_close(u->k);
+	return rc;
+}
+
 static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
 	const struct msg_welcome *w = msg;
+
+	if (u == &n->up[UPLINK_LOOK])
+		return looked(n, u, w, err);
 	bool was = uplink_ready(n);
 	int rc = agent_epoch(n->agent, w->epoch, err);
 
@@ -89,6 +111,8 @@ static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct
 	if (!was || other) {
 		n->welcome_ms = loop_now_ms(n->loop);
 		log_notice("node '%s' is master, epoch %lld", w->master, (long long)w->epoch);
+		n->looks_left = n->settings.n_nodes; /* each candidate soon, then now and then */
+		n->up[UPLINK_LOOK].dial_at_ms = 0;
 		observe_send(n);
 		local_resend(n);
 		takeover_again(n);
@@ -102,6 +126,10 @@ static int on_not_master(struct noded *n, struct uplink *u, const void *msg, str
 	struct uplink *aside = &n->up[UPLINK_STALE];
 
 	(void)err;
+	if (u == &n->up[UPLINK_LOOK]) {
+		link_close(u->k);
+		return 0;
+	}
 	if (m->problem[0])
 		n->no_majority_ms = loop_now_ms(n->loop);
 	if (u == aside) {
@@ -308,14 +336,15 @@ static void up_closed(void *arg, struct link *k, const struct err *err)
 		log_notice("link to the master over the %s network is gone: %s", u->side == 1 ? "primary" : "replication", err ? err->msg : "closed");
 	u->k = NULL;
 	u->open = u->welcome = false;
-	u->dial_at_ms = loop_now_ms(n->loop) + 200;
+	if (u != &n->up[UPLINK_LOOK])
+		u->dial_at_ms = loop_now_ms(n->loop) + 200;
 	if (!n->stopping && !uplink_ready(n))
 		authorise_abort(n);
 }
 
 void uplink_close_all(struct noded *n)
 {
-	for (int i = 0; i <= UPLINK_STALE; i++)
+	for (int i = 0; i <= UPLINK_LOOK; i++)
 		if (n->up[i].k)
 			link_close(n->up[i].k);
 }
@@ -359,6 +388,32 @@ static void dial(struct noded *n, struct uplink *u, int64_t now)
 		return; /* one network only */
 	u->k = link_dial(n->loop, repl ? to->replication_address : to->address, (int)n->conf.link_port,
 			 repl ? n->conf.replication_address : n->conf.address, n->id.tls, "", &cb, n);
+}
+
+/* Only candidates do: a handful, and a lower epoch can live among them only. A dial that is not answered gives way to the next. */
+static void look_around(struct noded *n, int64_t now)
+{
+	static const struct link_cb cb = { .open = up_open, .frame = up_frame, .closed = up_closed };
+	struct uplink *u = &n->up[UPLINK_LOOK];
+	const struct settings_node *me = by_uuid(n, n->conf.node_uuid);
+
+	if (now < u->dial_at_ms || !me || me->candidate != 1 || !uplink_ready(n))
+		return;
+	u->dial_at_ms = now + (n->looks_left > 0 ? beat_ms(n) : n->conf.lease_ms);
+	n->looks_left -= n->looks_left > 0;
+	if (u->k) {
+		link_close(u->k);
+		return;
+	}
+	u->side = 1;
+	for (int i = 0; i < n->settings.n_nodes; i++) {
+		const struct settings_node *to = &n->settings.nodes[u->next++ % n->settings.n_nodes];
+
+		if (to->candidate != 1 || to == me || strcmp(to->uuid, n->master) == 0)
+			continue;
+		u->k = link_dial(n->loop, to->address, (int)n->conf.link_port, n->conf.address, n->id.tls, "", &cb, n);
+		return;
+	}
 }
 
 static void beat(struct noded *n, int64_t now)
@@ -412,6 +467,7 @@ void uplink_tick(struct noded *n)
 			dial(n, &n->up[i], now);
 	if (uplink_ready(n) && now >= n->beat_next_ms)
 		beat(n, now);
+	look_around(n, now);
 	check_silent(n, now);
 	check_mute(n, now);
 }

@@ -39,6 +39,9 @@
 #define DRBD_PORT_LAST 14999
 #define DRBD_META_MIB 128
 
+/* Room for a snapshot that can take a whole volume of that size: its table of chunks included (16 bytes for each 4 KiB). */
+#define TAIL_MIB(size) ((size) + (size) / 128 + 8)
+
 #define MESSAGE_MAX (512 * 1024)   /* one request on nanomsg */
 #define FRAME_MAX (4 * 1024 * 1024) /* one frame on a node link */
 #define REPLY_MAX (FRAME_MAX - 4096) /* one reply, on nanomsg and, with its head, in a frame: all instances fit into a list */

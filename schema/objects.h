@@ -75,7 +75,10 @@ SCHEMA_DECLARE(nic, NIC_ROWS)
 	F(T, BOOL, unconfirmed, 0, "no", "", "restored from a backup: nothing is decided until its nodes were seen")      \
 	F(T, INT, since_ms, 0, INT64_MAX, 0, "0", "", "wall clock of the last change")                                   \
 	F(T, ENUM, evidence, evidence_names, 0, "none", "", "what the last failover rested on")                          \
-	F(T, TEXT, evidence_text, TEXT_MAX, 0, NULL, "", "the same in words")
+	F(T, TEXT, evidence_text, TEXT_MAX, 0, NULL, "", "the same in words")                                            \
+	F(T, STR, tail, UUID_LEN, 0, NULL, "", "node that may have written alone and lost: what it has is kept before it is overwritten") \
+	F(T, INT, tail_gen, 0, INT64_MAX, 0, "0", "", "generation at which it lost")                                     \
+	F(T, BOOL, tail_must, 0, "no", "", "acknowledged writes may be in it: not overwritten before it is kept")
 SCHEMA_DECLARE(ownership, OWNERSHIP_ROWS)
 
 #define INSTANCE_ROWS(F, T)                                                                                              \
@@ -119,6 +122,7 @@ SCHEMA_DECLARE(instance, INSTANCE_ROWS)
 	F(T, TEXT, evidence_text, TEXT_MAX, 0, NULL, "", "the same in words")                                            \
 	F(T, STR, evidence_boot, UUID_LEN, 0, NULL, "", "boot id that the evidence is about")                            \
 	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "fence agents: agent=fence_NAME,key=value,...;agent=...")    \
+	F(T, BOOL, auto_rejoin, 0, NULL, "", "back in a new boot it takes part again by itself; unset = as the cluster says") \
 	F(T, INT, power_proven_ms, 0, INT64_MAX, 0, "0", "", "wall clock: an agent last read its power back as off")     \
 	F(T, INT, power_checked_ms, 0, INT64_MAX, 0, "0", "", "wall clock: all its agents last answered, and read it as on") \
 	F(T, INT, watchdog_proven_ms, 0, INT64_MAX, 0, "0", "", "wall clock: a drill whose watchdog reset the machine")   \
@@ -145,6 +149,8 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, OBJ, hv, hvparams, 0, "", "defaults for instances")                                                         \
 	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "raised by each change of the default ha policy")                    \
 	F(T, ENUM, front_lost, front_lost_names, 0, "evacuate", "", "guests with ha=failover on a node without its primary network: evacuate, leave") \
+	F(T, BOOL, auto_rejoin, 0, "yes", "", "a node that was lost or fenced takes part again by itself when it is back in a new boot") \
+	F(T, INT, tail_keep_s, 60, 31536000, 0, "86400", "", "seconds for which a loser's tail is kept")                 \
 	F(T, TEXT, cpu_xml, 16384, 0, NULL, "", "CPU model that all nodes can run (libvirt XML)")                        \
 	F(T, TEXT, ca_cert, 16384, 0, NULL, "", "certificate of the cluster's CA")                                       \
 	F(T, INT, cert_life_s, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good")           \
@@ -250,6 +256,7 @@ SCHEMA_DECLARE(obs_guest, OBS_GUEST_ROWS)
 	F(T, BOOL, in_sync, 0, "no", "", "connected, both UpToDate on every volume")                                     \
 	F(T, BOOL, suspended, 0, "no", "", "frozen, waits for a verdict")                                                \
 	F(T, BOOL, marked, 0, "no", "", "durable mark says: lost its disk, stale (H6)")                                  \
+	F(T, BOOL, split, 0, "no", "", "DRBD refused to connect: both sides wrote while apart")                          \
 	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "generation the node knew before it looked (H1)")                       \
 	F(T, INT, apart_since_ms, 0, INT64_MAX, 0, NULL, "", "not connected since then, by the node's own clock (boot_ms)") \
 	F(T, INT, out_of_sync_kib, 0, INT64_MAX, 0, "0", "", "bytes to resync, KiB")                                     \
@@ -261,6 +268,18 @@ SCHEMA_DECLARE(obs_drbd, OBS_DRBD_ROWS)
 	F(T, INT, size_mib, 0, INT64_MAX, 0, "0", "", "size")                                                            \
 	F(T, INT, free_mib, 0, INT64_MAX, 0, "0", "", "free")
 SCHEMA_DECLARE(obs_pool, OBS_POOL_ROWS)
+
+/* A snapshot of a loser's volume, as its name tells it (storage/tail.h). */
+#define OBS_TAIL_ROWS(F, T)                                                                                              \
+	F(T, STR, instance, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                              \
+	F(T, STR, disk, UUID_LEN, FIELD_REQUIRED, NULL, "", "disk")                                                      \
+	F(T, INT, index, 0, DISKS_MAX - 1, 0, "0", "", "its number")                                                     \
+	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "generation at which the node lost")                                    \
+	F(T, INT, kept_s, 0, INT64_MAX, 0, "0", "", "the node's wall clock when it was kept")                            \
+	F(T, STR, pool, NAME_LEN, FIELD_REQUIRED, NULL, "", "volume group")                                              \
+	F(T, STR, volume, VOLUME_LEN, FIELD_REQUIRED, NULL, "", "snapshot")                                              \
+	F(T, SIZE, size, 0, INT64_C(1) << 36, 0, "0", "", "of the disk")
+SCHEMA_DECLARE(obs_tail, OBS_TAIL_ROWS)
 
 #define OBSERVED_ROWS(F, T)                                                                                              \
 	F(T, STR, boot_id, UUID_LEN, 0, NULL, "", "of the node")                                                         \
@@ -283,6 +302,7 @@ SCHEMA_DECLARE(obs_pool, OBS_POOL_ROWS)
 	F(T, LIST, pools, obs_pool, 64, 0, "", "volume groups")                                                          \
 	F(T, STRS, bridges, 64, 0, "", "bridges")                                                                        \
 	F(T, STRS, volumes, 4096, 0, "", "uuids that volumes on the node are tagged with")                               \
+	F(T, LIST, tails, obs_tail, 1024, 0, "", "what was kept of replicas that lost")                                  \
 	F(T, STRS, problems, 64, 0, "", "what the node itself finds wrong, one sentence each")
 SCHEMA_DECLARE(observed, OBSERVED_ROWS)
 

@@ -36,6 +36,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(12, cluster, hand_over,        QUICK, NONE,     ADMIN, SAFE, op_node_name,        "give the mastership to another candidate (internal)") \
 	OP(13, cluster, ha_report,        QUERY, NONE,     READ,  SAFE, op_ha_report,        "what would happen to which guest if a node died now") \
 	OP(14, cluster, export,           QUERY, NONE,     ADMIN, SAFE, op_cluster_export,   "a page of the configuration, for backups (internal)") \
+	OP(15, cluster, recover,          LOCAL, NONE,     ADMIN, ASK,  op_cluster_recover,  "go on alone from this node's copy, when the other voters are lost for good") \
 	OP(20, node, prepare,             LOCAL, NONE,     ADMIN, SAFE, op_node_prepare,     "make this machine ready to be a node (shows the plan; --yes does it)") \
 	OP(21, node, token,               QUICK, NONE,     ADMIN, SAFE, op_node_token,       "print a one-time token with which a machine joins") \
 	OP(22, node, add,                 CLIENT, NONE,    ADMIN, SAFE, op_node_add,         "add a machine: token, and join over ssh") \
@@ -71,6 +72,9 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(54, instance, console_info,    QUERY, NONE,     ADMIN, SAFE, op_instance_name,    "where a guest's console is (internal)") \
 	OP(55, instance, converge,        JOB,   INSTANCE, ADMIN, SAFE, op_instance_name,    "bring an instance to what is wanted of it (internal: the reconciler)") \
 	OP(56, instance, confirm,         JOB,   INSTANCE, ADMIN, ASK,  op_instance_confirm, "after a restore: say which node has the truth of an instance") \
+	OP(70, disk, tails,               CLIENT, NONE,    READ,  ASK,  op_disk_tails,       "list what was kept of replicas that lost (--remove: remove it)") \
+	OP(71, disk, list_tails,          QUERY, NONE,     READ,  SAFE, op_list,             "what was kept, or waits to be kept (internal)") \
+	OP(72, disk, remove_tail,         JOB,   INSTANCE, ADMIN, SAFE, op_disk_remove_tail, "remove what was kept, or give up what waits to be kept (internal)") \
 	OP(60, job, list,                 QUERY, NONE,     READ,  SAFE, op_job_list,         "list the jobs") \
 	OP(61, job, info,                 QUERY, NONE,     READ,  SAFE, op_job_id,           "show a job, its plan and its steps") \
 	OP(62, job, watch,                CLIENT, NONE,    READ,  SAFE, op_job_id,           "follow a job's progress until it ends") \
@@ -139,6 +143,8 @@ SCHEMA_DECLARE(op_cluster_init, OP_CLUSTER_INIT_ROWS)
 	F(T, INT, candidate_pool_size, 1, VOTERS_MAX, 0, NULL, "-C", "master candidates at most")                        \
 	F(T, INT, resync_rate, 0, 100000, 0, NULL, "", "MiB/s of a resync, 0 = DRBD decides")                            \
 	F(T, BOOL, arbitration, 0, NULL, "", "verdicts decide (needs three voters)")                                     \
+	F(T, BOOL, auto_rejoin, 0, NULL, "", "nodes that were lost take part again by themselves; no: they wait, offline, for 'gnt node modify -O no'") \
+	F(T, INT, tail_keep, 60, 31536000, 0, NULL, "", "seconds for which a loser's tail is kept")                      \
 	F(T, ENUM, front_lost, front_lost_names, 0, NULL, "", "guests with ha=failover on a node without its primary network")
 SCHEMA_DECLARE(op_cluster_modify, OP_CLUSTER_MODIFY_ROWS)
 
@@ -156,6 +162,9 @@ SCHEMA_DECLARE(op_cluster_export, OP_CLUSTER_EXPORT_ROWS)
 
 #define OP_CLUSTER_RESTORE_ROWS(F, T) F(T, STR, file, PATH_LEN, FIELD_REQUIRED, NULL, "@", "file that 'gnt cluster backup --secrets FILE' wrote")
 SCHEMA_DECLARE(op_cluster_restore, OP_CLUSTER_RESTORE_ROWS)
+
+#define OP_CLUSTER_RECOVER_ROWS(F, T) F(T, TEXT, reason, TEXT_MAX, 0, NULL, "", "how you know that the others are off")
+SCHEMA_DECLARE(op_cluster_recover, OP_CLUSTER_RECOVER_ROWS)
 
 #define OP_CLUSTER_DESTROY_ROWS(F, T) F(T, BOOL, yes_do_it, 0, "no", "", "really")
 SCHEMA_DECLARE(op_cluster_destroy, OP_CLUSTER_DESTROY_ROWS)
@@ -214,6 +223,7 @@ SCHEMA_DECLARE(op_cluster_arbitrate, OP_CLUSTER_ARBITRATE_ROWS)
 	F(T, BOOL, offline, 0, NULL, "-O", "is not talked to")                                                           \
 	F(T, BOOL, master_candidate, 0, NULL, "-C", "runs gantry-masterd and etcd")                                      \
 	F(T, BOOL, master_capable, 0, NULL, "", "may become a master candidate")                                         \
+	F(T, BOOL, auto_rejoin, 0, NULL, "", "after a loss it takes part again by itself; no: it waits, offline, for '-O no'") \
 	F(T, STR, secondary_ip, ADDR_LEN, 0, NULL, "-s", "refused: the replication address is given when a node joins")      \
 	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "power fencing: 'agent=fence_ipmilan,ip=...,username=...,password=...'; several with ';' between, in order; none")
 SCHEMA_DECLARE(op_node_modify, OP_NODE_MODIFY_ROWS)
@@ -328,6 +338,17 @@ SCHEMA_DECLARE(op_instance_failover, OP_INSTANCE_FAILOVER_ROWS)
 	F(T, BOOL, on_primary, 0, "no", "-p", "rebuild the replica on the primary node: its guest goes to the mirror and comes back")                                 \
 	F(T, BOOL, on_secondary, 0, "no", "-s", "rebuild the replica on the secondary node")
 SCHEMA_DECLARE(op_replace_disks, OP_REPLACE_DISKS_ROWS)
+
+#define OP_DISK_TAILS_ROWS(F, T)                                                                                         \
+	F(T, STRS, names, 1000, FIELD_REST, "@", "only of these instances")                                              \
+	F(T, BOOL, remove, 0, "no", "", "remove them before their time; give up those that wait to be kept")            \
+	F(T, STR, node, NAME_LEN, 0, NULL, "-n", "only on this node")
+SCHEMA_DECLARE(op_disk_tails, OP_DISK_TAILS_ROWS)
+#define OP_DISK_REMOVE_TAIL_ROWS(F, T)                                                                                   \
+	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
+	F(T, STR, node, NAME_LEN, FIELD_REQUIRED, NULL, "-n", "node that has it")                                        \
+	F(T, INT, gen, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "generation at which it lost")
+SCHEMA_DECLARE(op_disk_remove_tail, OP_DISK_REMOVE_TAIL_ROWS)
 
 #define OP_JOB_LIST_ROWS(F, T)                                                                                           \
 	F(T, BOOL, running, 0, "no", "", "only jobs that have not ended")                                                \

@@ -25,6 +25,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	/* volumes */                                                                                                     \
 	STEP(volume_create,   NODE,   UNDO,    NORMAL, 1, step_volumes,  "create volumes")                                \
 	STEP(volume_remove,   NODE,   FORWARD, NORMAL, 3, step_volumes,  "remove volumes")                                \
+	STEP(tail_keep,       NODE,   NONE,    NORMAL, 1, step_tail,     "keep what the loser wrote, as a snapshot")      \
 	STEP(image_write,     NODE,   NONE,    SLOW,   0, step_image,    "write the image to disk 0")                     \
 	/* DRBD */                                                                                                        \
 	STEP(drbd_configure,  NODE,   UNDO,    FAST,   1, step_drbd_conf, "write the DRBD resource")                      \
@@ -69,6 +70,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(own_both,        MASTER, NONE,    FAST,   0, step_own,      "wait until both replicas are current")          \
 	STEP(own_replicas,    MASTER, FORWARD, FAST,   0, step_replicas, "record the new set of replicas")                \
 	STEP(own_arbitrate,   MASTER, NONE,    FAST,   0, step_own,      "turn arbitration on or off for the instance")   \
+	STEP(own_tail,        MASTER, FORWARD, FAST,   0, step_own,      "record whose writes are to be kept")            \
 	STEP(own_confirm,     MASTER, FORWARD, FAST,   0, step_replicas, "record which replicas hold every acknowledged write") \
 	STEP(node_insert,     MASTER, UNDO,    FAST,   0, node,          "record the node")                               \
 	STEP(node_change,     MASTER, UNDO,    FAST,   0, step_node,     "record the node's new state")                   \
@@ -134,6 +136,14 @@ SCHEMA_DECLARE(step_volume, STEP_VOLUME_ROWS)
 	F(T, LIST, volumes, step_volume, 2 * DISKS_MAX, 0, "", "volumes")
 SCHEMA_DECLARE(step_volumes, STEP_VOLUMES_ROWS)
 
+/* must: acknowledged writes may be in it. Without, a lack of room only means that nothing is kept. */
+#define STEP_TAIL_ROWS(F, T)                                                                                             \
+	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
+	F(T, INT, gen, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "generation at which this node lost")                     \
+	F(T, BOOL, must, 0, "no", "", "fails when it cannot be kept")                                                    \
+	F(T, LIST, volumes, step_volume, DISKS_MAX, 0, "", "data volumes, by disk number")
+SCHEMA_DECLARE(step_tail, STEP_TAIL_ROWS)
+
 #define STEP_IMAGE_ROWS(F, T)                                                                                            \
 	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
 	F(T, STR, image, PATH_LEN, FIELD_REQUIRED, NULL, "", "file in the node's image directory (full path)")           \
@@ -167,6 +177,12 @@ SCHEMA_DECLARE(step_drbd_peer, STEP_DRBD_PEER_ROWS)
 	F(T, JSON, previous, 0, "", "what it replaces")
 SCHEMA_DECLARE(step_drbd_conf, STEP_DRBD_CONF_ROWS)
 
+/* disks = 0: nothing must. */
+#define STEP_TAIL_REF_ROWS(F, T)                                                                                         \
+	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "generation at which this node lost")                                   \
+	F(T, LIST, disks, step_volume, DISKS_MAX, 0, "", "data volumes whose snapshots must be there")
+SCHEMA_DECLARE(step_tail_ref, STEP_TAIL_REF_ROWS)
+
 /* force: skip what would refuse (--ignore-consistency, a dead peer), each step's handler says what it means there. */
 #define STEP_RESOURCE_ROWS(F, T)                                                                                         \
 	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
@@ -174,6 +190,7 @@ SCHEMA_DECLARE(step_drbd_conf, STEP_DRBD_CONF_ROWS)
 	F(T, INT, gen, 0, INT64_MAX, 0, "0", "", "generation of the ownership record when it was planned")               \
 	F(T, BOOL, force, 0, "no", "", "even if")                                                                        \
 	F(T, BOOL, discard, 0, "no", "", "connect with --discard-my-data")                                               \
+	F(T, OBJ, tail, step_tail_ref, 0, "", "drbd_connect: what must have been kept before")                           \
 	F(T, BOOL, arbitrated, 0, "no", "", "promotion is pulled: ask the master first")                                 \
 	F(T, BOOL, only_up, 0, "no", "", "drbd_adjust: what is down stays down, and comes up by its new file")           \
 	F(T, INT, apart_ms, 0, INT64_MAX, 0, NULL, "", "drbd_probe_target: it must have been cut off for so long")

@@ -44,6 +44,9 @@ struct volumes_ops {
 	/* Idempotent: absent is success. Refuses what does not carry the owner's tag (-ERR_FOREIGN). */
 	int (*remove)(struct volumes *v, const struct volume_spec *s, struct err *err);
 	int (*grow)(struct volumes *v, const struct volume_spec *s, struct err *err); /* to s->size_mib */
+	/* A read-only snapshot of s, named `name`, beside it, with room (size_mib) for s to change that much; it goes by remove, or with s.
+	 * -ERR_NO_SPACE as create. NULL: the backend has none. */
+	int (*snapshot)(struct volumes *v, const struct volume_spec *s, const char *name, int64_t size_mib, struct err *err);
 	/* Is it there, ours, and large enough? *ret_present. */
 	int (*probe)(struct volumes *v, const struct volume_spec *s, bool *ret_present, struct err *err);
 	/* Path of the block device or file into out[PATH_LEN + 1]. Pure. */

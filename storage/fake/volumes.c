@@ -58,8 +58,37 @@ static int volume_remove(struct volumes *v, const struct volume_spec *s, struct 
 	bool change = false;
 	if (there && strcmp(json_str(there, "owner", ""), s->owner) != 0)
 		rc = err_set(err, ERR_FOREIGN, "volume '%s' belongs to another disk", s->name);
-	else if (there)
+	else if (there) {
+		const char *key;
+		void *next;
+		json_t *o;
+
 		change = json_object_del(vols, s->name) == 0;
+		json_object_foreach_safe(vols, next, key, o)
+			if (strcmp(json_str(o, "origin", ""), s->name) == 0) /* its snapshots go with it */
+				(void)json_object_del(vols, key);
+	}
+	int given = world_give(self(v), &l, change, err);
+	return rc < 0 ? rc : given;
+}
+
+static int snapshot(struct volumes *v, const struct volume_spec *s, const char *name, int64_t size_mib, struct err *err)
+{
+	struct world_lock l;
+	int rc = world_take(self(v), &l, err);
+
+	if (rc < 0)
+		return rc;
+	json_t *vols = world_part(l.node, "volumes"), *there = json_object_get(vols, s->name);
+	bool change = false;
+	if (!there || strcmp(json_str(there, "owner", ""), s->owner) != 0)
+		rc = err_set(err, ERR_NOT_FOUND, "there is no volume '%s'", s->name);
+	else if (!json_object_get(vols, name) && used(vols) + size_mib > POOL_MIB)
+		rc = err_set(err, ERR_NO_SPACE, "volume group '%s' has %lld MiB free, volume '%s' needs %lld MiB", s->pool,
+			     (long long)(POOL_MIB - used(vols)), name, (long long)size_mib);
+	else if (!json_object_get(vols, name))
+		change = json_object_set_new(vols, name, json_pack("{s:s, s:I, s:s, s:s}", "owner", s->owner, "size", (json_int_t)size_mib, "pool", s->pool,
+								   "origin", s->name)) == 0;
 	int given = world_give(self(v), &l, change, err);
 	return rc < 0 ? rc : given;
 }
@@ -137,5 +166,5 @@ static int pools(struct volumes *v, struct pool_info **ret, int *ret_n, struct e
 	return world_give(self(v), &l, false, err);
 }
 
-const struct volumes_ops fake_volumes_ops = { .name = "fake", .create = create, .remove = volume_remove, .grow = grow, .probe = probe,
+const struct volumes_ops fake_volumes_ops = { .name = "fake", .create = create, .remove = volume_remove, .snapshot = snapshot, .grow = grow, .probe = probe,
 					      .path = path, .list = list, .pools = pools };

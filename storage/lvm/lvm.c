@@ -317,6 +317,47 @@ static int op_remove(struct volumes *v, const struct volume_spec *s, struct err 
 	return rc;
 }
 
+static int op_snapshot(struct volumes *v, const struct volume_spec *s, const char *name, int64_t size_mib, struct err *err)
+{
+	struct lvm *l = lvm_of(v);
+	struct volume_spec snap = *s;
+	struct volume_info have;
+	bool found = false;
+	char lv[NAME_LEN + VOLUME_LEN + 2], size[32], tag[UUID_LEN + 16];
+
+	snap.size_mib = size_mib;
+	int rc = check_spec(s, err);
+	if (rc == 0 && str_copy(snap.name, sizeof(snap.name), name) < 0)
+		rc = err_set(err, ERR_BAD_VALUE, "'%s' is too long for a volume", name);
+	if (rc == 0)
+		rc = check_spec(&snap, err);
+	if (rc == 0)
+		rc = find_lv(l, s, &have, &found, err);
+	if (rc < 0)
+		return rc;
+	if (!found)
+		return err_set(err, ERR_NOT_FOUND, "volume '%s/%s' does not exist", s->pool, s->name);
+	if (strcmp(have.owner, s->owner) != 0)
+		return foreign(&have, s, err);
+	rc = find_lv(l, &snap, &have, &found, err);
+	if (rc < 0 || found)
+		return rc < 0 || strcmp(have.owner, s->owner) == 0 ? rc : foreign(&have, &snap, err);
+	rc = check_room(l, &snap, 0, err);
+	if (rc < 0)
+		return rc;
+	(void)snprintf(lv, sizeof(lv), "%s/%s", s->pool, s->name);
+	(void)snprintf(size, sizeof(size), "%lldm", (long long)size_mib);
+	(void)snprintf(tag, sizeof(tag), LVM_TAG_PREFIX "%s", s->owner);
+	const char *const argv[] = {"lvcreate", "--config", buf_str(&l->config), "-y", "-s", "-p", "r", "--addtag", tag, "-L", size, "-n", name, lv, NULL};
+	rc = change(l, &snap, 0, argv, err);
+	if (rc == 0)
+		return 0;
+	struct err ignored = ERR_INIT;
+	if (find_lv(l, &snap, &have, &found, &ignored) == 0 && found && strcmp(have.owner, s->owner) == 0)
+		return 0;
+	return rc;
+}
+
 static int op_grow(struct volumes *v, const struct volume_spec *s, struct err *err)
 {
 	struct lvm *l = lvm_of(v);
@@ -398,6 +439,7 @@ int lvm_new(struct runner *r, struct volumes **ret, struct err *err)
 	    .name = "lvm",
 	    .create = op_create,
 	    .remove = op_remove,
+	    .snapshot = op_snapshot,
 	    .grow = op_grow,
 	    .probe = op_probe,
 	    .path = op_path,

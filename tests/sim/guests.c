@@ -98,6 +98,44 @@ static int volume_create(struct volumes *v, const struct volume_spec *s, struct 
 	return call_end(err);
 }
 
+static int volume_snapshot(struct volumes *v, const struct volume_spec *s, const char *name, int64_t size_mib, struct err *err)
+{
+	struct machine *m = here();
+	int rc = call_begin("lvcreate", 500 * MS, err);
+	struct volume *there = rc < 0 ? NULL : volume_find(m, s->name);
+
+	(void)v;
+	if (rc < 0)
+		return rc;
+	if (!there || strcmp(there->owner, s->owner) != 0)
+		return err_set(err, ERR_NOT_FOUND, "there is no volume '%s'", s->name);
+	if (volume_find(m, name))
+		return call_end(err);
+	if (used_mib(m) + size_mib > POOL_MIB || m->disk_full)
+		return err_set(err, ERR_NO_SPACE, "volume group '%s' has no room for '%s'", s->pool, name);
+	struct volume *snap = xcalloc(1, sizeof(*snap));
+	*snap = *there;
+	(void)str_copy(snap->name, sizeof(snap->name), name);
+	snap->size_mib = size_mib;
+	list_add_tail(&m->volumes, &snap->link);
+	return call_end(err);
+}
+
+/* A volume's snapshots ("<instance>.disk<N>_tail...") go with it. */
+static void drop_snapshots(struct machine *m, const char *origin)
+{
+	size_t n = strcspn(origin, "_");
+
+	list_for_each_safe(l, &m->volumes) {
+		struct volume *x = list_entry(l, struct volume, link);
+
+		if (strstr(origin, "_data") && strncmp(x->name, origin, n) == 0 && strncmp(x->name + n, "_tail", 5) == 0) {
+			list_del(&x->link);
+			free(x);
+		}
+	}
+}
+
 static int volume_remove(struct volumes *v, const struct volume_spec *s, struct err *err)
 {
 	struct machine *m = here();
@@ -115,6 +153,7 @@ static int volume_remove(struct volumes *v, const struct volume_spec *s, struct 
 		wipe(m, s->name);
 		list_del(&there->link);
 		free(there);
+		drop_snapshots(m, s->name);
 	}
 	return call_end(err);
 }
@@ -187,7 +226,7 @@ static int volume_pools(struct volumes *v, struct pool_info **ret, int *ret_n, s
 
 struct volumes *volumes_of(struct machine *m)
 {
-	static const struct volumes_ops ops = { .name = "sim", .create = volume_create, .remove = volume_remove, .grow = volume_grow,
+	static const struct volumes_ops ops = { .name = "sim", .create = volume_create, .remove = volume_remove, .snapshot = volume_snapshot, .grow = volume_grow,
 						.probe = volume_probe, .path = volume_path, .list = volume_list, .pools = volume_pools };
 	static struct volumes v = { &ops };
 

@@ -572,6 +572,13 @@ int backends_new(const struct conf *conf, struct exec_env *env, struct err *err)
 	return 0;
 }
 
+/* A machine has its boot from the twin of boot_id_read(). */
+void backends_boot(const struct conf *conf, char boot[UUID_LEN + 1])
+{
+	(void)conf;
+	(void)boot;
+}
+
 void backends_free(struct exec_env *env)
 {
 	(void)env;
@@ -601,6 +608,11 @@ int bootstrap_leave(struct noded *n, const void *args, json_t **ret, struct err 
 }
 
 int bootstrap_restore(struct noded *n, const void *args, json_t **ret, struct err *err)
+{
+	return bootstrap_init(n, args, ret, err);
+}
+
+int bootstrap_recover(struct noded *n, const void *args, json_t **ret, struct err *err)
 {
 	return bootstrap_init(n, args, ret, err);
 }

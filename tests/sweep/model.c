@@ -124,7 +124,18 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 		t->volumes = !undo;
 		t->md = t->md && !undo;
 		return "";
+	case STEP_KIND_tail_keep:
+		if (n->no_room)
+			return json_bool(args, "must", false) ? "NO_SPACE" : "";
+		if (!t->kept_gen || t->kept_gen != json_int(args, "gen", 0))
+			t->kept_ms = w->now_ms;
+		t->kept_gen = json_int(args, "gen", 0);
+		return "";
 	case STEP_KIND_volume_remove:
+		if (strstr(json_str(json_array_get(json_object_get(args, "volumes"), 0), "name", ""), "_tail")) {
+			t->kept_gen = 0;
+			return "";
+		}
 		if (t->attached)
 			return "BUSY";
 		t->volumes = t->md = false;
@@ -144,7 +155,19 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 	case STEP_KIND_drbd_connect:
 		if (!undo && !t->attached)
 			return "WRONG_STATE";
+		if (!undo && json_array_size(json_object_get(json_object_get(args, "tail"), "disks")) &&
+		    t->kept_gen != json_int(json_object_get(args, "tail"), "gen", 0))
+			return "NOT_SAFE";
 		t->connecting = !undo;
+		if (undo || !connected(w, node, t) || (!t->diverged && !p->diverged))
+			return "";
+		if (!t->diverged || !json_bool(args, "discard", false)) { /* split brain: DRBD drops the connection, on both sides */
+			t->connecting = p->connecting = false;
+			t->split = p->split = true;
+			return "";
+		}
+		t->overwritten += t->kept_gen == 0;
+		t->diverged = t->split = p->split = false;
 		return "";
 	case STEP_KIND_drbd_wait_connected: return connected(w, node, t) ? "" : "TIMEOUT";
 	case STEP_KIND_drbd_skip_sync:
@@ -379,6 +402,9 @@ void model_observe(struct world *w, int node, model_send *send)
 	if (!n->no_watchdog)
 		(void)str_copy(m.observed.watchdog, sizeof(m.observed.watchdog), model_guards(n) ? "armed" : "off");
 	m.observed.watchdog_proven_ms = n->watchdog_proven_ms;
+	m.observed.wall_ms = 1700000000000 + w->now_ms;
+	if (n->no_room)
+		pool->free_mib = 100;
 	for (int i = 0; i < n->n_things; i++) {
 		struct w_thing *t = &n->things[i];
 		const struct w_thing *p = peer(w, node, t->uuid);
@@ -408,6 +434,18 @@ void model_observe(struct world *w, int node, model_send *send)
 		if (!conn)
 			d->apart_since_ms = t->apart_since_ms;
 		(void)str_copy(d->peer_disk, sizeof(d->peer_disk), !conn ? "DUnknown" : p->stale ? "Inconsistent" : "UpToDate");
+		d->split = t->split;
+		if (t->kept_gen) {
+			struct obs_tail *k = schema_list_add(schema_find(&observed_schema, "tails"), &m.observed);
+
+			(void)str_copy(k->instance, sizeof(k->instance), t->uuid);
+			(void)str_copy(k->disk, sizeof(k->disk), t->uuid);
+			(void)str_copy(k->pool, sizeof(k->pool), "vg");
+			(void)snprintf(k->volume, sizeof(k->volume), "%s.disk0_tail%lld.1", t->uuid, (long long)t->kept_gen);
+			k->gen = t->kept_gen;
+			k->kept_s = (1700000000000 + t->kept_ms) / 1000;
+			k->size = 1024;
+		}
 		d->suspended = t->frozen && !conn;
 		d->in_sync = conn && !t->stale && !p->stale;
 		d->gen = t->gen;

@@ -43,6 +43,8 @@ static json_t *make_backup(struct world *w, bool secrets)
 	return b;
 }
 
+static const char *said; /* not NULL: the last voter's own copy */
+
 /* The store is lost; a new one holds what the backup says. */
 static int restore(struct world *w, const json_t *b, struct err *err)
 {
@@ -53,7 +55,7 @@ static int restore(struct world *w, const json_t *b, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = core_restore(&back, w->nodes[0].uuid, w->epoch, 1700000000000 + w->now_ms, &puts, &n, err);
+	rc = core_restore(&back, w->nodes[0].uuid, said, w->epoch, 1700000000000 + w->now_ms, &puts, &n, err);
 	int64_t incarnation = back.cluster.incarnation;
 	schema_done(&backup_schema, &back);
 	if (rc < 0)
@@ -239,6 +241,45 @@ static void not_failed_over_by_itself(bool agent)
 	world_free(w);
 }
 
+/* The last voter goes on from its own copy: the others are off by a person's word, and wait for one. */
+static void recovered(void)
+{
+	const char *name = "recovered";
+	struct world *w = with_vm1(name, true);
+	AUTO_JSON json_t *b = make_backup(w, true);
+	struct err err = ERR_INIT;
+	int lost = 0;
+
+	for (int i = 1; i < 4; i++)
+		world_node_down(w, i);
+	said = "burnt down";
+	MUST(w, restore(w, b, &err) == 0);
+	said = NULL;
+	world_run(w, 60000);
+	for (int i = 1; i < w->n_nodes; i++) {
+		const struct node *n = &state_node(core_state(w->core), w->nodes[i].uuid)->n;
+
+		MUST(w, n->candidate != 1);
+		if (n->former_voter == 1) {
+			lost++;
+			MUST(w, n->liveness == NODE_FENCED && n->evidence == EVIDENCE_PERSON && n->offline == 1 && strstr(n->evidence_text, "burnt down"));
+		} else { /* it never voted: nobody has said anything of it */
+			MUST(w, n->liveness == NODE_LOST && n->offline != 1);
+		}
+	}
+	MUST(w, lost == 2);
+	MUST(w, owned_by(w, 0, 1) && runs_at(w) == 0); /* what runs here is confirmed by its node alone: the other is known to be off */
+	/* One is back: offline until a person lets it. */
+	world_node_up(w, 1);
+	world_run(w, 60000);
+	MUST(w, state_node(core_state(w->core), w->nodes[1].uuid)->n.offline == 1 && vm1(w)->own.n_current == 1);
+	(void)world_request(w, "node.modify", "{\"name\":\"node2\",\"offline\":false}");
+	world_run(w, 400000);
+	MUST(w, state_node(core_state(w->core), w->nodes[1].uuid)->n.liveness == NODE_ONLINE);
+	MUST(w, owned_by(w, 0, 2) && runs_at(w) == 0);
+	world_free(w);
+}
+
 static void refusals(void)
 {
 	const char *name = "refusals";
@@ -265,6 +306,7 @@ int main(void)
 	}
 	not_failed_over_by_itself(false);
 	not_failed_over_by_itself(true);
+	recovered();
 	refusals();
 	(void)printf("restore: %d failed\n", failed);
 	return failed ? 1 : 0;

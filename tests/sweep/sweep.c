@@ -56,6 +56,7 @@ static const struct scenario scenarios[] = {
 	{ OP_cluster_renew_crypto, "renew crypto", { { NULL } }, "{}", false, 0 },
 	{ OP_node_promote, "promote", { { NULL } }, "{\"names\":[\"node2\",\"node3\"]}", false, 1 },
 	{ OP_instance_confirm, "confirm what is confirmed", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"node\":\"node1\"}", true, 0 },
+	{ OP_disk_remove_tail, "remove a tail that is not there", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"node\":\"node2\",\"gen\":1}", true, 0 },
 	{ OP_node_cleanse, "cleanse what is clean", { { NULL } }, "{\"name\":\"node2\"}", true, 0 },
 	{ OP_node_admit, "admit", { { NULL } },
 	  "{\"token_id\":\"t\",\"uuid\":\"11111111-2222-4333-8444-555555555555\",\"name\":\"node9\",\"address\":\"10.0.0.9\",\"replication_address\":\"10.0.1.9\"}", true, 0 },

@@ -25,6 +25,9 @@ struct w_thing {
 	int64_t apart_since_ms; /* 0 = connected */
 	int64_t connected_ms;   /* last moment at which it was */
 	bool frozen;
+	bool diverged, split;   /* wrote alone: it does not connect without discarding that; DRBD has said so */
+	int64_t kept_gen, kept_ms; /* a snapshot of what it wrote alone; 0 = none */
+	int overwritten;        /* how often it connected discarding its data without one */
 	bool ha, separated;     /* separated: its replication link is cut, on this side's word enough for both */
 	int64_t ha_rev, memory_mib;
 };
@@ -40,7 +43,7 @@ struct w_record { /* the node's memory of an order */
 struct w_node {
 	char uuid[UUID_LEN + 1], name[NAME_LEN + 1];
 	bool up, relink, mute, cut, front_cut; /* mute: its beats are not answered; cut: no link to the master, all else goes on */
-	bool no_watchdog;
+	bool no_watchdog, no_room;
 	int64_t watchdog_proven_ms; /* as it says itself */
 	int64_t beat_ms; /* when its last beat was answered */
 	int boots;

@@ -244,6 +244,34 @@ static void test_remove(void **state)
 	assert_int_equal(v->ops->remove(v, &s, &err), 0);
 }
 
+static void test_snapshot(void **state)
+{
+	struct err err = ERR_INIT;
+	AUTO(lvm_free) struct volumes *v = fresh();
+	struct volume_spec s = spec(1024);
+	static const char name[] = "web1.tail7.1";
+
+	(void)state;
+	recorder_answer(&rec, "lvs", 1, 0, LV(GIB1, "gantry-" DISK_A, "active"), "");
+	recorder_answer(&rec, "lvs", -1, 0, NO_LVS, "");
+	recorder_answer(&rec, "vgs", -1, 0, VG("2147483648", ""), "");
+	recorder_answer(&rec, "lvcreate", -1, 0, "", "");
+	assert_int_equal(v->ops->snapshot(v, &s, name, 1040, &err), 0);
+	assert_non_null(strstr(buf_str(&rec.log), "lvcreate " CONFIG "-y -s -p r --addtag gantry-" DISK_A " -L 1040m -n web1.tail7.1 xenvg/web1.data\n"));
+	/* No room for all of it: none, with both figures. */
+	recorder_reset(&rec);
+	recorder_answer(&rec, "lvs", 1, 0, LV(GIB1, "gantry-" DISK_A, "active"), "");
+	recorder_answer(&rec, "lvs", -1, 0, NO_LVS, "");
+	recorder_answer(&rec, "vgs", -1, 0, VG(GIB1, ""), "");
+	assert_int_equal(v->ops->snapshot(v, &s, name, 1040, &err), -ERR_NO_SPACE);
+	assert_null(strstr(buf_str(&rec.log), "lvcreate"));
+	/* Not ours: left alone. */
+	recorder_reset(&rec);
+	recorder_answer(&rec, "lvs", -1, 0, LV(GIB1, "gantry-" DISK_B, "active"), "");
+	assert_int_equal(v->ops->snapshot(v, &s, name, 1040, &err), -ERR_FOREIGN);
+	assert_null(strstr(buf_str(&rec.log), "lvcreate"));
+}
+
 static void test_grow_and_probe(void **state)
 {
 	AUTO(lvm_free) struct volumes *v = fresh();
@@ -486,6 +514,7 @@ int main(void)
 	    cmocka_unit_test(test_create_done_in_spite_of_a_failure),
 	    cmocka_unit_test(test_bad_specs_reach_no_command),
 	    cmocka_unit_test(test_remove),
+	    cmocka_unit_test(test_snapshot),
 	    cmocka_unit_test(test_grow_and_probe),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_bad_reports),

@@ -56,7 +56,7 @@ static void behind_the_pivot_nothing_is_undone(void **state)
 
 					/* The reconciler connects the mirror: nobody waits for it. */
 					bool optional = may_fail && (kind == STEP_KIND_drbd_attach || kind == STEP_KIND_drbd_connect ||
-								     kind == STEP_KIND_drbd_wait_connected);
+								     kind == STEP_KIND_drbd_wait_connected || kind == STEP_KIND_tail_keep);
 
 					assert_int_not_equal(v, SAGA_UNDO);
 					if (optional)
