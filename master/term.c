@@ -134,7 +134,7 @@ static void try_commit(struct master *m)
 	}
 	/* The first guards the epoch, the second the order of batches. */
 	const struct store_cmp *first = RULE(EPOCH_GUARD) ? cmps : cmps + 1;
-	int n_cmps = !RULE(EPOCH_GUARD) || !RULE(SEQ_GUARD) ? 1 : (int)ARRAY_SIZE(cmps);
+	int n_cmps = RULE(EPOCH_GUARD) + RULE(SEQ_GUARD);
 
 	m->store->ops->txn(m->store, first, n_cmps, ops, n, store_timeout_ms(m), commit_done, m);
 }

@@ -24,6 +24,8 @@ struct look {
 	int n_gens;
 	char **disks; /* instances whose replica had its disk in the look before */
 	int n_disks;
+	char **again; /* lost it, and is marked in memory only */
+	int n_again;
 	char **unmarked; /* lost it, and the mark could not be written */
 	int n_unmarked;
 	int64_t began_ms;
@@ -109,17 +111,20 @@ static void mark_lost(struct look *l, struct obs_drbd *d)
 {
 	struct exec_system *sys = l->node->env.system;
 	struct err err = ERR_INIT;
+	bool again = strs_has(l->again, l->n_again, d->uuid);
 	/* A side attaches before it connects or is promoted: one that is neither may just be coming up. */
 	bool in_use = strcmp(d->role, "Primary") == 0 || strcmp(d->conn, "Connected") == 0;
+	bool lost = d->up == 1 && in_use && strs_has(l->disks, l->n_disks, d->uuid) && (strcmp(d->disk, "Diskless") == 0 || strcmp(d->disk, "Failed") == 0) &&
+		    !sys->is_torn(sys, d->uuid);
 
-	if (!in_use || !strs_has(l->disks, l->n_disks, d->uuid) || d->marked == 1 || d->up != 1 || (strcmp(d->disk, "Diskless") != 0 && strcmp(d->disk, "Failed") != 0) || sys->is_torn(sys, d->uuid))
+	/* Made anew meanwhile, or marked already: nothing to do. */
+	if (again ? !sys->stale_marked(sys, d->uuid) : !lost || d->marked == 1)
 		return;
 	if (sys->stale_mark(sys, d->uuid, true, &err) < 0) {
 		log_err_record(LOG_LEVEL_ERR, "marking a replica that lost its disk", &err);
 		strs_add(&l->unmarked, &l->n_unmarked, d->uuid);
-	} else {
-		d->marked = 1;
 	}
+	d->marked = 1;
 }
 
 static void look_drbd(struct look *l)
@@ -347,6 +352,7 @@ static void look_done(void *arg, int rc, const struct err *err)
 	free(l->gens);
 	strs_clear(&l->disks, &l->n_disks);
 	strs_clear(&l->unmarked, &l->n_unmarked);
+	strs_clear(&l->again, &l->n_again);
 	free(l);
 }
 
@@ -375,7 +381,7 @@ static void look(struct noded *n)
 		    strcmp(n->seen.drbd[i].disk, "Failed") != 0)
 			strs_add(&l->disks, &l->n_disks, n->seen.drbd[i].uuid);
 	for (int i = 0; i < n->n_unmarked; i++)
-		strs_add(&l->disks, &l->n_disks, n->unmarked[i]);
+		strs_add(&l->again, &l->n_again, n->unmarked[i]);
 	schema_init(&observed_schema, &l->o);
 	n->observing = true;
 	n->observe_next_ms = loop_now_ms(n->loop) + LOOK_EVERY_MS;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a node does to itself for a step: its etcd member, its masterd, certificates, settings; marks and pins of replicas. */
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,10 @@ struct system {
 	struct exec_system ops;
 	const struct conf *conf;
 	struct noded *node;
+	/* Marks that a full disk refused: they hold in this process until they are written (H6). Workers ask too. */
+	pthread_mutex_t lost_lock;
+	char **lost;
+	int n_lost;
 };
 
 static struct system *self(struct exec_system *s)
@@ -360,16 +365,32 @@ static int mark(struct exec_system *s, const char *kind, const char *uuid, bool 
 	return set ? file_write_durable(path, "1\n", 0600, err) : file_remove(path, err);
 }
 
+static void remember_lost(struct system *x, const char *uuid, bool lost)
+{
+	(void)pthread_mutex_lock(&x->lost_lock);
+	strs_remove(&x->lost, &x->n_lost, uuid);
+	if (lost)
+		strs_add(&x->lost, &x->n_lost, uuid);
+	(void)pthread_mutex_unlock(&x->lost_lock);
+}
+
 static int stale_mark(struct exec_system *s, const char *uuid, bool set, struct err *err)
 {
-	return mark(s, "stale", uuid, set, err);
+	int rc = mark(s, "stale", uuid, set, err);
+
+	remember_lost(self(s), uuid, set && rc < 0);
+	return rc;
 }
 
 static bool stale_marked(struct exec_system *s, const char *uuid)
 {
+	struct system *x = self(s);
 	AUTO_FREE char *path = mark_path(s, "stale", uuid);
 
-	return file_exists(path);
+	(void)pthread_mutex_lock(&x->lost_lock);
+	bool lost = strs_has(x->lost, x->n_lost, uuid);
+	(void)pthread_mutex_unlock(&x->lost_lock);
+	return lost || file_exists(path);
 }
 
 static int torn(struct exec_system *s, const char *uuid, bool set, struct err *err)
@@ -446,10 +467,15 @@ struct exec_system *system_new(const struct conf *conf, struct noded *n)
 		.apart_ms = apart_ms,
 		.watchdog_drill = watchdog_drill,
 	};
+	(void)pthread_mutex_init(&s->lost_lock, NULL);
 	return &s->ops;
 }
 
 void system_free(struct exec_system *s)
 {
-	free(s);
+	struct system *x = self(s);
+
+	strs_clear(&x->lost, &x->n_lost);
+	(void)pthread_mutex_destroy(&x->lost_lock);
+	free(x);
 }
