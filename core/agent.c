@@ -82,6 +82,7 @@ struct agent {
 	uint64_t epoch_token;  /* 0 = none */
 	struct msg_step *held; /* orders that wait for the epoch to be durable */
 	int n_held;
+	int64_t level;
 	int64_t forgotten[FORGOTTEN_MAX];
 	int n_forgotten; /* ever */
 	bool ready;
@@ -94,6 +95,7 @@ struct agent *agent_new(void (*emit)(void *arg, const struct agent_action *a), v
 	a->emit = emit;
 	a->arg = arg;
 	list_init(&a->recs);
+	a->level = 1;
 	return a;
 }
 
@@ -166,7 +168,7 @@ static void persist(struct agent *a, struct rec *r)
 
 	r->token = act.token = ++a->next_token;
 	key_of(r, act.record_key);
-	AUTO_FREE char *text = schema_encode_text(&agent_disk_schema, &r->d);
+	AUTO_FREE char *text = schema_encode_text_at(&agent_disk_schema, &r->d, a->level);
 	act.record_text = text;
 	a->emit(a->arg, &act);
 }
@@ -690,6 +692,11 @@ int agent_load(struct agent *a, const char *record_key, const char *record_text,
 	r->begun = d.was_so != 1;
 	sm_move(&rec_sm, &r->state, d.ended == 1 ? REC_ENDED : REC_RESTING);
 	return 0;
+}
+
+void agent_set_level(struct agent *a, int64_t level)
+{
+	a->level = level;
 }
 
 void agent_ready(struct agent *a)

@@ -65,6 +65,8 @@ int agent_epoch(struct agent *a, int64_t epoch, struct err *err) WARN_UNUSED;
 int64_t agent_highest_epoch(const struct agent *a);
 /* The job is over: its records may go. */
 void agent_forget_job(struct agent *a, int64_t job);
+/* Records are written at this level from now on (schema/level.h); at the oldest until it is said. */
+void agent_set_level(struct agent *a, int64_t level);
 int agent_running(const struct agent *a); /* steps in hand */
 
 #endif

@@ -11,6 +11,7 @@
 #include "core/lease.h"
 #include "core/own.h"
 #include "core/term.h"
+#include "schema/level.h"
 #include "schema/wire.h"
 
 #define EVENTS_KEPT 512
@@ -38,7 +39,7 @@ void core_event(struct core *c, const char *fmt, ...)
 
 void core_send(struct core *c, const char *node, const char *type, const struct schema *s, const void *msg)
 {
-	outbox_send(c->out, node, wire_text(type, s, msg));
+	outbox_send(c->out, node, wire_text_at(type, s, msg, c->st.cluster.schema_version));
 }
 
 void core_reply_ok(struct core *c, uint64_t client, const char *id, json_t *result)
@@ -83,7 +84,7 @@ static void put_object(struct core *c, const char *dir, const char *id, const st
 	char key[96];
 
 	(void)snprintf(key, sizeof(key), "/gantry/%s%s%s", dir, id[0] ? "/" : "", id);
-	outbox_put(c->out, key, schema_encode_text(s, obj));
+	outbox_put(c->out, key, schema_encode_text_at(s, obj, c->st.cluster.schema_version));
 }
 
 void core_put_cluster(struct core *c)
@@ -154,6 +155,7 @@ void core_fill_settings(const struct core *c, struct step_settings *ret)
 	(void)str_copy(ret->cluster, sizeof(ret->cluster), c->st.cluster.name);
 	ret->version = c->st.epoch * 1000000 + c->settings_version;
 	ret->lease_ms = c->st.cluster.lease_ms;
+	ret->level = c->st.cluster.schema_version;
 	(void)str_copy(ret->ip, sizeof(ret->ip), c->st.cluster.ip);
 	(void)str_copy(ret->master_netdev, sizeof(ret->master_netdev), c->st.cluster.master_netdev);
 	(void)str_copy(ret->vg_name, sizeof(ret->vg_name), c->st.cluster.vg_name);
@@ -197,12 +199,24 @@ static int check_place(const char *key, const char *uuid, const char *name, bool
 	return taken ? err_set(err, ERR_INTERNAL, "another object is called '%s' too", name) : 0;
 }
 
+/* Its level first: of a newer one nothing may be read, and then written back without what was not understood. */
+static int load_cluster(struct core *c, const char *text, struct err *err)
+{
+	AUTO_JSON json_t *j = NULL;
+	int rc = json_parse(text, strlen(text), FRAME_MAX, &j, err);
+
+	if (rc < 0)
+		return rc;
+	rc = level_check("this node", level_here.version, level_here.oldest, level_here.newest, json_int(j, "schema_version", 1), err);
+	return rc < 0 ? rc : schema_decode(&cluster_schema, &c->st.cluster, j, err);
+}
+
 static int load_object(struct core *c, const struct core_kv *kv, struct err *err)
 {
 	int rc = 0;
 
 	if (strcmp(kv->key, "/gantry/cluster") == 0)
-		return schema_decode_text(&cluster_schema, &c->st.cluster, kv->value, err);
+		return load_cluster(c, kv->value, err);
 	if (strcmp(kv->key, "/gantry/secret") == 0)
 		return schema_decode_text(&secret_schema, &c->st.secret, kv->value, err);
 	if (strcmp(kv->key, "/gantry/lastjob") == 0) {
@@ -331,6 +345,26 @@ static void drop_old_tokens(struct core *c)
 		}
 }
 
+/* Once every node is there and reads the next level, all write at it. Nobody can go back then: not before all are there. */
+static void raise_level(struct core *c)
+{
+	int64_t all = level_here.newest;
+
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		const struct snode *n = c->st.nodes[i];
+
+		if (!n->connected || !n->level_newest)
+			return;
+		all = n->level_newest < all ? n->level_newest : all;
+	}
+	if (all <= c->st.cluster.schema_version)
+		return;
+	core_event(c, "all nodes know level %lld: messages and records are written at it from now on", (long long)all);
+	c->st.cluster.schema_version = all;
+	core_put_cluster(c);
+	core_send_settings(c, NULL);
+}
+
 void core_tick(struct core *c, int64_t now_ms, int64_t wall_ms)
 {
 	if (c->ended)
@@ -341,6 +375,8 @@ void core_tick(struct core *c, int64_t now_ms, int64_t wall_ms)
 	job_tick(c);
 	drop_old_tokens(c);
 	outbox_flush(c->out);
+	if (!c->store_silent_since_ms)
+		raise_level(c);
 	reconcile_tick(c);
 	done(c);
 }
@@ -359,6 +395,24 @@ const struct state *core_state(const struct core *c)
 }
 
 /* ---- nodes --------------------------------------------------------------------------------------- */
+
+int core_node_speaks(struct core *c, const char *node, const char *version, int64_t oldest, int64_t newest, struct err *err)
+{
+	struct snode *n = state_node(&c->st, node);
+
+	if (!n)
+		return 0;
+	AUTO_FREE char *whose = xasprintf("node '%s'", n->n.name);
+	int rc = level_check(whose, version, oldest, newest, c->st.cluster.schema_version, err);
+	if (rc < 0 && !n->refused)
+		core_event(c, "node '%s' is kept out: %s", n->n.name, err->msg);
+	n->refused = rc < 0;
+	n->level_oldest = oldest;
+	n->level_newest = newest;
+	(void)str_copy(n->version, sizeof(n->version), version);
+	done(c);
+	return rc;
+}
 
 void core_node_links(struct core *c, const char *node, int links, const char *boot_id, const char *version, int64_t wall_ms)
 {

@@ -87,6 +87,8 @@ void core_store_silent(struct core *c, int64_t since_ms);
 void core_request(struct core *c, uint64_t client, const struct msg_request *m);
 void core_client_gone(struct core *c, uint64_t client);
 
+/* What it said in its hello, before its links are told. Refused: -ERR_VERSION, and it must be kept out. */
+int core_node_speaks(struct core *c, const char *node, const char *version, int64_t oldest, int64_t newest, struct err *err) WARN_UNUSED;
 /* links: bit 0 primary network, bit 1 replication network; 0 = gone. version, boot_id from the hello. */
 void core_node_links(struct core *c, const char *node, int links, const char *boot_id, const char *version, int64_t wall_ms);
 /* What nodes say; node = uuid, from the link's certificate. Messages are borrowed; the core checks whom they come from, and drops what is old. */

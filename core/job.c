@@ -51,7 +51,7 @@ static void put_job(struct core *c, const struct cjob *j)
 	char key[64];
 
 	(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)j->j.id);
-	outbox_put(c->out, key, schema_encode_text(&job_schema, &j->j));
+	outbox_put(c->out, key, schema_encode_text_at(&job_schema, &j->j, c->st.cluster.schema_version));
 }
 
 static void put_record(struct core *c, struct cjob *j, int step, enum record_event ev, json_t *result, const struct err *err)
@@ -72,7 +72,7 @@ static void put_record(struct core *c, struct cjob *j, int step, enum record_eve
 	if (j->n_records == 0)
 		j->first_unit = outbox_unit(c->out);
 	(void)snprintf(key, sizeof(key), "/gantry/job/%lld/%06d", (long long)j->j.id, j->n_records++);
-	outbox_put(c->out, key, schema_encode_text(&job_record_schema, &r));
+	outbox_put(c->out, key, schema_encode_text_at(&job_record_schema, &r, c->st.cluster.schema_version));
 	schema_done(&job_record_schema, &r);
 }
 

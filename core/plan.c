@@ -36,6 +36,8 @@ struct plan_step *plan_add(struct plan *p, const struct state *st, enum step_kin
 	(void)str_copy(s->kind, sizeof(s->kind), step_infos[kind].name);
 	(void)str_copy(s->node, sizeof(s->node), node_uuid ? node_uuid : "");
 	s->args = schema_encode(step_infos[kind].args, args);
+	int64_t needs = schema_needs(step_infos[kind].args, args, NULL);
+	p->needs_level = needs > p->needs_level ? needs : p->needs_level;
 	(void)str_copy(s->text, sizeof(s->text), step_infos[kind].summary);
 	return s;
 }
@@ -115,7 +117,15 @@ int plan_run(const struct state *st, enum op_index op, const void *args, struct 
 
 	if (rc == 0)
 		rc = check_split(st, op, args, err);
-	return rc < 0 ? rc : planners[op](st, args, rng, ret, err);
+	if (rc == 0)
+		rc = planners[op](st, args, rng, ret, err);
+	/* A node of an older version would refuse the step, or worse: not see what makes it another one. */
+	if (rc == 0 && ret->needs_level > st->cluster.schema_version) {
+		rc = err_set(err, ERR_VERSION, "this needs level %lld, the cluster is at %lld", (long long)ret->needs_level,
+			     (long long)st->cluster.schema_version);
+		(void)err_hint(err, "upgrade Gantry on all nodes; 'gnt cluster verify' names those that are behind");
+	}
+	return rc;
 }
 
 int plan_locks(const struct state *st, enum op_index op, const void *args, char ***ret_locks, int *ret_n, struct err *err)

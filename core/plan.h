@@ -17,6 +17,7 @@ struct plan {
 	struct reservation *reservations; /* job = 0: filled in when the job takes them */
 	int n_reservations;
 	char summary[128];       /* "create instance 'web1' on node1, node2" */
+	int64_t needs_level;     /* to say all of it (schema/level.h); 0 = any */
 	json_t *result;          /* what the job answers on success (may stay NULL) */
 };
 

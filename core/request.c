@@ -233,6 +233,18 @@ static int decode_args(enum op_index op, void *args, const json_t *raw, struct e
 	return schema_decode(op_infos[op].args, args, copy, err);
 }
 
+/* What came with a level that the cluster has not reached can be neither recorded nor ordered. */
+static int check_needs(const struct core *c, enum op_index op, const void *args, struct err *err)
+{
+	const struct field *f = NULL;
+	int64_t needs = schema_needs(op_infos[op].args, args, &f);
+
+	if (needs <= c->st.cluster.schema_version)
+		return 0;
+	(void)err_set(err, ERR_VERSION, "'%s' needs level %lld, the cluster is at %lld", f->name, (long long)needs, (long long)c->st.cluster.schema_version);
+	return err_hint(err, "upgrade Gantry on all nodes; 'gnt cluster verify' names those that are behind");
+}
+
 void core_request(struct core *c, uint64_t client, const struct msg_request *m)
 {
 	struct err err = ERR_INIT;
@@ -249,7 +261,9 @@ void core_request(struct core *c, uint64_t client, const struct msg_request *m)
 	void *args = xcalloc(1, op_infos[op].args->size);
 	rc = decode_args((enum op_index)op, args, m->args, &err);
 	if (rc == 0) {
-		rc = run_request(c, client, (enum op_index)op, args, m, &result, &err);
+		rc = check_needs(c, (enum op_index)op, args, &err);
+		if (rc == 0)
+			rc = run_request(c, client, (enum op_index)op, args, m, &result, &err);
 		schema_done(op_infos[op].args, args);
 	}
 	free(args);

@@ -41,6 +41,12 @@ static void verify_node(const struct core *c, const struct snode *n, struct repo
 
 	if (n->n.offline == 1)
 		return;
+	if (n->refused) {
+		finding(r, true, "node", n->n.name, "upgrade Gantry on that node, a level at a time",
+			"node '%s' runs gantry %s for levels %lld to %lld, the cluster is at level %lld: it is kept out", n->n.name, n->version,
+			(long long)n->level_oldest, (long long)n->level_newest, (long long)c->st.cluster.schema_version);
+		return;
+	}
 	if (!n->connected) {
 		finding(r, true, "node", n->n.name, "start it, or gantry-noded on it", "node '%s' does not answer", n->n.name);
 		return;
@@ -49,8 +55,9 @@ static void verify_node(const struct core *c, const struct snode *n, struct repo
 		finding(r, false, "node", n->n.name, "look at its cables and addresses", "node '%s' is reached over the %s network only", n->n.name,
 			n->links & 1 ? "primary" : "replication");
 	if (self && n->version[0] && self->version[0] && strcmp(n->version, self->version) != 0)
-		finding(r, false, "node", n->n.name, "install the same version on all nodes", "node '%s' runs gantry %s, the master %s", n->n.name,
-			n->version, self->version);
+		finding(r, false, "node", n->n.name, "go on with the upgrade: the cluster stays at its level until all nodes know the next",
+			"node '%s' runs gantry %s, the master %s; the cluster is at level %lld", n->n.name, n->version, self->version,
+			(long long)c->st.cluster.schema_version);
 	if (n->clock_skew_ms > CLOCK_APART_MS || n->clock_skew_ms < -CLOCK_APART_MS)
 		finding(r, false, "node", n->n.name, "let all nodes follow the same time server", "the clock of node '%s' is %lld ms off the master's",
 			n->n.name, (long long)n->clock_skew_ms);

@@ -10,6 +10,7 @@
 #include "io/pki.h"
 #include "io/token.h"
 #include "master/bridge.h"
+#include "schema/level.h"
 
 /* ---- tokens ------------------------------------------------------------------------------------ */
 
@@ -136,8 +137,9 @@ static int admit(struct master *m, struct peer *p, const struct msg_join *j, str
 
 	if (rc < 0)
 		return rc;
-	if (strcmp(j->version, PACKAGE_VERSION) != 0)
-		return err_set(err, ERR_VERSION, "node '%s' has gantry %s, the cluster %s", j->name, j->version, PACKAGE_VERSION);
+	rc = level_check(j->name, j->version, j->level_oldest, j->level_newest, core_state(m->core)->cluster.schema_version, err);
+	if (rc < 0)
+		return rc;
 	struct rng rng;
 	char seed[17];
 	pki_random_hex(seed, 16);

@@ -24,7 +24,7 @@ struct peer *master_peer(struct master *m, uint64_t serial)
 
 void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg)
 {
-	AUTO_FREE char *text = wire_text(type, s, msg);
+	AUTO_FREE char *text = wire_text_at(type, s, msg, p->level ? p->level : 1); /* to somebody not known yet: as it always was */
 
 	(void)link_send(p->k, text, strlen(text)); /* a full link closes itself; the node dials again */
 }
@@ -117,12 +117,39 @@ static void welcome(struct master *m, struct peer *p)
 	const struct state *st = core_state(m->core);
 	struct msg_welcome w;
 
+	p->level = st->cluster.schema_version;
 	schema_init(&msg_welcome_schema, &w);
 	w.epoch = st->epoch;
 	(void)str_copy(w.master, sizeof(w.master), m->self);
 	(void)str_copy(w.cluster, sizeof(w.cluster), st->cluster.name);
 	w.lease_ms = st->cluster.lease_ms;
 	master_send_msg(p, "welcome", &msg_welcome_schema, &w);
+}
+
+/* The node hangs up, and tells those who ask it. */
+static void refuse(struct peer *p, const struct err *err)
+{
+	struct msg_refused r;
+
+	schema_init(&msg_refused_schema, &r);
+	(void)str_copy(r.error, sizeof(r.error), err_name(err->code));
+	r.msg = xstrdup(err->msg);
+	r.hint = xstrdup(err_hint_text(err));
+	master_send_msg(p, "refused", &msg_refused_schema, &r);
+	schema_done(&msg_refused_schema, &r);
+	p->side = 0;
+}
+
+/* True: it may be welcomed. */
+static bool fits(struct master *m, struct peer *p)
+{
+	struct err err = ERR_INIT;
+
+	if (core_node_speaks(m->core, p->node, p->version, p->level_oldest, p->level_newest, &err) == 0)
+		return true;
+	log_debug("%s", err.msg); /* the core has told it when it began */
+	refuse(p, &err);
+	return false;
 }
 
 /* ---- messages --------------------------------------------------------------------------------------- */
@@ -156,6 +183,8 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 		return err_set(err, ERR_TLS, "hello from '%s' on a link of '%s'", h->node, p->node);
 	(void)str_copy(p->boot_id, sizeof(p->boot_id), h->boot_id);
 	(void)str_copy(p->version, sizeof(p->version), h->version);
+	p->level_oldest = h->level_oldest;
+	p->level_newest = h->level_newest;
 	p->side = strcmp(h->side, "replication") == 0 ? 2 : 1;
 	p->clock_skew_ms = h->wall_ms ? h->wall_ms - loop_wall_ms(m->loop) : 0;
 	if (!m->core || m->paused || h->epoch > core_state(m->core)->epoch) { /* or it has seen a later master: we are not it */
@@ -167,6 +196,8 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 		return err_set(err, ERR_NOT_FOUND, "node '%s' is not in the cluster", p->node);
 	}
 	supersede(m, p);
+	if (!fits(m, p))
+		return 0;
 	welcome(m, p);
 	tell_core(m, p);
 	return 0;
@@ -324,7 +355,7 @@ static int hear(struct master *m, struct peer *p, struct wire *w, struct err *er
 		if (rc < 0)
 			return rc;
 		void *msg = xcalloc(1, handlers[i].schema->size);
-		rc = wire_read(w, handlers[i].schema, msg, err);
+		rc = (handlers[i].from == FROM_MEMBER ? wire_read : wire_read_greeting)(w, handlers[i].schema, msg, err);
 		if (rc == 0) {
 			rc = handlers[i].fn(m, p, msg, err);
 			schema_done(handlers[i].schema, msg);
@@ -483,6 +514,8 @@ void master_nodes_reset(struct master *m)
 			link_close(p->k);
 			continue;
 		}
+		if (!fits(m, p))
+			continue;
 		welcome(m, p);
 		tell_core(m, p);
 	}

@@ -60,10 +60,15 @@ static int load_settings(struct noded *n, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	AUTO_JSON json_t *j = NULL;
 	schema_done(&step_settings_schema, &n->settings);
-	rc = schema_decode_text(&step_settings_schema, &n->settings, text, err);
-	if (rc == 0)
+	rc = json_parse(text, strlen(text), FRAME_MAX, &j, err);
+	if (rc == 0) /* a newer version may have written it: then the master keeps this one out, but it must start to say so */
+		rc = schema_decode_greeting(&step_settings_schema, &n->settings, j, err);
+	if (rc == 0) {
 		n->conf.lease_ms = n->settings.lease_ms; /* what was heard last */
+		agent_set_level(n->agent, n->settings.level);
+	}
 	return rc;
 }
 

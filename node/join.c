@@ -11,6 +11,7 @@
 #include "node/missing.h"
 #include "node/node.h"
 #include "node/system.h"
+#include "schema/level.h"
 #include "schema/wire.h"
 
 #define JOIN_MS 30000
@@ -48,7 +49,9 @@ static void on_open(void *arg, struct link *k, const char *peer)
 	(void)str_copy(m.name, sizeof(m.name), j->conf.node_name);
 	(void)str_copy(m.address, sizeof(m.address), j->conf.address);
 	(void)str_copy(m.replication_address, sizeof(m.replication_address), j->conf.replication_address);
-	(void)str_copy(m.version, sizeof(m.version), PACKAGE_VERSION);
+	(void)str_copy(m.version, sizeof(m.version), level_here.version);
+	m.level_oldest = level_here.oldest;
+	m.level_newest = level_here.newest;
 	m.witness = j->conf.witness;
 	m.wall_ms = loop_wall_ms(j->loop);
 	AUTO_FREE char *text = wire_text("join", &msg_join_schema, &m);
@@ -74,7 +77,7 @@ static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 	j->rc = wire_open(&w, text, len, &j->err);
 	if (j->rc == 0) {
 		schema_done(&msg_joined_schema, &j->answer);
-		j->rc = wire_read(&w, &msg_joined_schema, &j->answer, &j->err);
+		j->rc = wire_read_greeting(&w, &msg_joined_schema, &j->answer, &j->err);
 		wire_done(&w);
 	}
 	if (j->rc == 0 && j->answer.error[0]) {

@@ -10,6 +10,7 @@
 #include "common/xmem.h"
 #include "io/files.h"
 #include "node/node.h"
+#include "schema/level.h"
 
 #define CALL_DEADLINE_MS 90000 /* a client waits no longer: see cli/ */
 #define STALE_DEADLINE_MS 5000 /* a master without majority answers at once or not at all */
@@ -92,6 +93,8 @@ static void no_master(struct noded *n, struct err *err)
 {
 	if (!n->member)
 		(void)err_set(err, ERR_NO_CLUSTER, "this machine is in no cluster");
+	else if (n->refused.code)
+		*err = n->refused;
 	else if (uplink_no_majority(n))
 		(void)err_set(err, ERR_NO_MAJORITY, "no majority of the voters answers: nothing can be decided");
 	else
@@ -180,7 +183,7 @@ static json_t *status(const struct noded *n)
 		json_array_append_new(guests, json_string(n->seen.guests[i].name));
 	return json_pack("{s:s, s:b, s:s, s:s, s:b, s:b, s:I, s:o, s:s}", "node", n->conf.node_name, "member", n->member, "cluster",
 			 n->settings.cluster, "master", n->master, "link_primary", n->up[0].welcome, "link_replication", n->up[1].welcome,
-			 "epoch", (json_int_t)n->epoch, "guests", guests, "version", PACKAGE_VERSION);
+			 "epoch", (json_int_t)n->epoch, "guests", guests, "version", level_here.version);
 }
 
 static void run_here(struct noded *n, struct nano_server *s, const struct nano_from *from, const struct msg_request *r, int row)

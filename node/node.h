@@ -82,6 +82,7 @@ struct noded {
 	int64_t identity_next_ms;
 	struct uplink up[4];
 	int looks_left;          /* UPLINK_LOOK: before it takes its time */
+	struct err refused;      /* the master does not let us in, and why; code 0 = it does, or was not reached */
 	int64_t no_majority_ms;  /* when a candidate last said that no majority answers; 0 = never */
 	char master[UUID_LEN + 1];
 	int64_t epoch;

@@ -11,6 +11,7 @@
 #include "io/netif.h"
 #include "node/guard.h"
 #include "node/node.h"
+#include "schema/level.h"
 #include "storage/storage.h"
 #include "storage/tail.h"
 
@@ -331,7 +332,7 @@ static void look_done(void *arg, int rc, const struct err *err)
 		n->seen.cert_expires_s = n->id.expires_s;
 		n->seen.cert_due_s = n->id.due_s;
 		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);
-		(void)str_copy(n->seen.version, sizeof(n->seen.version), PACKAGE_VERSION);
+		(void)str_copy(n->seen.version, sizeof(n->seen.version), level_here.version);
 		n->drbd_ok = l->drbd_ok;
 		if (l->drbd && l->drbd_ok) {
 			strs_clear(&n->unmarked, &n->n_unmarked);

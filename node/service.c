@@ -68,6 +68,7 @@ static int spawn_detached(const struct conf *conf, const char *name, const char 
 	AUTO_FREE char *log = conf_state_path(conf, file), *pidfile = pid_path(conf, name);
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
+	sigset_t none;
 	pid_t pid = 0;
 
 	(void)posix_spawn_file_actions_init(&fa);
@@ -75,7 +76,9 @@ static int spawn_detached(const struct conf *conf, const char *name, const char 
 	(void)posix_spawn_file_actions_addopen(&fa, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	(void)posix_spawn_file_actions_adddup2(&fa, 1, 2);
 	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
+	(void)sigemptyset(&none); /* on a worker all are blocked, and a daemon that inherits that never hears SIGTERM */
+	(void)posix_spawnattr_setsigmask(&attr, &none);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
 	int rc = posix_spawnp(&pid, argv[0], &fa, &attr, (char *const *)(uintptr_t)argv, environ);
 	(void)posix_spawn_file_actions_destroy(&fa);
 	(void)posix_spawnattr_destroy(&attr);

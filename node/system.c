@@ -242,7 +242,7 @@ static int certs_renew(struct exec_system *s, struct err *err)
 int system_settings(const struct conf *conf, const struct step_settings *a, struct err *err)
 {
 	AUTO_FREE char *path = conf_state_path(conf, "settings.json");
-	AUTO_FREE char *text = schema_encode_text(&step_settings_schema, a);
+	AUTO_FREE char *text = schema_encode_text_at(&step_settings_schema, a, a->level);
 
 	return file_write_durable(path, text, 0600, err);
 }
@@ -290,6 +290,7 @@ static void take_settings(void *arg)
 		if (x->node->conf.lease_ms != x->s.lease_ms)
 			keep_lease(&x->node->conf, x->s.lease_ms);
 		x->node->conf.lease_ms = x->s.lease_ms; /* the guard's times with it */
+		agent_set_level(x->node->agent, x->s.level);
 	}
 	schema_done(&step_settings_schema, &x->s);
 	free(x);

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/xmem.h"
 #include "node/node.h"
+#include "schema/level.h"
 #include "schema/wire.h"
 
 static int64_t beat_ms(const struct noded *n)
@@ -53,7 +54,7 @@ static struct uplink *place_of(struct noded *n, const struct link *k)
 
 void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg)
 {
-	AUTO_FREE char *text = wire_text(type, s, msg);
+	AUTO_FREE char *text = wire_text_at(type, s, msg, n->settings.level);
 
 	uplink_send_text(n, text);
 }
@@ -106,6 +107,7 @@ static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct
 		u = home;
 	}
 	u->welcome = true;
+	err_clear(&n->refused);
 	n->no_majority_ms = 0;
 	n->beat_next_ms = 0;
 	if (!was || other) {
@@ -155,6 +157,21 @@ static int on_not_master(struct noded *n, struct uplink *u, const void *msg, str
 		log_notice("the master has no majority: %s", m->problem);
 		return 0;
 	}
+	link_close(u->k);
+	return 0;
+}
+
+static int on_refused(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+{
+	const struct msg_refused *r = msg;
+	struct err why = { .code = err_by_name(r->error) };
+
+	(void)err;
+	(void)str_copy(why.msg, sizeof(why.msg), r->msg ? r->msg : "refused");
+	(void)str_copy(why.hint, sizeof(why.hint), r->hint ? r->hint : "");
+	if (strcmp(why.msg, n->refused.msg) != 0)
+		log_err_record(LOG_LEVEL_ERR, "the master does not let this node in", &why);
+	n->refused = why;
 	link_close(u->k);
 	return 0;
 }
@@ -242,6 +259,7 @@ static const struct {
 	const struct schema *schema;
 	int (*fn)(struct noded *n, struct uplink *u, const void *msg, struct err *err);
 } handlers[] = {
+	{ "refused", &msg_refused_schema, on_refused },
 	{ "welcome", &msg_welcome_schema, on_welcome },       { "not_master", &msg_not_master_schema, on_not_master },
 	{ "beat_ack", &msg_beat_ack_schema, on_beat_ack },    { "step", &msg_step_schema, on_step },
 	{ "gens", &msg_gens_schema, on_gens },                { "verdict", &msg_verdict_schema, on_verdict },
@@ -250,17 +268,24 @@ static const struct {
 	{ "settings", &step_settings_schema, on_settings },
 };
 
+static bool greets(size_t i)
+{
+	return handlers[i].fn == on_welcome || handlers[i].fn == on_not_master || handlers[i].fn == on_refused;
+}
+
 static int hear(struct noded *n, struct uplink *u, struct wire *w, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
 		if (strcmp(handlers[i].type, w->type) != 0)
 			continue;
-		bool heard = u->welcome || handlers[i].fn == on_welcome || handlers[i].fn == on_not_master ||
+		bool heard = u->welcome || greets(i) ||
 			     (u == &n->up[UPLINK_STALE] && handlers[i].fn == on_reply);
 		if (!heard)
 			return 0; /* from a master that has not said so */
 		void *msg = xcalloc(1, handlers[i].schema->size);
-		int rc = wire_read(w, handlers[i].schema, msg, err);
+		/* Its greetings, and the settings, which a version that is to be kept out must be able to read as well. */
+		bool loosely = greets(i) || handlers[i].fn == on_settings;
+		int rc = (loosely ? wire_read_greeting : wire_read)(w, handlers[i].schema, msg, err);
 		if (rc == 0) {
 			rc = handlers[i].fn(n, u, msg, err);
 			schema_done(handlers[i].schema, msg);
@@ -303,11 +328,13 @@ static void up_open(void *arg, struct link *k, const char *peer)
 	schema_init(&msg_hello_schema, &h);
 	(void)str_copy(h.node, sizeof(h.node), n->conf.node_uuid);
 	(void)str_copy(h.boot_id, sizeof(h.boot_id), n->boot);
-	(void)str_copy(h.version, sizeof(h.version), PACKAGE_VERSION);
+	(void)str_copy(h.version, sizeof(h.version), level_here.version);
+	h.level_oldest = level_here.oldest;
+	h.level_newest = level_here.newest;
 	h.epoch = agent_highest_epoch(n->agent);
 	h.wall_ms = loop_wall_ms(n->loop);
 	(void)str_copy(h.side, sizeof(h.side), u->side == 1 ? "primary" : "replication");
-	AUTO_FREE char *text = wire_text("hello", &msg_hello_schema, &h);
+	AUTO_FREE char *text = wire_text_at("hello", &msg_hello_schema, &h, n->settings.level);
 	(void)link_send(k, text, strlen(text));
 }
 
@@ -425,7 +452,7 @@ static void beat(struct noded *n, int64_t now)
 	(void)str_copy(b.boot_id, sizeof(b.boot_id), n->boot);
 	n->beat_sent_ms[b.seq % 16] = now;
 	n->beat_next_ms = now + beat_ms(n);
-	AUTO_FREE char *text = wire_text("beat", &msg_beat_schema, &b);
+	AUTO_FREE char *text = wire_text_at("beat", &msg_beat_schema, &b, n->settings.level);
 	for (int i = 0; i < 2; i++) /* both ways: one cable may be cut at any time */
 		if (n->up[i].welcome)
 			(void)link_send(n->up[i].k, text, strlen(text));

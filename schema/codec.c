@@ -23,6 +23,11 @@ static int *count(const struct field *f, const void *obj)
 
 /* ---- decode -------------------------------------------------------------------------------------- */
 
+static int64_t field_since(const struct field *f)
+{
+	return f->flags >> 8 ? f->flags >> 8 : 1;
+}
+
 static int decode(const struct schema *s, void *obj, const json_t *j, int depth, const char *path, struct err *err);
 
 static int fail(struct err *err, enum err_code code, const char *path, const char *what)
@@ -206,6 +211,17 @@ int schema_decode(const struct schema *s, void *obj, const json_t *j, struct err
 	return rc;
 }
 
+int schema_decode_greeting(const struct schema *s, void *obj, const json_t *j, struct err *err)
+{
+	AUTO_JSON json_t *known = json_object();
+
+	if (!json_is_object(j))
+		return schema_decode(s, obj, j, err);
+	for (int i = 0; i < s->n_fields; i++)
+		(void)json_object_set(known, s->fields[i].name, json_object_get(j, s->fields[i].name));
+	return schema_decode(s, obj, known, err);
+}
+
 int schema_decode_text(const struct schema *s, void *obj, const char *text, struct err *err)
 {
 	AUTO_JSON json_t *j = NULL;
@@ -220,7 +236,7 @@ int schema_decode_text(const struct schema *s, void *obj, const char *text, stru
 
 /* ---- encode --------------------------------------------------------------------------------------- */
 
-static json_t *encode(const struct schema *s, const void *obj, bool secrets);
+static json_t *encode(const struct schema *s, const void *obj, bool secrets, int64_t level);
 
 /* Text from outside (a command's stderr, say) may not be UTF-8: what JSON cannot carry becomes '?'. */
 static json_t *encode_string(const char *text)
@@ -236,7 +252,7 @@ static json_t *encode_string(const char *text)
 	return json_string(copy);
 }
 
-static json_t *encode_field(const struct field *f, const void *obj, bool secrets)
+static json_t *encode_field(const struct field *f, const void *obj, bool secrets, int64_t level)
 {
 	const void *p = at(f, obj);
 	json_t *a;
@@ -248,11 +264,11 @@ static json_t *encode_field(const struct field *f, const void *obj, bool secrets
 	case FIELD_SIZE: return json_integer(*(const int64_t *)p);
 	case FIELD_BOOL: return json_boolean(*(const int *)p);
 	case FIELD_ENUM: return json_string(f->names[*(const int *)p]);
-	case FIELD_OBJ: return encode(f->sub, p, secrets);
+	case FIELD_OBJ: return encode(f->sub, p, secrets, level);
 	case FIELD_LIST:
 		a = json_array();
 		for (int i = 0; i < *count(f, obj); i++)
-			json_array_append_new(a, encode(f->sub, *(char *const *)p + (size_t)i * f->sub->size, secrets));
+			json_array_append_new(a, encode(f->sub, *(char *const *)p + (size_t)i * f->sub->size, secrets, level));
 		return a;
 	case FIELD_STRS:
 		a = json_array();
@@ -264,7 +280,7 @@ static json_t *encode_field(const struct field *f, const void *obj, bool secrets
 	}
 }
 
-static json_t *encode(const struct schema *s, const void *obj, bool secrets)
+static json_t *encode(const struct schema *s, const void *obj, bool secrets, int64_t level)
 {
 	json_t *o = json_object();
 
@@ -273,25 +289,71 @@ static json_t *encode(const struct schema *s, const void *obj, bool secrets)
 
 		/* An empty string where there is a default was said on purpose: left out, it would come back as the default. */
 		bool said = field_is_set(f, obj) || (f->type == FIELD_STR && f->def && f->def[0]);
-		if (said && (secrets || !(f->flags & FIELD_SECRET)))
-			json_object_set_new(o, f->name, encode_field(f, obj, secrets));
+		if (said && field_since(f) <= level && (secrets || !(f->flags & FIELD_SECRET)))
+			json_object_set_new(o, f->name, encode_field(f, obj, secrets, level));
 	}
 	return o;
 }
 
 json_t *schema_encode(const struct schema *s, const void *obj)
 {
-	return encode(s, obj, true);
+	return encode(s, obj, true, INT64_MAX);
 }
 
 json_t *schema_encode_public(const struct schema *s, const void *obj)
 {
-	return encode(s, obj, false);
+	return encode(s, obj, false, INT64_MAX);
 }
 
 char *schema_encode_text(const struct schema *s, const void *obj)
 {
-	AUTO_JSON json_t *j = encode(s, obj, true);
+	return schema_encode_text_at(s, obj, INT64_MAX);
+}
+
+json_t *schema_encode_at(const struct schema *s, const void *obj, int64_t level)
+{
+	return encode(s, obj, true, level);
+}
+
+char *schema_encode_text_at(const struct schema *s, const void *obj, int64_t level)
+{
+	AUTO_JSON json_t *j = encode(s, obj, true, level);
 
 	return json_text(j);
+}
+
+/* A value that is the default says what an older version would do anyway. */
+static bool is_default(const struct schema *s, const struct field *f, const void *obj)
+{
+	void *fresh = xcalloc(1, s->size);
+
+	schema_init(s, fresh);
+	AUTO_JSON json_t *a = field_is_set(f, obj) ? encode_field(f, obj, true, INT64_MAX) : NULL;
+	AUTO_JSON json_t *b = field_is_set(f, fresh) ? encode_field(f, fresh, true, INT64_MAX) : NULL;
+	bool same = (!a && !b) || (a && b && json_equal(a, b));
+	schema_done(s, fresh);
+	free(fresh);
+	return same;
+}
+
+int64_t schema_needs(const struct schema *s, const void *obj, const struct field **ret_field)
+{
+	int64_t needs = 1;
+
+	for (int i = 0; i < s->n_fields; i++) {
+		const struct field *f = &s->fields[i];
+		const struct field *inner = f;
+		int64_t n = field_since(f) > 1 && !is_default(s, f, obj) ? field_since(f) : 1;
+
+		if (n == 1 && f->type == FIELD_OBJ)
+			n = schema_needs(f->sub, at(f, obj), &inner);
+		for (int k = 0; n == 1 && f->type == FIELD_LIST && k < *count(f, obj); k++)
+			n = schema_needs(f->sub, *(char *const *)at(f, obj) + (size_t)k * f->sub->size, &inner);
+		if (n > needs) {
+			needs = n;
+			if (ret_field)
+				*ret_field = inner;
+		}
+	}
+	return needs;
 }

@@ -38,6 +38,7 @@ enum field_type {
 #define FIELD_SECRET 2u   /* never shown, never logged */
 #define FIELD_HIDDEN 4u   /* not on the command line */
 #define FIELD_REST 8u     /* positional: takes the remaining words */
+#define FIELD_SINCE(level) ((unsigned)(level) << 8) /* came with this level (schema/level.h); else it was always there */
 
 struct schema;
 
@@ -91,7 +92,14 @@ void strs_remove(char ***list, int *n, const char *s);
  * first; on error it is done (nothing to free). */
 int schema_decode(const struct schema *s, void *obj, const json_t *j, struct err *err) WARN_UNUSED;
 int schema_decode_text(const struct schema *s, void *obj, const char *text, struct err *err) WARN_UNUSED;
+/* As schema_decode(), but passes over what it does not know: for what is said before it is known which level the other side speaks. */
+int schema_decode_greeting(const struct schema *s, void *obj, const json_t *j, struct err *err) WARN_UNUSED;
 json_t *schema_encode(const struct schema *s, const void *obj);       /* all set fields */
+/* Without the rows that came after level: its readers would refuse them, and take the defaults' meaning. */
+json_t *schema_encode_at(const struct schema *s, const void *obj, int64_t level);
+char *schema_encode_text_at(const struct schema *s, const void *obj, int64_t level); /* gives */
+/* The lowest level that can say what is set here, with *ret_field (may be NULL) the row that asks for it. */
+int64_t schema_needs(const struct schema *s, const void *obj, const struct field **ret_field);
 json_t *schema_encode_public(const struct schema *s, const void *obj); /* without FIELD_SECRET */
 char *schema_encode_text(const struct schema *s, const void *obj);     /* gives */
 

@@ -28,6 +28,7 @@
 #define REPLICAS_MAX 2    /* DRBD 8.4: two */
 #define VOTERS_MAX 5
 #define FENCE_AGENTS_MAX 4 /* of one node */
+#define LEVEL_MAX 1000000 /* of messages and records: schema/level.h */
 #define STEPS_MAX 64      /* of one plan */
 #define STEP_LOG_MAX 32   /* progress lines kept per job */
 #define JOBS_QUEUED_MAX 5000

@@ -5,7 +5,7 @@
  *
  *   local client -> noded, noded -> masterd, masterd -> client:  request, reply
  *   node -> master: hello, beat, observe, step_result, step_progress, ask, authorise, join
- *   master -> node: welcome, not_master, beat_ack, step, verdict, authority, gens, joined
+ *   master -> node: welcome, refused, not_master, beat_ack, step, verdict, authority, gens, joined
  */
 #ifndef SCHEMA_MSGS_H
 #define SCHEMA_MSGS_H
@@ -15,7 +15,7 @@
 #define MSGS(MSG)                                                                                                        \
 	MSG(request) MSG(reply) MSG(hello) MSG(welcome) MSG(not_master) MSG(beat) MSG(beat_ack) MSG(observe) MSG(step)   \
 	MSG(step_result) MSG(step_progress) MSG(ask) MSG(verdict) MSG(authorise) MSG(authority) MSG(gens) MSG(join)      \
-	MSG(joined) MSG(settings) MSG(forget) MSG(sign) MSG(signed)
+	MSG(joined) MSG(settings) MSG(forget) MSG(sign) MSG(signed) MSG(refused)
 
 #define MSG_REQUEST_ROWS(F, T)                                                                                           \
 	F(T, STR, id, 63, FIELD_REQUIRED, NULL, "", "made by the client; a repeated one is answered from the record")    \
@@ -50,7 +50,9 @@ SCHEMA_DECLARE(msg_reply_head, MSG_REPLY_HEAD_ROWS)
 	F(T, STR, version, 31, FIELD_REQUIRED, NULL, "", "gantry's")                                                     \
 	F(T, INT, epoch, 0, INT64_MAX, 0, "0", "", "highest seen")                                                       \
 	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "clock")                                                            \
-	F(T, STR, side, 11, 0, "primary", "", "which network this link uses: primary or replication")
+	F(T, STR, side, 11, 0, "primary", "", "which network this link uses: primary or replication")                    \
+	F(T, INT, level_oldest, 1, LEVEL_MAX, 0, "1", "", "levels that it reads and writes: from")                       \
+	F(T, INT, level_newest, 1, LEVEL_MAX, 0, "1", "", "to")
 SCHEMA_DECLARE(msg_hello, MSG_HELLO_ROWS)
 
 #define MSG_WELCOME_ROWS(F, T)                                                                                           \
@@ -65,6 +67,13 @@ SCHEMA_DECLARE(msg_welcome, MSG_WELCOME_ROWS)
 	F(T, STR, problem, 255, 0, NULL, "", "why there is none, e.g. no majority of voters")                            \
 	F(T, BOOL, stale, 0, "no", "", "it was the master and may be again: queries are answered from what it last knew")
 SCHEMA_DECLARE(msg_not_master, MSG_NOT_MASTER_ROWS)
+
+/* In place of a welcome: this node cannot be let in as it is. */
+#define MSG_REFUSED_ROWS(F, T)                                                                                           \
+	F(T, STR, error, 39, 0, NULL, "", "error name")                                                                  \
+	F(T, TEXT, msg, 1024, 0, NULL, "", "why")                                                                        \
+	F(T, TEXT, hint, 1024, 0, NULL, "", "what to do")
+SCHEMA_DECLARE(msg_refused, MSG_REFUSED_ROWS)
 
 #define MSG_BEAT_ROWS(F, T)                                                                                              \
 	F(T, INT, seq, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "counts up; the answer repeats it")                       \
@@ -178,7 +187,9 @@ SCHEMA_DECLARE(msg_gens, MSG_GENS_ROWS)
 	F(T, STR, replication_address, ADDR_LEN, FIELD_REQUIRED, NULL, "", "replication address")                        \
 	F(T, STR, version, 31, FIELD_REQUIRED, NULL, "", "gantry's")                                                     \
 	F(T, BOOL, witness, 0, "no", "", "it only votes")                                                                \
-	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "clock")
+	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "clock")                                                            \
+	F(T, INT, level_oldest, 1, LEVEL_MAX, 0, "1", "", "levels that it reads and writes: from")                       \
+	F(T, INT, level_newest, 1, LEVEL_MAX, 0, "1", "", "to")
 SCHEMA_DECLARE(msg_join, MSG_JOIN_ROWS)
 /* Sent once the node's object is committed. */
 #define MSG_JOINED_ROWS(F, T)                                                                                            \

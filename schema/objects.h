@@ -155,7 +155,7 @@ SCHEMA_DECLARE(node, NODE_ROWS)
 	F(T, TEXT, ca_cert, 16384, 0, NULL, "", "certificate of the cluster's CA")                                       \
 	F(T, INT, cert_life_s, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good")           \
 	F(T, INT, created_ms, 0, INT64_MAX, 0, "0", "", "wall clock")                                                    \
-	F(T, INT, schema_version, 1, 1000000, 0, "1", "", "version of these objects")                                    \
+	F(T, INT, schema_version, 1, LEVEL_MAX, 0, "1", "", "level of these objects and of messages")                                  \
 	F(T, INT, incarnation, 0, INCARNATIONS_MAX, 0, "0", "", "how often it was restored: epochs, generations, job numbers begin above the former ones")
 SCHEMA_DECLARE(cluster, CLUSTER_ROWS)
 

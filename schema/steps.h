@@ -323,6 +323,7 @@ SCHEMA_DECLARE(settings_node, SETTINGS_NODE_ROWS)
 	F(T, STR, ip, ADDR_LEN, 0, NULL, "", "cluster address")                                                          \
 	F(T, STR, master_netdev, NAME_LEN, 0, NULL, "", "interface that carries it")                                     \
 	F(T, STR, vg_name, NAME_LEN, 0, NULL, "", "volume group")                                                        \
+	F(T, INT, level, 1, LEVEL_MAX, 0, "1", "", "at which messages and records are written")                          \
 	F(T, LIST, nodes, settings_node, NODES_MAX, 0, "", "all nodes")
 SCHEMA_DECLARE(step_settings, STEP_SETTINGS_ROWS)
 

@@ -7,7 +7,12 @@
 
 char *wire_text(const char *type, const struct schema *s, const void *msg)
 {
-	AUTO_JSON json_t *j = schema_encode(s, msg);
+	return wire_text_at(type, s, msg, LEVEL_MAX);
+}
+
+char *wire_text_at(const char *type, const struct schema *s, const void *msg, int64_t level)
+{
+	AUTO_JSON json_t *j = schema_encode_at(s, msg, level);
 
 	json_object_set_new(j, "type", json_string(type));
 	return json_text(j);
@@ -30,6 +35,11 @@ int wire_open(struct wire *w, const char *text, size_t len, struct err *err)
 int wire_read(struct wire *w, const struct schema *s, void *msg, struct err *err)
 {
 	return schema_decode(s, msg, w->inside, err);
+}
+
+int wire_read_greeting(struct wire *w, const struct schema *s, void *msg, struct err *err)
+{
+	return schema_decode_greeting(s, msg, w->inside, err);
 }
 
 void wire_done(struct wire *w)

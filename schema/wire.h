@@ -14,10 +14,13 @@ struct wire {
 };
 
 char *wire_text(const char *type, const struct schema *s, const void *msg); /* gives */
+char *wire_text_at(const char *type, const struct schema *s, const void *msg, int64_t level); /* gives; schema_encode_at() */
 /* On error there is nothing to be done with w. */
 int wire_open(struct wire *w, const char *text, size_t len, struct err *err) WARN_UNUSED;
 /* As schema_decode(). */
 int wire_read(struct wire *w, const struct schema *s, void *msg, struct err *err) WARN_UNUSED;
+/* As schema_decode_greeting(). */
+int wire_read_greeting(struct wire *w, const struct schema *s, void *msg, struct err *err) WARN_UNUSED;
 void wire_done(struct wire *w);
 
 #endif

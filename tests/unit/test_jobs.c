@@ -14,6 +14,7 @@
 #include "common/xmem.h"
 #include "core/core.h"
 #include "core/state.h"
+#include "schema/level.h"
 
 #define NODE1 "11111111-1111-4111-8111-111111111111"
 #define NODE2 "22222222-2222-4222-8222-222222222222"
@@ -519,9 +520,46 @@ static void a_new_master_goes_on_with_all(void **state)
 	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 39);
 }
 
+/* ---- levels (schema/level.h): this binary knows one; tests/vcluster/upgrade has daemons that know the next ------------ */
+
+static void a_newer_clusters_state_is_not_touched(void **state)
+{
+	struct rig *r = *state;
+	struct core *core = NULL;
+	struct err err = ERR_INIT;
+	char *cluster = NULL;
+
+	for (int i = 0; i < r->n_kvs; i++)
+		if (strcmp(r->kvs[i].key, "/gantry/cluster") == 0)
+			cluster = r->kvs[i].value;
+	assert_non_null(cluster);
+	AUTO_JSON json_t *j = json_loads(cluster, 0, NULL);
+	json_object_set_new(j, "schema_version", json_integer(level_here.newest + 1));
+	json_object_set_new(j, "something_new", json_true());
+	AUTO_FREE char *newer = json_dumps(j, JSON_COMPACT);
+	struct core_kv kv = { "/gantry/cluster", newer };
+	struct core_start s = { .epoch = 8, .now_ms = 1, .wall_ms = 1, .seed = 1, .self = NODE1, .kvs = &kv, .n_kvs = 1 };
+	assert_int_equal(core_new(&s, emit, r, &core, &err), -ERR_VERSION);
+	assert_non_null(strstr(err.msg, "the cluster is at level"));
+	assert_non_null(strstr(err_hint_text(&err), "does not go back"));
+}
+
+static void the_level_stays_as_it_is_where_nobody_knows_a_higher_one(void **state)
+{
+	struct rig *r = *state;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(core_node_speaks(r->core, NODE1, "x", 1, level_here.newest, &err), 0);
+	assert_int_equal(core_node_speaks(r->core, NODE2, "x", 1, level_here.newest + 7, &err), 0);
+	tick(r, 1000);
+	assert_int_equal(core_state(r->core)->cluster.schema_version, level_here.newest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_newer_clusters_state_is_not_touched, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_level_stays_as_it_is_where_nobody_knows_a_higher_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_short_job_is_told_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_longer_job_leaves_no_journal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sixty_four_run_and_the_next_gets_the_first_place, set_up, tear_down),

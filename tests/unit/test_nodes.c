@@ -318,6 +318,41 @@ static void a_nodes_clock_is_compared_with_ours(void **state)
 	assert_in_range(skew, 50000, 61000);
 }
 
+/* ---- versions ------------------------------------------------------------------------------------------------ */
+
+static void a_hello_of_a_later_version_is_understood(void **state)
+{
+	struct rig *r = *state;
+
+	dial(r);
+	say_hello(r, ",\"level_oldest\":1,\"level_newest\":9,\"something_new\":{\"a\":1}");
+	must(r, &r->frames, 1);
+	assert_non_null(strstr(r->text, "\"welcome\""));
+	assert_int_equal(state_node(core_state(r->m.core), UUID_B)->level_newest, 9);
+}
+
+static void a_node_that_does_not_speak_the_clusters_level_is_told_why(void **state)
+{
+	struct rig *r = *state;
+
+	dial(r);
+	say_hello(r, ",\"level_oldest\":2,\"level_newest\":3");
+	must(r, &r->frames, 1);
+	assert_non_null(strstr(r->text, "\"refused\""));
+	assert_non_null(strstr(r->text, "\"VERSION\""));
+	assert_non_null(strstr(r->text, "levels 2 to 3, the cluster is at level 1"));
+	assert_false(state_node(core_state(r->m.core), UUID_B)->connected);
+	assert_true(state_node(core_state(r->m.core), UUID_B)->refused);
+	say(r, REQUEST); /* and is not heard */
+	must(r, &r->closed, 1);
+	assert_int_equal(r->n_requests, 0);
+	dial(r);
+	say_hello(r, ",\"level_oldest\":1,\"level_newest\":3");
+	must(r, &r->frames, 1);
+	assert_non_null(strstr(r->text, "\"welcome\""));
+	assert_false(state_node(core_state(r->m.core), UUID_B)->refused);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +360,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_taken_before_the_hello, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_that_greeted_a_standby_is_not_welcomed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_hello_of_a_later_version_is_understood, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_node_that_does_not_speak_the_clusters_level_is_told_why, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_nodes_clock_is_compared_with_ours, set_up, tear_down),
 	};
 

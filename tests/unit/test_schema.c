@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/xmem.h"
+#include "schema/level.h"
 #include "schema/msgs.h"
 #include "schema/ops.h"
 #include "schema/steps.h"
@@ -35,6 +36,22 @@ SCHEMA_DEFINE(part, PART_ROWS)
 	F(T, JSON, any, 0, "", "anything")
 SCHEMA_DECLARE(thing, THING_ROWS)
 SCHEMA_DEFINE(thing, THING_ROWS)
+
+/* The same thing a level later, and how this version wrote it: what two versions say to each other. */
+#define PART2_ROWS(F, T)                                                      \
+	F(T, STR, tag, 5, FIELD_REQUIRED, NULL, "", "a tag")                  \
+	F(T, INT, weight, 0, 10, 0, "3", "", "a weight")                      \
+	F(T, BOOL, glued, FIELD_SINCE(2), "no", "", "it cannot be taken off")
+SCHEMA_DECLARE(part2, PART2_ROWS)
+SCHEMA_DEFINE(part2, PART2_ROWS)
+#define THING2_ROWS(F, T)                                                     \
+	F(T, STR, name, 7, FIELD_REQUIRED, NULL, "@", "its name")             \
+	F(T, INT, n, -5, 5, 0, "1", "", "a number")                           \
+	F(T, OBJ, main_part, part2, 0, "", "the first part")                  \
+	F(T, LIST, parts, part2, 3, 0, "", "the other parts")                 \
+	F(T, STR, shelf, 7, FIELD_SINCE(3), NULL, "", "where it is put")
+SCHEMA_DECLARE(thing2, THING2_ROWS)
+SCHEMA_DEFINE(thing2, THING2_ROWS)
 
 static void decode(struct thing *t, const char *text)
 {
@@ -387,9 +404,113 @@ static void an_empty_volume_group_stays_empty(void **state)
 	schema_done(&op_cluster_init_schema, &b);
 }
 
+/* ---- levels ------------------------------------------------------------------------------------------------- */
+
+static void a_newer_version_writes_what_an_older_one_reads(void **state)
+{
+	struct err err = ERR_INIT;
+	struct thing2 new;
+	struct thing old;
+
+	(void)state;
+	schema_init(&thing2_schema, &new);
+	(void)str_copy(new.name, sizeof(new.name), "a");
+	(void)str_copy(new.shelf, sizeof(new.shelf), "top");
+	(void)str_copy(new.main_part.tag, sizeof(new.main_part.tag), "m");
+	new.main_part.glued = 1;
+	struct part2 *p = schema_list_add(schema_find(&thing2_schema, "parts"), &new);
+	(void)str_copy(p->tag, sizeof(p->tag), "p");
+	AUTO_FREE char *at_1 = schema_encode_text_at(&thing2_schema, &new, 1);
+	AUTO_FREE char *at_2 = schema_encode_text_at(&thing2_schema, &new, 2);
+	AUTO_FREE char *at_3 = schema_encode_text_at(&thing2_schema, &new, 3);
+	assert_null(strstr(at_1, "glued"));
+	assert_null(strstr(at_1, "shelf"));
+	assert_non_null(strstr(at_2, "\"glued\":true"));
+	assert_null(strstr(at_2, "shelf"));
+	assert_non_null(strstr(at_3, "shelf"));
+	if (schema_decode_text(&thing_schema, &old, at_1, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(old.main_part.tag, "m");
+	assert_int_equal(old.n_parts, 1);
+	schema_done(&thing_schema, &old);
+	assert_int_equal(schema_decode_text(&thing_schema, &old, at_2, &err), -ERR_UNKNOWN_KEY);
+	schema_done(&thing2_schema, &new);
+}
+
+static void an_older_version_writes_what_a_newer_one_reads(void **state)
+{
+	struct err err = ERR_INIT;
+	struct thing2 new;
+
+	(void)state;
+	if (schema_decode_text(&thing2_schema, &new, "{\"name\":\"a\",\"main_part\":{\"tag\":\"m\"},\"parts\":[{\"tag\":\"p\"}]}", &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(new.main_part.glued, 0);
+	assert_int_equal(new.parts[0].glued, 0);
+	assert_string_equal(new.shelf, "");
+	assert_int_equal(schema_needs(&thing2_schema, &new, NULL), 1);
+	schema_done(&thing2_schema, &new);
+}
+
+static void what_is_set_says_which_level_it_needs(void **state)
+{
+	const struct field *f = NULL;
+	struct thing2 t;
+
+	(void)state;
+	schema_init(&thing2_schema, &t);
+	assert_int_equal(schema_needs(&thing2_schema, &t, &f), 1);
+	assert_null(f);
+	struct part2 *p = schema_list_add(schema_find(&thing2_schema, "parts"), &t);
+	assert_int_equal(schema_needs(&thing2_schema, &t, &f), 1);
+	p->glued = 1;
+	assert_int_equal(schema_needs(&thing2_schema, &t, &f), 2);
+	assert_string_equal(f->name, "glued");
+	(void)str_copy(t.shelf, sizeof(t.shelf), "top");
+	assert_int_equal(schema_needs(&thing2_schema, &t, &f), 3);
+	assert_string_equal(f->name, "shelf");
+	schema_done(&thing2_schema, &t);
+}
+
+static void a_greeting_is_read_by_whoever_hears_it(void **state)
+{
+	AUTO_JSON json_t *j = json_pack("{s:s, s:s, s:{s:s}}", "name", "a", "shelf", "top", "main_part", "tag", "m");
+	AUTO_JSON json_t *wrong = json_pack("{s:i}", "name", 1);
+	struct err err = ERR_INIT;
+	struct thing t;
+
+	(void)state;
+	assert_int_equal(schema_decode(&thing_schema, &t, j, &err), -ERR_UNKNOWN_KEY);
+	err_clear(&err);
+	assert_int_equal(schema_decode_greeting(&thing_schema, &t, j, &err), 0);
+	assert_string_equal(t.name, "a");
+	schema_done(&thing_schema, &t);
+	assert_int_equal(schema_decode_greeting(&thing_schema, &t, wrong, &err), -ERR_BAD_VALUE); /* what it knows it checks */
+}
+
+/* No row is of a level that this version does not have: it would never be written. */
+static void no_row_is_ahead_of_its_version(void **state)
+{
+	const struct schema *all[] = { &cluster_schema, &node_schema, &instance_schema, &job_schema, &job_record_schema, &token_schema, &observed_schema };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		for (int k = 0; k < all[i]->n_fields; k++)
+			assert_true((int64_t)(all[i]->fields[k].flags >> 8) <= level_here.newest);
+	for (int op = 0; op < OP_COUNT; op++)
+		for (int k = 0; k < op_infos[op].args->n_fields; k++)
+			assert_true((int64_t)(op_infos[op].args->fields[k].flags >> 8) <= level_here.newest);
+	assert_true(level_here.oldest >= 1 && level_here.oldest <= level_here.newest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_newer_version_writes_what_an_older_one_reads),
+		cmocka_unit_test(an_older_version_writes_what_a_newer_one_reads),
+		cmocka_unit_test(what_is_set_says_which_level_it_needs),
+		cmocka_unit_test(a_greeting_is_read_by_whoever_hears_it),
+		cmocka_unit_test(no_row_is_ahead_of_its_version),
 		cmocka_unit_test(defaults_and_unset_fields),
 		cmocka_unit_test(everything_goes_to_json_and_back),
 		cmocka_unit_test(what_differs_is_not_equal),
