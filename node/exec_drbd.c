@@ -268,6 +268,9 @@ static int is_down(void *arg, struct err *err)
 	/* "Held open" until the process has gone: tried again. */
 	err_clear(&l->why);
 	rc = l->env->drbd->ops->secondary(l->env->drbd, l->a->resource, &l->why);
+	/* Its guest may have moved to the peer while this waited: that one must ask before it goes on alone, so no polite good-bye (H8, H9). */
+	if (rc == 0)
+		rc = l->env->drbd->ops->disconnect(l->env->drbd, l->a->resource, RULE(HARD_CUT), &l->why);
 	if (rc == 0)
 		rc = l->env->drbd->ops->down(l->env->drbd, l->a->resource, &l->why);
 	return rc == 0;
