@@ -232,9 +232,12 @@ int plan_instance_add(const struct state *st, const void *args, struct rng *rng,
 			plan_image(st, a, &i, ret);
 		if (start)
 			add_guest(ret, st, STEP_KIND_guest_start, i.nodes[0], &i);
-		else if (i.template == TEMPLATE_DRBD)
-			add_disks_down(ret, st, &i);
 		add_admin(ret, st, &i, start ? ADMIN_UP : ADMIN_DOWN)->pivot = 1;
+		if (!start && i.template == TEMPLATE_DRBD) {
+			/* Nobody reports of disks that are down: the mirror becomes current before, by both sides' word (H1). */
+			add_own(ret, st, STEP_KIND_own_both, &i, "", false)->may_fail = 1;
+			add_disks_down(ret, st, &i);
+		}
 		reserve(st, &i, start, ret);
 		summary(ret, st, "create instance", &i);
 		ret->result = json_pack("{s:s, s:s}", "name", i.name, "uuid", i.uuid);
