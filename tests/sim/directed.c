@@ -11,6 +11,8 @@
 #define A 0
 #define B 1
 
+static uint64_t seed; /* of the world that runs: delays are drawn, what happens in which order is not */
+
 static bool failed(const char *what)
 {
 	if (!W.why[0])
@@ -26,7 +28,7 @@ static bool broken(const char *what)
 }
 
 /* vm1 on node1, mirrored on node2; the master is on neither, and does not move. */
-static bool begin_with(uint64_t seed)
+static bool begin(void)
 {
 	const struct world_conf c = { .seed = seed, .n_machines = 4, .voters = 3, .lease_ms = 12000 };
 
@@ -35,11 +37,6 @@ static bool begin_with(uint64_t seed)
 		W.m[i].masterd_enabled = false;
 	engine_run(10 * SEC);
 	return script_do("instance.add", "{\"name\":\"vm1\",\"disk\":[{\"size\":1024}],\"node\":\"node1:node2\",\"no_install\":true}") || failed("add");
-}
-
-static bool begin(void)
-{
-	return begin_with(42);
 }
 
 static void replication(bool on)
@@ -158,6 +155,12 @@ static bool both_primary(void)
 	return on(A)->role == DRBD_ROLE_PRIMARY && on(B)->role == DRBD_ROLE_PRIMARY;
 }
 
+/* Both ends of a migration have lost each other, and the target is still Primary. */
+static bool target_has_lost(void)
+{
+	return on(A)->net != WANT_CONNECTED && on(B)->net != WANT_CONNECTED && on(B)->role == DRBD_ROLE_PRIMARY;
+}
+
 static void nothing(void *arg, const char *reply)
 {
 	(void)arg;
@@ -167,20 +170,30 @@ static void nothing(void *arg, const char *reply)
 /* H15: in a migration both ends lose each other; the target asks first, but the guest is still at the source. */
 static bool target_asks_first(void)
 {
-	if (!begin_with(2)) /* there the target finds the loss before its job has demoted it */
+	if (!begin())
 		return false;
 	request_send(&W.m[2], "instance.migrate", "{\"name\":\"vm1\"}", "directed.1", nothing, NULL);
 	if (!until(both_primary, 60 * SEC))
 		return failed("two Primaries");
 	frames_hold(A, "ask");
+	frames_hold_too(B, "step"); /* its job does not demote the target meanwhile */
 	replication(false);
-	engine_run(eng.now + 12 * SEC);
+	if (!until(target_has_lost, 60 * SEC))
+		return failed("the target is Primary when it loses the source");
+	engine_run(eng.now + 10 * SEC); /* the target has asked, and asked again */
 	frames_pass();
-	(void)frames_release();
+	if (!frames_release())
+		return failed("nothing was held");
 	if (!until(a_is_alone, 30 * SEC))
 		return broken("the guest stands still where it is, and nobody else has it");
 	replication(true);
 	return script_settle(300 * SEC);
+}
+
+bool directed_run(int i, uint64_t with_seed)
+{
+	seed = with_seed;
+	return directed[i].run();
 }
 
 const struct directed directed[] = {

@@ -4,6 +4,9 @@
 #define TESTS_SIM_DIRECTED_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#define DIRECTED_SEEDS 5 /* each world with so many: what it shows may not hang on the delays of one */
 
 struct directed {
 	const char *rule; /* of common/rule.h: with it off this world breaks an invariant */
@@ -12,5 +15,6 @@ struct directed {
 };
 extern const struct directed directed[];
 extern const int n_directed;
+bool directed_run(int i, uint64_t with_seed);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Switches each safety rule of common/rule.h off and runs random and directed worlds: which rules does somebody miss?
- *   mutations [--seeds N] [--first S] [--rule NAME[+NAME...]] [--jobs J] [--all 1]
+ *   mutations [--seeds N] [--first S] [--rule NAME[+NAME...]] [--jobs J] [--all 1] [--trace 1]
  * RED: a world breaks an invariant. red: several do not come to rest that do with all rules on. Fails when a rule stays white that is not in
  * `not_shown`.
  */
@@ -54,7 +54,7 @@ struct end {
 	char why[200];
 };
 
-/* seed < 0: the directed world -1 - seed. */
+/* seed < 0: a directed world, of the seeds that each of them has. */
 static struct end run_world(int64_t seed, uint64_t off)
 {
 	struct end e = { CHAOS_VIOLATION, "the process died" };
@@ -68,11 +68,11 @@ static struct end run_world(int64_t seed, uint64_t off)
 		struct chaos c;
 
 		(void)alarm(WORLD_S);
-		if (!freopen("/dev/null", "w", stderr))
+		if (!tracing && !freopen("/dev/null", "w", stderr))
 			_exit(1);
 		rules_off = off;
 		if (seed < 0) {
-			e.end = directed[-1 - seed].run() ? CHAOS_HEALED : CHAOS_VIOLATION;
+			e.end = directed_run((int)((-1 - seed) / DIRECTED_SEEDS), (uint64_t)((-1 - seed) % DIRECTED_SEEDS + 1)) ? CHAOS_HEALED : CHAOS_VIOLATION;
 		} else {
 			chaos_draw((uint64_t)seed, &c);
 			e.end = chaos_run(&c, 0);
@@ -124,6 +124,24 @@ static bool has(const char *names, const char *name)
 	return bits_of(names) & bits_of(name);
 }
 
+/* The first of its seeds that notices; a world whose schedule does not come about has noticed nothing. */
+static struct end try_directed(const char *names, int d, uint64_t off, int64_t *ret_seed)
+{
+	struct end e = { CHAOS_HEALED, "" };
+
+	for (int i = 0; i < DIRECTED_SEEDS; i++) {
+		int64_t seed = -1 - (int64_t)d * DIRECTED_SEEDS - i;
+
+		e = run_world(seed, off);
+		if (e.end == CHAOS_VIOLATION && !strstr(e.why, "does not come about")) {
+			*ret_seed = seed;
+			return e;
+		}
+		(void)printf("      %s: its directed world notices nothing with seed %d: %s\n", names, i + 1, e.why);
+	}
+	return (struct end){ CHAOS_HEALED, "" };
+}
+
 /* In a process of its own. True: somebody misses them. */
 static bool try_rules(const char *names, int64_t first, int64_t n)
 {
@@ -131,17 +149,9 @@ static bool try_rules(const char *names, int64_t first, int64_t n)
 	struct end e = { CHAOS_HEALED, "" }, bad = { CHAOS_HEALED, "" };
 	uint64_t off = bits_of(names);
 
-	for (int d = 0; d < n_directed && bad.end != CHAOS_VIOLATION; d++) {
-		if (!has(names, directed[d].rule))
-			continue;
-		e = run_world(-1 - d, off);
-		if (e.end == CHAOS_VIOLATION && !strstr(e.why, "does not come about")) {
-			bad = e;
-			shown = -1 - d;
-		} else {
-			(void)printf("      %s: its directed world notices nothing: %s\n", names, e.why);
-		}
-	}
+	for (int d = 0; d < n_directed && bad.end != CHAOS_VIOLATION; d++)
+		if (has(names, directed[d].rule))
+			bad = try_directed(names, d, off, &shown);
 	for (; s < n && bad.end != CHAOS_VIOLATION && stuck < STUCK_ENOUGH; s++) {
 		e = run_world(first + s, off);
 		if (e.end == CHAOS_HEALED || e.end == CHAOS_GONE || !in_order(first + s))
@@ -184,6 +194,8 @@ int main(int argc, char **argv)
 			jobs = (int)strtol(argv[i + 1], NULL, 10);
 		else if (strcmp(argv[i], "--all") == 0)
 			all = strcmp(argv[i + 1], "0") != 0;
+		else if (strcmp(argv[i], "--trace") == 0)
+			tracing = strcmp(argv[i + 1], "0") != 0;
 	}
 	if (only)
 		return try_rules(only, first, n) ? 0 : 1;

@@ -238,23 +238,33 @@ static int seeds(uint64_t first, uint64_t n, int jobs, bool shrinks)
 }
 
 /* With all rules on nothing breaks; tests/sim/mutations shows that each notices its rule. */
-static int directed_worlds(void)
+static int directed_world(int i)
 {
-	int bad = 0;
-
-	for (int i = 0; i < n_directed; i++) {
+	for (uint64_t seed = 1; seed <= DIRECTED_SEEDS; seed++) {
 		(void)fflush(stdout);
 		pid_t pid = fork();
 		if (pid == 0) {
-			bool ok = directed[i].run();
+			bool ok = directed_run(i, seed);
 
-			(void)printf("%s directed %s: %s %s\n", ok ? "ok:" : "FAILED:", directed[i].rule, directed[i].what, ok ? "" : W.why);
+			if (!ok)
+				(void)printf("FAILED: directed %s, seed %llu: %s: %s\n", directed[i].rule, (unsigned long long)seed, directed[i].what, W.why);
 			(void)fflush(stdout);
 			_exit(ok ? 0 : 1);
 		}
 		int status = 0;
-		bad |= waitpid(pid, &status, 0) < 0 || status != 0;
+		if (waitpid(pid, &status, 0) < 0 || status != 0)
+			return 1;
 	}
+	(void)printf("ok: directed %s: %s\n", directed[i].rule, directed[i].what);
+	return 0;
+}
+
+static int directed_worlds(void)
+{
+	int bad = 0;
+
+	for (int i = 0; i < n_directed; i++)
+		bad |= directed_world(i);
 	return bad;
 }
 

@@ -72,8 +72,11 @@ static void text_drop(char *text, size_t len)
 
 static struct list servers, links;
 static struct list held_frames;
-static char hold_json[48], hold_box[48]; /* see frames_hold() */
-static int hold_machine = -1;
+static struct hold { /* see frames_hold() */
+	int machine; /* MACHINES_MAX: any */
+	char json[48], box[48];
+} hold[4];
+static int n_hold;
 static void keep_alive(void *arg);
 
 void links_world_new(void)
@@ -81,7 +84,7 @@ void links_world_new(void)
 	list_init(&servers);
 	list_init(&links);
 	list_init(&held_frames);
-	hold_machine = -1;
+	n_hold = 0;
 }
 
 /* ---- credentials ----------------------------------------------------------------------------------------- */
@@ -223,17 +226,26 @@ struct held {
 };
 static int holds;
 
+void frames_hold_too(int machine, const char *type)
+{
+	struct hold *h = &hold[n_hold++];
+
+	assert(n_hold <= (int)ARRAY_SIZE(hold));
+	h->machine = machine;
+	(void)snprintf(h->json, sizeof(h->json), "\"type\":\"%s\"", type);
+	(void)snprintf(h->box, sizeof(h->box), "@%s ", type);
+}
+
 void frames_hold(int machine, const char *type)
 {
-	hold_machine = machine;
+	n_hold = 0;
 	holds++;
-	(void)snprintf(hold_json, sizeof(hold_json), "\"type\":\"%s\"", type);
-	(void)snprintf(hold_box, sizeof(hold_box), "@%s ", type);
+	frames_hold_too(machine, type);
 }
 
 void frames_pass(void)
 {
-	hold_machine = -1;
+	n_hold = 0;
 }
 
 static void deliver_held(void *arg)
@@ -251,7 +263,7 @@ int frames_release(void)
 	int n = 0;
 
 	list_for_each_safe(l, &held_frames) {
-		if (hold_machine >= 0 && list_entry(l, struct held, link)->hold == holds)
+		if (n_hold && list_entry(l, struct held, link)->hold == holds)
 			continue; /* still kept */
 		list_del(l);
 		(void)after(list_entry(l, struct held, link)->to->p, 0, deliver_held, list_entry(l, struct held, link));
@@ -260,10 +272,18 @@ int frames_release(void)
 	return n;
 }
 
+static bool is_held(const struct link *k, const char *text)
+{
+	for (int i = 0; i < n_hold; i++)
+		if ((hold[i].machine == MACHINES_MAX || k->p->m->index == hold[i].machine || k->other->p->m->index == hold[i].machine) &&
+		    (strncmp(text, hold[i].box, strlen(hold[i].box)) == 0 || strstr(text, hold[i].json)))
+			return true;
+	return false;
+}
+
 static bool held_back(struct link *k, const char *text, size_t len)
 {
-	if (hold_machine < 0 || !k->other || (hold_machine < MACHINES_MAX && k->p->m->index != hold_machine && k->other->p->m->index != hold_machine) ||
-	    (strncmp(text, hold_box, strlen(hold_box)) != 0 && !strstr(text, hold_json)))
+	if (!k->other || !is_held(k, text))
 		return false;
 	struct held *h = xcalloc(1, sizeof(*h));
 	h->to = k->other;

@@ -142,6 +142,7 @@ void local_sockets_gone(struct machine *m);          /* twin_local.c: noded has 
 void links_world_new(void);
 /* Directed worlds: frames of that type from or to that machine are kept, until released. */
 void frames_hold(int machine, const char *type);
+void frames_hold_too(int machine, const char *type); /* in addition */
 void frames_pass(void);   /* no more are kept */
 int frames_release(void); /* what was kept arrives now, but for what the present hold keeps; how many */
 void links_of_proc_died(struct proc *p, bool power); /* twin_link.c */
