@@ -30,6 +30,7 @@
 	R(READ_BACK, "H14: an unknown outcome is read back, not taken as yes")                         \
 	R(PAUSED_ARRIVAL, "H15: the guest stands still on arrival until the pivot")                    \
 	R(PIVOT_CURRENT, "H15: the pivot needs the migration's record and both replicas current")      \
+	R(PROVE, "without arbitration a planned hand-over needs DRBD's word that the mirror has it all")  \
 	R(NODE_EPOCH, "the node refuses a lower epoch")                                                \
 	R(SEQ_GUARD, "a commit compares what the batch before left")                                   \
 	R(EPOCH_GUARD, "a commit compares the epoch")                                                  \

@@ -114,6 +114,8 @@ int plan_instance_migrate(const struct state *st, const void *args, struct rng *
 	add_guest(ret, st, STEP_KIND_guest_expect, T, i);
 	add_migrate(st, i, from, to, a->non_live != 1, ret);
 	add_guest_ref(ret, st, STEP_KIND_guest_arrived, T, i, 0, false);
+	if (i->own.arbitrated != 1)
+		add_resource(ret, st, STEP_KIND_drbd_prove, S, i, false);
 	add_own(ret, st, STEP_KIND_own_pivot, i, T, true)->pivot = 1;
 	add_guest_ref(ret, st, STEP_KIND_guest_resume, T, i, 0, false);
 	add_guest_ref(ret, st, STEP_KIND_guest_destroy, S, i, 0, true);
@@ -146,6 +148,29 @@ static void add_failover(const struct state *st, const struct instance *i, const
 	schema_done(&step_own_schema, &o);
 }
 
+/*
+ * Without arbitration the log does not know that a Primary wrote alone: the old owner's side must show, once it writes no more, that the mirror has it
+ * all. Disks that are down, after a boot or because the instance is, meet for that.
+ */
+static int prove_mirror(const struct state *st, const struct instance *i, const char *from, bool up, struct plan *p, struct err *err)
+{
+	if (!up) {
+		int rc = add_disks_up(p, st, i, false, false, err);
+
+		if (rc < 0)
+			return rc;
+		add_resource(p, st, STEP_KIND_drbd_wait_sync, from, i, false)->may_fail = 1; /* the next step says what that means */
+	}
+	add_resource(p, st, STEP_KIND_drbd_prove, from, i, false);
+	return 0;
+}
+
+static void add_down_again(const struct state *st, const struct instance *i, struct plan *p)
+{
+	for (int k = 0; k < i->n_nodes; k++)
+		add_resource(p, st, STEP_KIND_drbd_down, i->nodes[k], i, false)->may_fail = 1;
+}
+
 /* The owner answers: its guest is ended in an orderly way, nothing is lost, and until the pivot all of it can be taken back. */
 static int failover_planned(const struct state *st, const struct op_instance_failover *a, const struct instance *i, const struct snode *from,
 			    const struct snode *to, struct plan *p, struct err *err)
@@ -165,7 +190,13 @@ static int failover_planned(const struct state *st, const struct op_instance_fai
 		add_guest_ref(p, st, STEP_KIND_guest_shutdown, from->n.uuid, i, shutdown_timeout(st, i, a->shutdown_timeout), true);
 	if (up)
 		add_resource(p, st, STEP_KIND_drbd_secondary, from->n.uuid, i, false);
+	bool prove = i->own.arbitrated != 1 && !served && a->ignore_consistency != 1;
+	int rc = prove ? prove_mirror(st, i, from->n.uuid, up, p, err) : 0;
+	if (rc < 0)
+		return rc;
 	add_failover(st, i, to->n.uuid, a->ignore_consistency == 1, NULL, p);
+	if (prove && !up && i->admin_state != ADMIN_UP) /* down as they were */
+		add_down_again(st, i, p);
 	return 0;
 }
 

@@ -9,6 +9,7 @@ bool saga_volatile(enum step_kind kind)
 	case STEP_KIND_drbd_adjust:
 	case STEP_KIND_drbd_wait_connected:
 	case STEP_KIND_drbd_wait_sync:
+	case STEP_KIND_drbd_prove:
 	case STEP_KIND_drbd_primary:
 	case STEP_KIND_drbd_secondary:
 	case STEP_KIND_drbd_two_primaries:

@@ -23,6 +23,7 @@ static const struct exec_row table[STEP_KIND_COUNT] = {
 	[STEP_KIND_drbd_wait_connected] = { do_drbd_wait_connected, NULL, NULL },
 	[STEP_KIND_drbd_skip_sync] = { do_drbd_skip_sync, NULL, NULL },
 	[STEP_KIND_drbd_wait_sync] = { do_drbd_wait_sync, NULL, NULL },
+	[STEP_KIND_drbd_prove] = { do_drbd_prove, NULL, NULL },
 	[STEP_KIND_drbd_primary] = { do_drbd_primary, undo_drbd_primary, probe_drbd_primary },
 	[STEP_KIND_drbd_secondary] = { do_drbd_secondary, undo_drbd_secondary, probe_drbd_secondary },
 	[STEP_KIND_drbd_two_primaries] = { do_drbd_two_primaries, undo_drbd_two_primaries, NULL },

@@ -29,7 +29,7 @@ exec_do_fn do_drbd_configure, do_drbd_make_md, do_drbd_attach, do_drbd_connect, 
 exec_undo_fn undo_drbd_configure, undo_drbd_attach, undo_drbd_connect;
 exec_probe_fn probe_drbd_attach, probe_drbd_connect, probe_drbd_cut, probe_drbd_down;
 /* exec_role.c */
-exec_do_fn do_drbd_wait_connected, do_drbd_skip_sync, do_drbd_wait_sync, do_drbd_primary, do_drbd_secondary, do_drbd_two_primaries,
+exec_do_fn do_drbd_wait_connected, do_drbd_skip_sync, do_drbd_wait_sync, do_drbd_prove, do_drbd_primary, do_drbd_secondary, do_drbd_two_primaries,
 	do_drbd_one_primary, do_drbd_probe_target;
 exec_undo_fn undo_drbd_primary, undo_drbd_secondary, undo_drbd_two_primaries, undo_drbd_probe_target;
 exec_probe_fn probe_drbd_primary, probe_drbd_secondary;

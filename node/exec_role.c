@@ -134,6 +134,23 @@ int do_drbd_wait_sync(struct exec_env *env, const struct exec_call *c, json_t **
 	return rc;
 }
 
+/*
+ * Without arbitration a Primary goes on alone unasked, and the log does not know. Its side writes no more by now: what DRBD says here of both replicas
+ * stays true until the record names another owner. Nothing is waited for: a guest stands still meanwhile.
+ */
+int do_drbd_prove(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	struct look l = look_at(env, c);
+	int rc = read_status(&l, err);
+
+	(void)ret;
+	if (rc < 0 || drbd_status_in_sync(&l.s) || !RULE(PROVE))
+		return rc;
+	return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' may lack acknowledged writes: the replicas are not connected and in sync (%s)", l.resource,
+		       l.s.up ? drbd_cstate_name(l.s.conn) : "down"),
+	       err_hint(err, "look at the replication network, and try again; 'gnt instance failover --ignore-consistency %s' loses what it lacks", l.resource);
+}
+
 /* ---- roles ------------------------------------------------------------------------------------------------ */
 
 int probe_drbd_primary(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)

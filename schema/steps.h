@@ -36,6 +36,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(drbd_wait_connected, NODE, NONE,  NORMAL, 0, step_resource, "wait until the replicas are connected")         \
 	STEP(drbd_skip_sync,  NODE,   NONE,    NORMAL, 0, step_resource, "skip the first sync of empty disks")            \
 	STEP(drbd_wait_sync,  NODE,   NONE,    LONG,   0, step_resource, "wait for the resync")                           \
+	STEP(drbd_prove,      NODE,   NONE,    FAST,   1, step_resource, "check that the mirror holds every acknowledged write") \
 	STEP(drbd_primary,    NODE,   UNDO,    NORMAL, 1, step_resource, "make the replica Primary")                      \
 	STEP(drbd_secondary,  NODE,   UNDO,    NORMAL, 2, step_resource, "make the replica Secondary")                    \
 	STEP(drbd_two_primaries, NODE, UNDO,   NORMAL, 2, step_resource, "allow two Primaries")                           \

@@ -180,6 +180,7 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 			return "NODE_DOWN";
 		t->stale = p->stale = false;
 		return "";
+	case STEP_KIND_drbd_prove: return connected(w, node, t) && !t->stale && !p->stale ? "" : "STALE_REPLICA";
 	case STEP_KIND_drbd_primary:
 		if (undo) {
 			t->primary = false;

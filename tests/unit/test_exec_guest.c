@@ -83,15 +83,25 @@ static void test_over_the_replication_network(void **state)
 struct kernel {
 	struct drbdm drbd;
 	bool up;
+	enum drbd_cstate conn;
+	enum drbd_dstate peer_disk;
+	enum drbd_repl repl;
 	int n_adjusted;
 };
 
 static int status(struct drbdm *d, const char *resource, struct drbd_status *ret, struct err *err)
 {
+	const struct kernel *k = (struct kernel *)(void *)d;
+
 	(void)resource;
 	(void)err;
 	memset(ret, 0, sizeof(*ret));
-	ret->up = ((struct kernel *)(void *)d)->up;
+	ret->up = k->up;
+	ret->conn = k->conn;
+	ret->n_volumes = 1;
+	ret->volumes[0].disk = DRBD_DISK_UPTODATE;
+	ret->volumes[0].peer_disk = k->peer_disk;
+	ret->volumes[0].repl = k->repl;
 	return 0;
 }
 
@@ -142,9 +152,50 @@ static void test_adjusts_what_is_up(void **state)
 	assert_int_equal(adjusted(false, false), 1); /* elsewhere adjusting brings it up */
 }
 
+/* ---- the mirror's proof ----------------------------------------------------------------------------------------------------- */
+
+static int proven(struct kernel *k, struct err *err)
+{
+	static const struct drbdm_ops ops = { .name = "seen", .status = status };
+	struct exec_env env = { .drbd = &k->drbd, .time_factor = 1 };
+	struct step_resource a;
+	json_t *result = NULL;
+
+	k->drbd.ops = &ops;
+	err_clear(err);
+	schema_init(&step_resource_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	struct exec_call c = { .kind = STEP_KIND_drbd_prove, .dir = STEP_DO, .args = &a };
+	int rc = exec_run(&env, &c, &result, err);
+	json_decref(result);
+	schema_done(&step_resource_schema, &a);
+	return rc;
+}
+
+/* Only a pair that is connected and in sync this very moment; everything else is a refusal that says what helps. */
+static void test_a_mirror_is_proven_by_drbd_alone(void **state)
+{
+	const struct kernel good = { .up = true, .conn = DRBD_CONN_CONNECTED, .peer_disk = DRBD_DISK_UPTODATE, .repl = DRBD_REPL_ESTABLISHED };
+	struct kernel k = good;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(proven(&k, &err), 0);
+	k.conn = DRBD_CONN_CONNECTING;
+	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);
+	assert_non_null(strstr(err.hint, "--ignore-consistency"));
+	k = good;
+	k.peer_disk = DRBD_DISK_INCONSISTENT;
+	k.repl = DRBD_REPL_SYNC_SOURCE;
+	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);
+	k = (struct kernel){ .up = false };
+	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up),
+					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,6 +189,82 @@ static void failover_to_a_replica_that_is_not_current(void **state)
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
 }
 
+/* ---- without arbitration: the log does not know who wrote alone ------------------------------------------------------------- */
+
+/* It asks the old owner's side after its last write, and just before the record changes. */
+static void proves(struct world *w, const char *last_write, const char *last_node, const char *hand_over)
+{
+	int write = step_at(w, last_write, last_node), prove = step_at(w, "drbd_prove", A), move = step_at(w, hand_over, "");
+
+	assert_true(write >= 0 && prove > write && move == prove + 1);
+	assert_int_equal(w->plan.steps[move].pivot, 1);
+	assert_int_equal(w->plan.steps[prove].may_fail, 0);
+}
+
+static void a_planned_failover_is_proven(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "UpToDate");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	assert_int_equal(step_at(w, "drbd_prove", A), -1); /* arbitrated: it would have asked */
+	s->i.own.arbitrated = 0;
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	proves(w, "drbd_secondary", A, "own_failover");
+	assert_int_equal(step_at(w, "drbd_wait_sync", A), -1); /* seen in sync: nobody waits with the guest down */
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
+	assert_int_equal(step_at(w, "drbd_prove", A), -1);
+}
+
+/* After a boot of the owner, or because the instance is down: nothing is seen of the disks, so they meet first. */
+static void disks_that_are_down_meet_first(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	s->i.own.arbitrated = 0;
+	for (int up = 0; up < 2; up++) {
+		s->i.admin_state = up ? ADMIN_UP : ADMIN_DOWN;
+		assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+		proves(w, "drbd_wait_sync", A, "own_failover");
+		int met = step_at(w, "drbd_wait_sync", A);
+		assert_true(step_at(w, "drbd_attach", A) >= 0 && step_at(w, "drbd_attach", A) < met);
+		assert_true(step_at(w, "drbd_connect", A) >= 0 && step_at(w, "drbd_connect", A) < met);
+		assert_true(step_at(w, "drbd_connect", B) >= 0 && step_at(w, "drbd_connect", B) < met);
+		/* One that is down is down again in the end. */
+		assert_int_equal(step_at(w, "drbd_down", A) > step_at(w, "own_failover", ""), !up);
+		assert_int_equal(step_at(w, "drbd_down", B) > step_at(w, "own_failover", ""), !up);
+	}
+}
+
+/* The owner's disk is gone and out of current: its guest lived on the mirror's, and the pair is never in sync. */
+static void a_mirror_that_served_needs_no_proof(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, false, true)->i.own.arbitrated = 0;
+	see_drbd(state_node(&w->st, A), "Primary", "Diskless", "UpToDate");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	assert_int_equal(step_at(w, "drbd_prove", A), -1);
+}
+
+static void a_migration_is_proven(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "UpToDate");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\"}"), 0);
+	assert_int_equal(step_at(w, "drbd_prove", A), -1);
+	s->i.own.arbitrated = 0;
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\"}"), 0);
+	proves(w, "guest_arrived", B, "own_pivot");
+}
+
 /* ---- evacuation ----------------------------------------------------------------------------------------------------------------- */
 
 static void evacuation_moves_only_its_own_mirror(void **state)
@@ -531,6 +607,10 @@ int main(void)
 		T(failover_to_the_only_good_replica),
 		T(failover_to_a_replica_that_resyncs),
 		T(failover_to_a_replica_that_is_not_current),
+		T(a_planned_failover_is_proven),
+		T(disks_that_are_down_meet_first),
+		T(a_mirror_that_served_needs_no_proof),
+		T(a_migration_is_proven),
 		T(evacuation_moves_only_its_own_mirror),
 		T(arbitration_that_is_turned_off_is_held),
 		T(arbitration_does_not_swallow_other_settings),
