@@ -242,7 +242,7 @@ static int uncovered(void)
 	for (int op = 0; op < OP_COUNT; op++) {
 		bool found = op_infos[op].kind != OP_JOB || strcmp(op_infos[op].name, "node.migrate") == 0 ||
 			     strcmp(op_infos[op].name, "node.failover") == 0 || strcmp(op_infos[op].name, "node.evacuate") == 0 || /* fan-outs: other jobs */
-			     op == OP_node_cleanse || op == OP_instance_confirm || op == OP_disk_remove_tail; /* tests/sweep/restore.c, tests/sweep/ha.c */
+			     op == OP_node_cleanse || op == OP_instance_confirm || op == OP_disk_remove_tail; /* tests/sweep/restore.c, tests/sweep/comeback.c */
 
 		for (size_t i = 0; i < ARRAY_SIZE(scenarios) && !found; i++)
 			found = (int)scenarios[i].op == op;
