@@ -67,9 +67,7 @@ static int take(struct drbdm *d, const char *resource, bool must, struct look *k
 
 static int give(struct drbdm *d, struct look *k, int rc, struct err *err)
 {
-	int given = world_give(self(d), &k->l, rc == 0, err);
-
-	return rc < 0 ? rc : given;
+	return world_end(self(d), &k->l, rc, true, err);
 }
 
 /* After any change: meeting sides agree at once on who holds what; a Primary whose peer went freezes when arbitrated. */

@@ -50,8 +50,7 @@ static int start(struct hypervisor *h, const struct hv_guest *g, bool paused, st
 	if (rc == 0 && !there)
 		json_object_set_new(guests(&l), g->uuid, json_pack("{s:s, s:s, s:I, s:i}", "name", g->name, "state", paused ? "paused" : "running",
 								   "mem", (json_int_t)g->memory_mib, "cpus", g->vcpus));
-	int given = world_give(self(h), &l, rc == 0 && !there, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(h), &l, rc, !there, err);
 }
 
 static int destroy(struct hypervisor *h, const char *uuid, struct err *err)
@@ -80,8 +79,7 @@ static int reset(struct hypervisor *h, const char *uuid, struct err *err)
 		return rc;
 	if (!json_object_get(guests(&l), uuid))
 		rc = err_set(err, ERR_WRONG_STATE, "the guest does not run");
-	int given = world_give(self(h), &l, false, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(h), &l, rc, false, err);
 }
 
 static int set_state(struct hypervisor *h, const char *uuid, const char *state, struct err *err)
@@ -96,8 +94,7 @@ static int set_state(struct hypervisor *h, const char *uuid, const char *state, 
 		json_object_set_new(g, "state", json_string(state));
 	else
 		rc = err_set(err, ERR_WRONG_STATE, "the guest is not here");
-	int given = world_give(self(h), &l, rc == 0, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(h), &l, rc, true, err);
 }
 
 static int fake_suspend(struct hypervisor *h, const char *uuid, struct err *err)
@@ -148,8 +145,7 @@ static int migrate(struct hypervisor *h, const char *uuid, const struct hv_migra
 		json_object_set_new(world_part(world_node(&l, m->dest_name), "guests"), uuid, there);
 		(void)json_object_del(guests(&l), uuid);
 	}
-	int given = world_give(self(h), &l, rc == 0, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(h), &l, rc, true, err);
 }
 
 static int migrate_cancel(struct hypervisor *h, const char *uuid, struct err *err)

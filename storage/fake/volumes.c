@@ -43,8 +43,7 @@ static int create(struct volumes *v, const struct volume_spec *s, struct err *er
 	else if (!there)
 		change = json_object_set_new(vols, s->name, json_pack("{s:s, s:I, s:s}", "owner", s->owner, "size", (json_int_t)s->size_mib,
 								      "pool", s->pool)) == 0;
-	int given = world_give(self(v), &l, change, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(v), &l, rc, change, err);
 }
 
 static int volume_remove(struct volumes *v, const struct volume_spec *s, struct err *err)
@@ -68,8 +67,7 @@ static int volume_remove(struct volumes *v, const struct volume_spec *s, struct 
 			if (strcmp(json_str(o, "origin", ""), s->name) == 0) /* its snapshots go with it */
 				(void)json_object_del(vols, key);
 	}
-	int given = world_give(self(v), &l, change, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(v), &l, rc, change, err);
 }
 
 static int snapshot(struct volumes *v, const struct volume_spec *s, const char *name, int64_t size_mib, struct err *err)
@@ -89,8 +87,7 @@ static int snapshot(struct volumes *v, const struct volume_spec *s, const char *
 	else if (!json_object_get(vols, name))
 		change = json_object_set_new(vols, name, json_pack("{s:s, s:I, s:s, s:s}", "owner", s->owner, "size", (json_int_t)size_mib, "pool", s->pool,
 								   "origin", s->name)) == 0;
-	int given = world_give(self(v), &l, change, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(v), &l, rc, change, err);
 }
 
 static int grow(struct volumes *v, const struct volume_spec *s, struct err *err)
@@ -105,8 +102,7 @@ static int grow(struct volumes *v, const struct volume_spec *s, struct err *err)
 		json_object_set_new(there, "size", json_integer(s->size_mib));
 	else
 		rc = err_set(err, ERR_NOT_FOUND, "there is no volume '%s'", s->name);
-	int given = world_give(self(v), &l, rc == 0, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(v), &l, rc, true, err);
 }
 
 static int probe(struct volumes *v, const struct volume_spec *s, bool *ret, struct err *err)

@@ -105,3 +105,10 @@ int world_give(struct fake *f, struct world_lock *l, bool changed, struct err *e
 	(void)close(l->fd);
 	return rc;
 }
+
+int world_end(struct fake *f, struct world_lock *l, int rc, bool changed, struct err *err)
+{
+	int given = world_give(f, l, rc == 0 && changed, err);
+
+	return rc < 0 ? rc : given;
+}

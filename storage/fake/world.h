@@ -24,6 +24,8 @@ struct world_lock {
 /* Everything between take and give is one moment of the world. Each call of a backend is one. */
 int world_take(struct fake *f, struct world_lock *ret, struct err *err) WARN_UNUSED;
 int world_give(struct fake *f, struct world_lock *l, bool changed, struct err *err) WARN_UNUSED;
+/* Gives it back after rc: an error is passed on, and nothing was changed then. */
+int world_end(struct fake *f, struct world_lock *l, int rc, bool changed, struct err *err) WARN_UNUSED;
 json_t *world_node(struct world_lock *l, const char *node); /* made when absent; borrowed */
 json_t *world_part(json_t *node, const char *part);         /* likewise */
 

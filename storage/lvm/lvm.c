@@ -219,6 +219,24 @@ static int foreign(const struct volume_info *have, const struct volume_spec *s, 
 	return err_set(err, ERR_FOREIGN, "volume '%s/%s' exists and does not carry Gantry's tag", s->pool, s->name);
 }
 
+/* Looked for; one that is there must be its owner's. */
+static int find_own(struct lvm *l, const struct volume_spec *s, struct volume_info *ret, bool *ret_found, struct err *err)
+{
+	int rc = check_spec(s, err);
+
+	if (rc == 0)
+		rc = find_lv(l, s, ret, ret_found, err);
+	return rc == 0 && *ret_found && strcmp(ret->owner, s->owner) != 0 ? foreign(ret, s, err) : rc;
+}
+
+static int need_own(struct lvm *l, const struct volume_spec *s, struct volume_info *ret, struct err *err)
+{
+	bool found = false;
+	int rc = find_own(l, s, ret, &found, err);
+
+	return rc == 0 && !found ? err_set(err, ERR_NOT_FOUND, "volume '%s/%s' does not exist", s->pool, s->name) : rc;
+}
+
 static int activate(struct lvm *l, const struct volume_spec *s, struct err *err)
 {
 	char lv[NAME_LEN + VOLUME_LEN + 2];
@@ -299,13 +317,9 @@ static int op_remove(struct volumes *v, const struct volume_spec *s, struct err 
 	bool found = false;
 	char lv[NAME_LEN + VOLUME_LEN + 2];
 
-	int rc = check_spec(s, err);
-	if (rc == 0)
-		rc = find_lv(l, s, &have, &found, err);
+	int rc = find_own(l, s, &have, &found, err);
 	if (rc < 0 || !found)
 		return rc;
-	if (strcmp(have.owner, s->owner) != 0)
-		return foreign(&have, s, err);
 	(void)snprintf(lv, sizeof(lv), "%s/%s", s->pool, s->name);
 	const char *const argv[] = {"lvremove", "--config", buf_str(&l->config), "-y", lv, NULL};
 	rc = change(l, s, 0, argv, err);
@@ -326,22 +340,13 @@ static int op_snapshot(struct volumes *v, const struct volume_spec *s, const cha
 	char lv[NAME_LEN + VOLUME_LEN + 2], size[32], tag[UUID_LEN + 16];
 
 	snap.size_mib = size_mib;
-	int rc = check_spec(s, err);
-	if (rc == 0 && str_copy(snap.name, sizeof(snap.name), name) < 0)
-		rc = err_set(err, ERR_BAD_VALUE, "'%s' is too long for a volume", name);
+	if (str_copy(snap.name, sizeof(snap.name), name) < 0)
+		return err_set(err, ERR_BAD_VALUE, "'%s' is too long for a volume", name);
+	int rc = need_own(l, s, &have, err);
 	if (rc == 0)
-		rc = check_spec(&snap, err);
-	if (rc == 0)
-		rc = find_lv(l, s, &have, &found, err);
-	if (rc < 0)
-		return rc;
-	if (!found)
-		return err_set(err, ERR_NOT_FOUND, "volume '%s/%s' does not exist", s->pool, s->name);
-	if (strcmp(have.owner, s->owner) != 0)
-		return foreign(&have, s, err);
-	rc = find_lv(l, &snap, &have, &found, err);
+		rc = find_own(l, &snap, &have, &found, err);
 	if (rc < 0 || found)
-		return rc < 0 || strcmp(have.owner, s->owner) == 0 ? rc : foreign(&have, &snap, err);
+		return rc;
 	rc = check_room(l, &snap, 0, err);
 	if (rc < 0)
 		return rc;
@@ -365,17 +370,9 @@ static int op_grow(struct volumes *v, const struct volume_spec *s, struct err *e
 	bool found = false;
 	char lv[NAME_LEN + VOLUME_LEN + 2], size[32];
 
-	int rc = check_spec(s, err);
-	if (rc == 0)
-		rc = find_lv(l, s, &have, &found, err);
-	if (rc < 0)
+	int rc = need_own(l, s, &have, err);
+	if (rc < 0 || have.size_mib >= s->size_mib)
 		return rc;
-	if (!found)
-		return err_set(err, ERR_NOT_FOUND, "volume '%s/%s' does not exist", s->pool, s->name);
-	if (strcmp(have.owner, s->owner) != 0)
-		return foreign(&have, s, err);
-	if (have.size_mib >= s->size_mib)
-		return 0;
 	int64_t had_mib = have.size_mib;
 	rc = check_room(l, s, had_mib, err);
 	if (rc < 0)
