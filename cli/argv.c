@@ -64,25 +64,34 @@ static bool same_option(const char *field, const char *word, size_t n)
 	return true;
 }
 
-/* As it is written: with dashes. */
-static const char *verb_text(enum op_index op, char out[NAME_LEN])
+const char *argv_dashed(const char *name, char out[NAME_LEN + 1])
 {
-	(void)str_copy(out, NAME_LEN, op_infos[op].verb);
+	(void)str_copy(out, NAME_LEN + 1, name);
 	for (char *c = out; *c; c++)
 		if (*c == '_')
 			*c = '-';
 	return out;
 }
 
-static bool is_positional(const struct field *f)
+static const char *verb_text(enum op_index op, char out[NAME_LEN + 1])
+{
+	return argv_dashed(op_infos[op].verb, out);
+}
+
+bool argv_positional(const struct field *f)
 {
 	return f->cli[0] == '@';
+}
+
+bool argv_hidden(const struct field *f)
+{
+	return (f->flags & FIELD_HIDDEN) != 0;
 }
 
 static const struct field *long_option(const struct schema *s, const char *word, size_t n)
 {
 	for (int i = 0; i < s->n_fields; i++)
-		if (!is_positional(&s->fields[i]) && !(s->fields[i].flags & FIELD_HIDDEN) && same_option(s->fields[i].name, word, n))
+		if (!argv_positional(&s->fields[i]) && !argv_hidden(&s->fields[i]) && same_option(s->fields[i].name, word, n))
 			return &s->fields[i];
 	return NULL;
 }
@@ -98,7 +107,7 @@ static const struct field *short_option(const struct schema *s, char c)
 static const struct field *positional(const struct schema *s, int index)
 {
 	for (int i = 0; i < s->n_fields; i++)
-		if (is_positional(&s->fields[i]) && (index-- == 0 || (s->fields[i].flags & FIELD_REST)))
+		if (argv_positional(&s->fields[i]) && (index-- == 0 || (s->fields[i].flags & FIELD_REST)))
 			return &s->fields[i];
 	return NULL;
 }
@@ -116,12 +125,12 @@ static int unknown_option(enum op_index op, const char *word, struct err *err)
 		if (*c == '-')
 			*c = '_';
 	for (int i = 0; i < s->n_fields && n < 64; i++)
-		if (!is_positional(&s->fields[i]) && !(s->fields[i].flags & FIELD_HIDDEN))
+		if (!argv_positional(&s->fields[i]) && !argv_hidden(&s->fields[i]))
 			words[n++] = s->fields[i].name;
 	for (size_t i = 0; i < ARRAY_SIZE(common); i++)
 		if (argv_common_applies(i, op))
 			words[n++] = common[i].name;
-	(void)err_set(err, ERR_BAD_REQUEST, "'gnt %s %s' has no option '%.*s'", op_infos[op].group, verb_text(op, (char[NAME_LEN]){ 0 }),
+	(void)err_set(err, ERR_BAD_REQUEST, "'gnt %s %s' has no option '%.*s'", op_infos[op].group, verb_text(op, (char[NAME_LEN + 1]){ 0 }),
 		      (int)strcspn(word, "="), word);
 	const char *near = word[1] == '-' ? words_nearest(words, name) : NULL;
 	for (int i = 0; !near && word[1] == '-' && i < s->n_fields; i++) { /* --memory is -B memory= */
@@ -132,13 +141,8 @@ static int unknown_option(enum op_index op, const char *word, struct err *err)
 			return err_hint(err, "did you mean '%s%s %s=...'?", f->cli[0] == '-' ? f->cli : "--", f->cli[0] == '-' ? "" : f->name, key);
 	}
 	if (!near)
-		return err_hint(err, "see 'gnt %s %s --help'", op_infos[op].group, verb_text(op, (char[NAME_LEN]){ 0 }));
-	char dashed[64];
-	(void)str_copy(dashed, sizeof(dashed), near);
-	for (char *c = dashed; *c; c++)
-		if (*c == '_')
-			*c = '-';
-	return err_hint(err, "did you mean '--%s'?", dashed);
+		return err_hint(err, "see 'gnt %s %s --help'", op_infos[op].group, verb_text(op, (char[NAME_LEN + 1]){ 0 }));
+	return err_hint(err, "did you mean '--%s'?", argv_dashed(near, (char[NAME_LEN + 1]){ 0 }));
 }
 
 /* A word for --reason and the like is missing. */
@@ -267,8 +271,8 @@ static int check_required(const struct command *c, struct err *err)
 
 		if (!(f->flags & FIELD_REQUIRED) || field_is_set(f, c->args))
 			continue;
-		(void)err_set(err, ERR_BAD_REQUEST, is_positional(f) ? "%s is missing" : "option '--%s' is missing", is_positional(f) ? f->help : f->name);
-		return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN]){ 0 }));
+		(void)err_set(err, ERR_BAD_REQUEST, argv_positional(f) ? "%s is missing" : "option '--%s' is missing", argv_positional(f) ? f->help : f->name);
+		return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN + 1]){ 0 }));
 	}
 	return 0;
 }
@@ -287,7 +291,7 @@ static int too_many(const struct command *c, int i, char **argv, struct err *err
 			       err_hint(err, "write '%s yes' or '%s no'", w, w);
 	}
 	(void)err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many", argv[i]);
-	return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN]){ 0 }));
+	return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN + 1]){ 0 }));
 }
 
 static int words(struct command *c, int argc, char **argv, struct err *err)
@@ -322,7 +326,7 @@ static int words(struct command *c, int argc, char **argv, struct err *err)
 static int find_op(const char *group, const char *verb, struct err *err)
 {
 	const char *words[OP_COUNT + 1] = { NULL };
-	char names[OP_COUNT][NAME_LEN];
+	char names[OP_COUNT][NAME_LEN + 1];
 	int op = op_by_words(group, argv_alias(group, verb)), n = 0;
 
 	if (op >= 0)
@@ -351,7 +355,7 @@ int argv_parse(int argc, char **argv, struct command *ret, struct err *err)
 	if (rc == 0 && !c.opt.help)
 		rc = check_required(&c, err);
 	if (rc < 0 && err && !err->hint[0])
-		(void)err_hint(err, "see 'gnt %s %s --help'", op_infos[op].group, verb_text(c.op, (char[NAME_LEN]){ 0 }));
+		(void)err_hint(err, "see 'gnt %s %s --help'", op_infos[op].group, verb_text(c.op, (char[NAME_LEN + 1]){ 0 }));
 	/* --yes is gnt's own, but 'node prepare' has it as an argument too. */
 	const struct field *yes = schema_find(op_infos[op].args, "yes");
 	if (rc == 0 && yes && c.opt.yes)

@@ -31,6 +31,9 @@ void command_done(struct command *c);
 const char *argv_alias(const char *group, const char *verb);
 bool argv_common_applies(size_t i, enum op_index op);
 const char *argv_common_option(size_t i); /* what every command takes; NULL = no more */
+bool argv_positional(const struct field *f);
+bool argv_hidden(const struct field *f);
+const char *argv_dashed(const char *name, char out[NAME_LEN + 1]); /* as it is typed: "on_secondary" is "on-secondary" */
 
 /* ---- help.c ---- */
 void help_all(void);
@@ -39,6 +42,7 @@ void help_op(enum op_index op);
 int help_is_group(const char *word);
 int help_no_group(const char *word, struct err *err); /* an error that names the nearest */
 void help_dump_bash(void);  /* completion */
+void help_dashed(const char *name); /* printed as it is typed */
 const char *help_placeholder(const struct field *f); /* what stands for an option's value in help and manual: "SIZE" */
 
 /* ---- dump.c ---- */

@@ -52,16 +52,6 @@ static const char *const undo_words[] = { "yes", "nothing to undo", "forward onl
 static const char *const class_words[] = { "20 s", "120 s", "15 min", "none" };
 static const char *const type_words[] = { "text", "text", "number", "size", "yes or no", "word", "object", "list", "texts", "any JSON" };
 
-static bool hidden(const struct field *f)
-{
-	return (f->flags & FIELD_HIDDEN) != 0;
-}
-
-static bool positional(const struct field *f)
-{
-	return f->cli[0] == '@';
-}
-
 /* ---- text: escaped for scdoc ('*' and '_' mark words there) or for an AsciiDoc cell ---------------------------- */
 
 static void scd(const char *s)
@@ -80,12 +70,6 @@ static void adoc(const char *s)
 			(void)putchar('\\');
 		(void)putchar(*s);
 	}
-}
-
-static void dashed(const char *s)
-{
-	for (; *s; s++)
-		(void)putchar(*s == '_' ? '-' : *s);
 }
 
 static void upper(const char *s)
@@ -151,7 +135,7 @@ static bool is_params(const struct schema *s)
 
 static void man_option(const struct field *f)
 {
-	if (positional(f)) {
+	if (argv_positional(f)) {
 		(void)printf("_");
 		upper(f->name);
 		(void)printf("_%s\n\t", f->flags & FIELD_REST ? "..." : "");
@@ -159,7 +143,7 @@ static void man_option(const struct field *f)
 		if (f->cli[0] == '-')
 			(void)printf("*%s*, ", f->cli);
 		(void)printf("*--");
-		dashed(f->name);
+		help_dashed(f->name);
 		(void)printf(f->type == FIELD_BOOL ? "* [yes|no]\n\t" : "* _%s_\n\t", help_placeholder(f));
 	}
 	scd(f->help);
@@ -172,13 +156,13 @@ static void man_option(const struct field *f)
 	if (f->sub && is_params(f->sub)) {
 		(void)printf("; keys: ");
 		for (int i = 0, n = 0; i < f->sub->n_fields; i++)
-			if (!hidden(&f->sub->fields[i])) {
+			if (!argv_hidden(&f->sub->fields[i])) {
 				(void)printf(n++ ? ", *" : "*");
 				scd(f->sub->fields[i].name);
 				(void)printf("*");
 			}
 	}
-	(void)puts(f->flags & FIELD_REQUIRED && !positional(f) ? ". Required.\n" : ".\n");
+	(void)puts(f->flags & FIELD_REQUIRED && !argv_positional(f) ? ". Required.\n" : ".\n");
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------------- */
@@ -191,14 +175,14 @@ bool help_is_internal(enum op_index op)
 static void man_op(const struct op_info *o)
 {
 	(void)printf("## ");
-	dashed(o->verb);
+	help_dashed(o->verb);
 	(void)printf("\n\n*gnt %s ", o->group);
-	dashed(o->verb);
+	help_dashed(o->verb);
 	(void)printf("* [_OPTION_...]");
 	for (int i = 0; i < o->args->n_fields; i++) {
 		const struct field *f = &o->args->fields[i];
 
-		if (!positional(f) || hidden(f))
+		if (!argv_positional(f) || argv_hidden(f))
 			continue;
 		(void)printf(f->flags & FIELD_REQUIRED ? " _" : " [_");
 		upper(f->name);
@@ -215,7 +199,7 @@ static void man_options(const struct op_info *o)
 {
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < o->args->n_fields; i++)
-			if (!hidden(&o->args->fields[i]) && positional(&o->args->fields[i]) == (pass == 0))
+			if (!argv_hidden(&o->args->fields[i]) && argv_positional(&o->args->fields[i]) == (pass == 0))
 				man_option(&o->args->fields[i]);
 	if (o->kind == OP_JOB)
 		(void)puts("Takes *--submit*, *--dry-run* and *--reason* as every job does.\n");
@@ -230,7 +214,7 @@ static void adoc_commands(const char *group)
 		if (strcmp(o->group, group) != 0 || help_is_internal((enum op_index)i))
 			continue;
 		(void)printf("| `gnt %s ", o->group);
-		dashed(o->verb);
+		help_dashed(o->verb);
 		(void)printf("` | ");
 		adoc(o->summary);
 		(void)printf(" | %s | %s | %s\n", kind_words[o->kind], o->kind == OP_JOB ? lock_words[o->lock] : "-",
@@ -246,7 +230,7 @@ static void man_fields(const struct schema *s)
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		if (hidden(f) && is_params(s))
+		if (argv_hidden(f) && is_params(s))
 			continue;
 		(void)printf("*");
 		scd(f->name);
@@ -267,7 +251,7 @@ static void adoc_fields(const struct schema *s)
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		if (hidden(f) && is_params(s))
+		if (argv_hidden(f) && is_params(s))
 			continue;
 		(void)printf("| `%s`%s | %s", f->name, f->flags & FIELD_REQUIRED ? " (required)" : "", type_words[f->type]);
 		if (f->sub)
@@ -421,9 +405,9 @@ static json_t *fields_json(const struct schema *s)
 			(void)json_object_set_new(o, "max", json_integer(f->max));
 		if (f->flags & FIELD_SECRET)
 			(void)json_object_set_new(o, "secret", json_true());
-		if (hidden(f))
+		if (argv_hidden(f))
 			(void)json_object_set_new(o, "hidden", json_true());
-		if (positional(f))
+		if (argv_positional(f))
 			(void)json_object_set_new(o, "positional", json_true());
 		if (f->cli[0] == '-')
 			(void)json_object_set_new(o, "short", json_string(f->cli));
@@ -480,15 +464,15 @@ static void dump_words(void)
 		const struct op_info *o = &op_infos[i];
 
 		(void)printf("op\t%s\t", o->group);
-		dashed(o->verb);
+		help_dashed(o->verb);
 		(void)printf("\t%s\t%s\t ", kind_words[o->kind], help_is_internal((enum op_index)i) ? "internal" : "public");
 		for (int k = 0; k < o->args->n_fields; k++) {
 			const struct field *f = &o->args->fields[k];
 
-			if (hidden(f) || positional(f))
+			if (argv_hidden(f) || argv_positional(f))
 				continue;
 			(void)printf("--");
-			dashed(f->name);
+			help_dashed(f->name);
 			(void)printf(" %s%s", f->cli, f->cli[0] ? " " : "");
 		}
 		(void)puts("");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "common/xmem.h"
 
 static const struct {
 	const char *group, *what;
@@ -36,10 +37,9 @@ int help_no_group(const char *word, struct err *err)
 	return near ? err_hint(err, "did you mean 'gnt %s'?", near) : err_hint(err, "'gnt --help' lists them");
 }
 
-static void dashed(const char *name)
+void help_dashed(const char *name)
 {
-	for (; *name; name++)
-		(void)putchar(*name == '_' ? '-' : *name);
+	(void)fputs(argv_dashed(name, (char[NAME_LEN + 1]){ 0 }), stdout);
 }
 
 void help_all(void)
@@ -58,7 +58,7 @@ void help_group(const char *group)
 		if (strcmp(op_infos[i].group, group) != 0 || help_is_internal((enum op_index)i))
 			continue;
 		(void)printf("  ");
-		dashed(op_infos[i].verb);
+		help_dashed(op_infos[i].verb);
 		(void)printf("%*s%s\n", (int)(20 - strlen(op_infos[i].verb)), "", op_infos[i].summary);
 	}
 }
@@ -81,7 +81,7 @@ static void keys(const struct schema *s)
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		if (f->flags & FIELD_HIDDEN)
+		if (argv_hidden(f))
 			continue;
 		(void)printf("        %-24s %s", f->name, f->help);
 		for (int k = 0; f->type == FIELD_ENUM && f->names[k]; k++)
@@ -92,14 +92,11 @@ static void keys(const struct schema *s)
 
 static void option(const struct field *f)
 {
+	bool brief = f->cli[0] == '-', value = f->type != FIELD_BOOL;
 	char left[80];
-	size_t n = (size_t)snprintf(left, sizeof(left), "%s%s--", f->cli[0] == '-' ? f->cli : "", f->cli[0] == '-' ? ", " : "");
 
-	for (const char *c = f->name; *c && n + 1 < sizeof(left); c++)
-		left[n++] = *c == '_' ? '-' : *c;
-	left[n] = '\0';
-	if (f->type != FIELD_BOOL)
-		(void)snprintf(left + n, sizeof(left) - n, " %s", help_placeholder(f));
+	(void)snprintf(left, sizeof(left), "%s%s--%s%s%s", brief ? f->cli : "", brief ? ", " : "", argv_dashed(f->name, (char[NAME_LEN + 1]){ 0 }),
+		       value ? " " : "", value ? help_placeholder(f) : "");
 	(void)printf("  %-34s %s", left, f->help);
 	if (f->type == FIELD_ENUM)
 		for (int k = 0; f->names[k]; k++)
@@ -117,10 +114,10 @@ void help_op(enum op_index op)
 	const struct schema *s = o->args;
 
 	(void)printf("usage: gnt %s ", o->group);
-	dashed(o->verb);
+	help_dashed(o->verb);
 	(void)printf(" [OPTIONS]");
 	for (int i = 0; i < s->n_fields; i++)
-		if (s->fields[i].cli[0] == '@' && !(s->fields[i].flags & FIELD_HIDDEN)) {
+		if (argv_positional(&s->fields[i]) && !argv_hidden(&s->fields[i])) {
 			bool required = s->fields[i].flags & FIELD_REQUIRED;
 
 			(void)printf(required ? " " : " [");
@@ -130,7 +127,7 @@ void help_op(enum op_index op)
 		}
 	(void)printf("\n\n%s\n\n", o->summary);
 	for (int i = 0; i < s->n_fields; i++)
-		if (s->fields[i].cli[0] != '@' && !(s->fields[i].flags & FIELD_HIDDEN))
+		if (!argv_positional(&s->fields[i]) && !argv_hidden(&s->fields[i]))
 			option(&s->fields[i]);
 	if (o->kind == OP_JOB)
 		(void)puts("  --submit                           do not wait for the job: print its number\n"
@@ -161,8 +158,6 @@ static void complete_with(const char *indent, const char *pattern)
 
 void help_dump_bash(void)
 {
-	char pattern[2 * NAME_LEN];
-
 	(void)puts("# SPDX-License-Identifier: Apache-2.0\n"
 		   "# Completion of gnt's commands and options; made by 'gnt --dump-schema=bash'.\n"
 		   "_gnt()\n{\n"
@@ -183,7 +178,7 @@ void help_dump_bash(void)
 		complete_with("\t\t", groups[g].group);
 		for (int i = 0; i < OP_COUNT; i++)
 			if (strcmp(op_infos[i].group, groups[g].group) == 0 && !help_is_internal((enum op_index)i)) {
-				dashed(op_infos[i].verb);
+				help_dashed(op_infos[i].verb);
 				(void)putchar(' ');
 			}
 		(void)puts("' ;;");
@@ -194,15 +189,12 @@ void help_dump_bash(void)
 
 		if (help_is_internal((enum op_index)i))
 			continue;
-		(void)snprintf(pattern, sizeof(pattern), "%s.%s", op_infos[i].group, op_infos[i].verb);
-		for (char *c = pattern; *c; c++)
-			if (*c == '_')
-				*c = '-';
+		AUTO_FREE char *pattern = xasprintf("%s.%s", op_infos[i].group, argv_dashed(op_infos[i].verb, (char[NAME_LEN + 1]){ 0 }));
 		complete_with("\t\t", pattern);
 		for (int k = 0; k < s->n_fields; k++)
-			if (s->fields[k].cli[0] != '@' && !(s->fields[k].flags & FIELD_HIDDEN)) {
+			if (!argv_positional(&s->fields[k]) && !argv_hidden(&s->fields[k])) {
 				(void)printf("--");
-				dashed(s->fields[k].name);
+				help_dashed(s->fields[k].name);
 				(void)putchar(' ');
 			}
 		for (size_t k = 0; argv_common_option(k); k++)

@@ -191,14 +191,22 @@ static int voters(const struct state *st)
 	return n;
 }
 
+static int not_the_master(const struct state *st, const struct snode *n, struct err *err)
+{
+	if (strcmp(n->n.uuid, st->self) != 0)
+		return 0;
+	(void)err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name);
+	return err_hint(err, "'gnt cluster master-failover' on another candidate first");
+}
+
 static int add_demotion(const struct state *st, const struct snode *n, struct plan *p, struct err *err)
 {
 	struct step_member m;
 	struct step_none none;
 
-	if (strcmp(n->n.uuid, st->self) == 0)
-		return err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name),
-		       err_hint(err, "'gnt cluster master-failover' on another candidate first");
+	int rc = not_the_master(st, n, err);
+	if (rc < 0)
+		return rc;
 	if (voters(st) <= 3 && st->cluster.arbitration == 1)
 		return err_set(err, ERR_NOT_SAFE, "with fewer than three voters disks cannot be arbitrated"),
 		       err_hint(err, "add another candidate first, or 'gnt cluster modify --arbitration no'");
@@ -357,14 +365,6 @@ static int no_guest_on(const struct state *st, const struct snode *n, struct err
 		return 0;
 	(void)err_set(err, ERR_WRONG_STATE, "guest '%s' belongs on node '%s': a drill would end it", guest, n->n.name);
 	return err_hint(err, "'gnt node maintenance %s on' first", n->n.name);
-}
-
-static int not_the_master(const struct state *st, const struct snode *n, struct err *err)
-{
-	if (strcmp(n->n.uuid, st->self) != 0)
-		return 0;
-	(void)err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name);
-	return err_hint(err, "'gnt cluster master-failover' on another candidate first");
 }
 
 /* By its fence agents, run on the master's node: off, and read back. A drill switches it on again, a check only asks. */
