@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Disk arbitration on the node's side (arbitration-protocol.md H3-H6, H13, H14): counts connection losses, asks the master
+ * Disk arbitration on the node's side (doc/design/003 H3-H6, H13, H14): counts connection losses, asks the master
  * when a resource is frozen, carries the verdict to DRBD. An answer for another loss, another boot or an older epoch is dropped.
  */
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DRBD resources: configuration, attach, connect, and taking apart. Rules: arbitration-protocol.md H6..H13. */
+/* DRBD resources: configuration, attach, connect, and taking apart. Rules: doc/design/003 H6..H13. */
 #include <string.h>
 
 #include "common/rule.h"

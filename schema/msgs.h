@@ -122,7 +122,7 @@ SCHEMA_DECLARE(msg_step_result, MSG_STEP_RESULT_ROWS)
 	F(T, STR, text, 127, 0, NULL, "", "in words")
 SCHEMA_DECLARE(msg_step_progress, MSG_STEP_PROGRESS_ROWS)
 
-/* Disk arbitration: "may I go on alone?" (arbitration-protocol.md H1-H5). */
+/* Disk arbitration: "may I go on alone?" (doc/design/003 H1-H5). */
 #define MSG_ASK_ROWS(F, T)                                                                                               \
 	F(T, STR, instance, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                              \
 	F(T, STR, boot_id, UUID_LEN, FIELD_REQUIRED, NULL, "", "of the asker's kernel")                                  \
