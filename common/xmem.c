@@ -2,6 +2,7 @@
 #include "common/xmem.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,4 +67,15 @@ int str_copy(char *dst, size_t size, const char *s)
 	memcpy(dst, s, n);
 	dst[n] = '\0';
 	return rc;
+}
+
+/*
+ * Large buffers (replies, pages of the store) are mapped, and unmapped when freed: left to itself glibc raises the threshold to the largest
+ * that was ever freed, and from then on they leave holes in the heap. Worker threads allocate little: arenas of their own would only be kept besides.
+ */
+void xmem_long_lived(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+	(void)mallopt(M_ARENA_MAX, 1);
 }

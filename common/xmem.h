@@ -12,6 +12,8 @@ char *xstrdup(const char *s) __attribute__((returns_nonnull, malloc));
 char *xstrndup(const char *s, size_t n) __attribute__((returns_nonnull, malloc));
 char *xvasprintf(const char *fmt, va_list ap) __attribute__((returns_nonnull, format(printf, 1, 0)));
 char *xasprintf(const char *fmt, ...) __attribute__((returns_nonnull, format(printf, 1, 2)));
+/* Once, at the start of a process that lives for months: what is freed goes back to the system. */
+void xmem_long_lived(void);
 /* Copies s into dst[size], always terminated. Returns 0, or -1 when it did not fit (then cut). */
 int str_copy(char *dst, size_t size, const char *s);
 

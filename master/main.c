@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/log.h"
 #include "common/xmem.h"
+#include "io/notify.h"
 #include "master/bridge.h"
 
 struct program {
@@ -26,14 +27,15 @@ static void stopped(void *arg)
 static void still_alive(void *arg)
 {
 	(void)arg;
-	(void)sd_notify(0, "WATCHDOG=1");
+	notify_manager("WATCHDOG=1");
+	(void)malloc_trim(0); /* what was freed little by little: a take-over reads everything as text first, a thousand jobs leave holes */
 }
 
 static void on_term(void *arg)
 {
 	struct program *p = arg;
 
-	(void)sd_notify(0, "STOPPING=1");
+	notify_manager("STOPPING=1");
 	master_resign(p->master, stopped, p);
 }
 
@@ -72,7 +74,7 @@ static int run(const char *root, struct err *err)
 		struct loop_timer *alive = loop_timer_new(p.loop, still_alive, NULL);
 
 		loop_timer_start(alive, ALIVE_EVERY_MS, ALIVE_EVERY_MS);
-		(void)sd_notify(0, "READY=1");
+		notify_manager("READY=1");
 		log_notice("gantry-masterd " PACKAGE_VERSION " runs as node %s", conf.node_name);
 		loop_run(p.loop);
 		loop_timer_free(alive);
@@ -91,6 +93,7 @@ int main(int argc, char **argv)
 	struct err err = ERR_INIT;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	xmem_long_lived();
 	log_init("gantry-masterd", LOG_LEVEL_INFO);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--root") == 0 && i + 1 < argc) {

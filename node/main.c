@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/log.h"
 #include "common/xmem.h"
+#include "io/notify.h"
 #include "node/handler.h"
 #include "node/node.h"
 
@@ -15,12 +15,12 @@
 static void still_alive(void *arg)
 {
 	(void)arg;
-	(void)sd_notify(0, "WATCHDOG=1");
+	notify_manager("WATCHDOG=1");
 }
 
 static void on_term(void *arg)
 {
-	(void)sd_notify(0, "STOPPING=1");
+	notify_manager("STOPPING=1");
 	loop_stop(arg);
 }
 
@@ -40,7 +40,7 @@ static int run(const char *root, struct err *err)
 		struct loop_timer *alive = loop_timer_new(l, still_alive, NULL);
 
 		loop_timer_start(alive, ALIVE_EVERY_MS, ALIVE_EVERY_MS);
-		(void)sd_notify(0, "READY=1");
+		notify_manager("READY=1");
 		log_notice("gantry-noded " PACKAGE_VERSION " runs");
 		loop_run(l);
 		loop_timer_free(alive);
@@ -84,6 +84,7 @@ int main(int argc, char **argv)
 	int at = 1;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	xmem_long_lived();
 	log_init("gantry-noded", LOG_LEVEL_INFO);
 	if (at + 1 < argc && strcmp(argv[at], "--root") == 0) {
 		root = argv[at + 1];

@@ -6,7 +6,7 @@
 packages_build=(
 	build-essential autoconf automake autoconf-archive pkg-config scdoc xz-utils
 	libcmocka-dev libconfig-dev libcurl4-gnutls-dev libgnutls28-dev libjansson-dev libmnl-dev libnanomsg-dev
-	libsodium-dev libsystemd-dev libuv1-dev libvirt-dev libxml2-dev uuid-dev
+	libsodium-dev libuv1-dev libvirt-dev libxml2-dev uuid-dev
 )
 
 # What Gantry's programs need on a node, as a package of ours would depend on it.
