@@ -554,9 +554,10 @@ static bool held(struct core *c, struct sinstance *s, const struct snode *n, con
 		return false;
 	if (!peer || !peer->connected || live_of(peer) != NODE_ONLINE || !own_current(&s->i.own, peer->n.uuid))
 		return false; /* nobody else could take it over anyway */
-	if (s->held_number != m->number || strcmp(s->held_boot, m->boot_id) != 0) {
+	if (s->held_number != m->number || !s->held_boot || strcmp(s->held_boot, m->boot_id) != 0) {
 		s->held_number = m->number;
-		(void)str_copy(s->held_boot, sizeof(s->held_boot), m->boot_id);
+		free(s->held_boot);
+		s->held_boot = xstrdup(m->boot_id);
 		s->held_ms = c->st.now_ms;
 		return true;
 	}

@@ -37,7 +37,7 @@ static int by_priority(const void *a, const void *b)
 	return strcmp(x->s->i.name, y->s->i.name);
 }
 
-/* The reason is told when it changes, not whenever it is looked at. */
+/* The reason is told when it changes, not whenever it is looked at. key is a literal. */
 static void waits(struct core *c, struct sinstance *s, const char *key, const char *text)
 {
 	int64_t wait = AGAIN_FIRST_MS;
@@ -47,9 +47,9 @@ static void waits(struct core *c, struct sinstance *s, const char *key, const ch
 	s->ha_next_ms = c->st.now_ms + (wait < AGAIN_MAX_MS ? wait : AGAIN_MAX_MS);
 	free(s->ha_why);
 	s->ha_why = xstrdup(text);
-	if (strcmp(s->ha_key, key) == 0)
+	if (s->ha_key && strcmp(s->ha_key, key) == 0)
 		return;
-	(void)str_copy(s->ha_key, sizeof(s->ha_key), key);
+	s->ha_key = key;
 	core_event(c, "instance '%s' is not failed over yet: %s", s->i.name, text);
 	outbox_flush(c->out);
 }
@@ -92,7 +92,7 @@ static void fail_over(struct core *c, struct sinstance *s)
 	}
 	(void)snprintf(why, sizeof(why), "ha=failover, evidence %s: %s", evidence_names[e.kind], e.text);
 	core_event(c, "instance '%s': %s; it goes where its mirror is; %s", s->i.name, summary, why);
-	s->ha_key[0] = '\0';
+	s->ha_key = NULL;
 	free(s->ha_why);
 	s->ha_why = NULL;
 	s->ha_next_ms = c->st.now_ms + AGAIN_MAX_MS / 10; /* should the job fail */
@@ -184,7 +184,7 @@ void failover_tick(struct core *c)
 		if (!own_confirmed(&s->i.own) || s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 ||
 		    state_ha_policy(&c->st, &s->i) != HA_FAILOVER) {
 			s->ha_tries = 0;
-			s->ha_key[0] = '\0';
+			s->ha_key = NULL;
 			free(s->ha_why);
 			s->ha_why = NULL;
 			continue;

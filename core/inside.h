@@ -37,7 +37,8 @@ struct cjob {
 	char **news;             /* ring of at most STEP_LOG_MAX: line k at news[k % STEP_LOG_MAX] */
 	int64_t n_news;
 	int permille;
-	char progress[128];
+	char *progress;          /* NULL = none is told */
+	char *result;            /* of one that has ended, as text: a tree takes ten times as much */
 	struct list waiters;
 	bool trial;              /* sits in the queue without a plan yet */
 };
@@ -88,7 +89,7 @@ struct cjob *job_append(struct core *c);          /* an empty one, to be filled;
 void job_opened(struct core *c, struct cjob *j);  /* the newest one is filled and has not ended */
 void job_drop_newest(struct core *c);             /* it was not filled after all */
 void job_list_loaded(struct core *c);             /* after job_load(): sorts */
-/* An ended one that is in the store: what was asked for stays there and leaves memory; a thousand are kept. */
+/* An ended one that is in the store: what was asked for stays there and leaves memory, the result becomes text; a thousand are kept. */
 void job_slim(struct cjob *j);
 void job_list_free(struct core *c);
 void job_list_tidy(struct core *c);               /* ended jobs beyond the newest JOBS_KEPT_MAX leave memory and store, some each time */

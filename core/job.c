@@ -32,6 +32,8 @@ void job_free(struct cjob *j)
 	for (int i = 0; i < STEP_LOG_MAX && i < j->n_news; i++)
 		free(j->news[i]);
 	free(j->news);
+	free(j->progress);
+	free(j->result);
 	list_for_each_safe(l, &j->waiters) {
 		list_del(l);
 		free(list_entry(l, struct waiter, link));
@@ -217,7 +219,8 @@ static bool order_step(struct core *c, struct cjob *j, enum step_dir dir, int *r
 	j->retry_at_ms = 0;
 	j->cancel_sent = false;
 	j->permille = 0;
-	j->progress[0] = '\0';
+	free(j->progress);
+	j->progress = NULL;
 	switch (info->where) {
 	case STEP_MASTER:
 		j->waiting = false;
@@ -461,7 +464,8 @@ void job_progress(struct core *c, struct cjob *j, int index, int permille, const
 	if (job_ended(j) || index != j->cur || !j->waiting)
 		return;
 	j->permille = permille;
-	(void)str_copy(j->progress, sizeof(j->progress), text);
+	free(j->progress);
+	j->progress = text[0] ? xstrdup(text) : NULL;
 	list_for_each_safe(l, &j->waiters) { /* progress is told at once, but is no news line */
 		struct waiter *w = list_entry(l, struct waiter, link);
 

@@ -61,6 +61,14 @@ void job_slim(struct cjob *j)
 {
 	json_decref(j->j.args);
 	j->j.args = NULL;
+	if (j->j.result) {
+		free(j->result);
+		j->result = json_text(j->j.result);
+		json_decref(j->j.result);
+		j->j.result = NULL;
+	}
+	free(j->progress);
+	j->progress = NULL;
 }
 
 static int by_id(const void *a, const void *b)

@@ -19,7 +19,7 @@ json_t *job_news_json(const struct core *c, const struct cjob *j, int64_t seen)
 	json_t *o = json_pack("{s:I, s:s, s:s, s:b, s:o, s:I, s:i, s:i, s:i, s:s}", "id", (json_int_t)j->j.id, "op", j->j.op,
 			      "state", job_state_names[j->j.state], "ended", job_ended(j), "news", lines, "seen",
 			      (json_int_t)j->n_news, "step", j->cur, "steps", j->j.n_steps, "permille", j->permille,
-			      "progress", j->progress);
+			      "progress", j->progress ? j->progress : "");
 	if (j->j.summary[0])
 		json_object_set_new(o, "summary", json_string(j->j.summary));
 	if (j->j.error[0]) {
@@ -27,7 +27,9 @@ json_t *job_news_json(const struct core *c, const struct cjob *j, int64_t seen)
 		json_object_set_new(o, "error_msg", json_string(j->j.error_msg ? j->j.error_msg : ""));
 		json_object_set_new(o, "error_hint", json_string(j->j.error_hint ? j->j.error_hint : ""));
 	}
-	if (j->j.result)
+	if (j->result)
+		json_object_set_new(o, "result", json_loads(j->result, JSON_DECODE_ANY, NULL));
+	else if (j->j.result)
 		json_object_set(o, "result", j->j.result);
 	return o;
 }

@@ -62,12 +62,10 @@ static int take_nics(const struct state *st, const struct op_instance_add *a, st
 	int n = a->no_nics == 1 ? 0 : a->n_net ? a->n_net : 1;
 
 	for (int k = 0; k < n; k++) {
-		struct nic *nic = schema_list_add(list, i), asked;
+		struct nic *nic = schema_list_add(list, i);
 
-		if (k < a->n_net) {
-			asked = a->net[k];
-			*nic = asked;
-		}
+		if (k < a->n_net)
+			schema_copy(&nic_schema, nic, &a->net[k]);
 		if (nic->mac[0]) {
 			char mac[MAC_LEN + 1];
 
@@ -99,7 +97,7 @@ static int take_disks(const struct op_instance_add *a, struct rng *rng, struct i
 
 		if (a->disk[d].size == FIELD_UNSET)
 			return err_set(err, ERR_BAD_REQUEST, "disk %d has no size", d), err_hint(err, "for example --disk %d:size=10g", d);
-		*disk = a->disk[d];
+		schema_copy(&disk_schema, disk, &a->disk[d]);
 		rng_uuid(rng, disk->uuid);
 		disk->minor = FIELD_UNSET;
 	}
@@ -108,12 +106,14 @@ static int take_disks(const struct op_instance_add *a, struct rng *rng, struct i
 
 static int take_drbd(const struct state *st, struct rng *rng, struct instance *i, struct err *err)
 {
+	char secret[SECRET_LEN + 1];
 	int port = state_free_port(st);
 
 	if (port < 0)
 		return err_set(err, ERR_NO_MINOR, "no DRBD port is free between %d and %d", DRBD_PORT_FIRST, DRBD_PORT_LAST);
 	i->port = port;
-	rng_hex(rng, i->secret, 40);
+	rng_hex(rng, secret, 40);
+	i->secret = xstrdup(secret);
 	for (int d = 0; d < i->n_disks; d++) {
 		int minor = state_free_minor(st, i->nodes, i->n_nodes, i);
 
@@ -136,7 +136,7 @@ static int build_instance(const struct state *st, const struct op_instance_add *
 	i->created_ms = st->wall_ms;
 	schema_copy(&beparams_schema, &i->be, &a->be);
 	schema_copy(&hvparams_schema, &i->hv, &a->hv);
-	(void)str_copy(i->image, sizeof(i->image), a->image);
+	i->image = a->image[0] ? xstrdup(a->image) : NULL;
 	int rc = take_disks(a, rng, i, err);
 	if (rc == 0)
 		rc = take_nics(st, a, rng, i, err);

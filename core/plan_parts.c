@@ -11,7 +11,7 @@ const char *part_pool(const struct state *st, const struct instance *i, const st
 {
 	if (i->template == TEMPLATE_FILE)
 		return st->cluster.file_dir;
-	return d->vg[0] ? d->vg : st->cluster.vg_name;
+	return d->vg && d->vg[0] ? d->vg : st->cluster.vg_name;
 }
 
 static void fill_volume(const struct state *st, const struct instance *i, int index, const char *suffix, int64_t size, struct step_volume *v)
@@ -51,7 +51,7 @@ void part_drbd_conf(const struct state *st, const struct instance *i, char *cons
 	schema_init(&step_drbd_conf_schema, ret);
 	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
 	(void)str_copy(ret->resource, sizeof(ret->resource), i->name);
-	(void)str_copy(ret->secret, sizeof(ret->secret), i->secret);
+	(void)str_copy(ret->secret, sizeof(ret->secret), i->secret ? i->secret : "");
 	ret->port = i->port;
 	ret->arbitrated = arbitrated;
 	ret->resync_rate = st->cluster.resync_rate;
@@ -110,9 +110,11 @@ void part_guest(const struct state *st, const struct instance *i, struct step_gu
 	for (int k = 0; k < i->n_nics; k++) {
 		struct nic *nic = schema_list_add(schema_find(&step_guest_schema, "nics"), ret);
 
-		*nic = i->nics[k];
-		if (!nic->link[0])
-			(void)str_copy(nic->link, sizeof(nic->link), st->cluster.bridge);
+		schema_copy(&nic_schema, nic, &i->nics[k]);
+		if (!nic->link || !nic->link[0]) {
+			free(nic->link);
+			nic->link = xstrdup(st->cluster.bridge);
+		}
 	}
 	ret->arbitrated = i->own.arbitrated;
 	ret->gen = i->own.gen;

@@ -221,19 +221,26 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void no_stray(struct sinstance *s)
+{
+	free(s->stray_on);
+	s->stray_on = NULL;
+}
+
 /* What was found before this node's last report: a job may have tidied it since. */
 static void found_stray(struct core *c, struct sinstance *s, const struct snode *n, bool is)
 {
-	bool same = strcmp(s->stray_on, n->n.uuid) == 0;
+	bool same = s->stray_on && strcmp(s->stray_on, n->n.uuid) == 0;
 
 	if (!is) {
 		if (same)
-			s->stray_on[0] = '\0';
+			no_stray(s);
 	} else if (!same) {
-		(void)str_copy(s->stray_on, sizeof(s->stray_on), n->n.uuid);
+		no_stray(s);
+		s->stray_on = xstrdup(n->n.uuid);
 		s->stray_ms = c->st.now_ms;
 	} else if (c->st.now_ms - s->stray_ms >= c->st.cluster.lease_ms && n->seen_ms > s->stray_ms) {
-		s->stray_on[0] = '\0';
+		no_stray(s);
 		back_off(c, s);
 		core_event(c, "instance '%s' has left something on node '%s': tidying it", s->i.name, n->n.name);
 		reconcile_file(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name), NULL);

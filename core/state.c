@@ -26,6 +26,8 @@ static void sinstance_free(struct sinstance *i)
 {
 	schema_done(&instance_schema, &i->i);
 	free(i->ha_why);
+	free(i->stray_on);
+	free(i->held_boot);
 	free(i);
 }
 
@@ -521,14 +523,17 @@ int state_free_minor(const struct state *st, char *const *nodes, int n_nodes, co
 
 int state_free_port(const struct state *st)
 {
-	for (int port = DRBD_PORT_FIRST; port <= DRBD_PORT_LAST; port++) {
-		bool used = false;
+	bool used[DRBD_PORT_LAST - DRBD_PORT_FIRST + 1] = { false };
 
-		for (int i = 0; i < st->n_instances && !used; i++)
-			used = st->instances[i]->i.port == port;
-		if (!used)
-			return port;
+	for (int i = 0; i < st->n_instances; i++) {
+		int64_t port = st->instances[i]->i.port;
+
+		if (port >= DRBD_PORT_FIRST && port <= DRBD_PORT_LAST)
+			used[port - DRBD_PORT_FIRST] = true;
 	}
+	for (int port = DRBD_PORT_FIRST; port <= DRBD_PORT_LAST; port++)
+		if (!used[port - DRBD_PORT_FIRST])
+			return port;
 	return -1;
 }
 

@@ -42,7 +42,7 @@ struct snode { /* a node: object, and what is seen of it */
 struct sinstance {
 	struct instance i;
 	int64_t grow_wait_ms;   /* reconciler's back-off */
-	char stray_on[UUID_LEN + 1]; /* node where something was left, found first then */
+	char *stray_on;         /* node where something was left, found first then; NULL = nothing */
 	int64_t stray_ms;
 	int restarts;
 	int64_t next_try_ms;
@@ -50,7 +50,7 @@ struct sinstance {
 	int permille;           /* progress of the running job's step, for lists */
 	/* a yes that is held (H17): for which question, since when */
 	int64_t held_number, held_ms;
-	char held_boot[UUID_LEN + 1];
+	char *held_boot;
 	int64_t frozen_outside_ms; /* its owner has been frozen outside of current since then (H16); 0 = it is not */
 	int64_t tail_told_gen;  /* that this tail waits for room was told */
 	bool split_told;        /* that both were written to was told */
@@ -59,7 +59,7 @@ struct sinstance {
 	/* failover by itself */
 	int64_t ha_next_ms;
 	int ha_tries;
-	char ha_key[24];        /* kind of what is in the way: told when it changes */
+	const char *ha_key;     /* kind of what is in the way, a word of the program's: told when it changes; NULL = nothing is */
 	char *ha_why;           /* the same in words; NULL = nothing is */
 };
 

@@ -73,7 +73,7 @@ static void fill(struct exec_env *env, const struct step_guest *a, struct hv_gue
 	g->n_nics = a->n_nics;
 	for (int i = 0; i < a->n_nics; i++) {
 		(void)str_copy(g->nics[i].mac, sizeof(g->nics[i].mac), a->nics[i].mac);
-		(void)str_copy(g->nics[i].bridge, sizeof(g->nics[i].bridge), a->nics[i].link);
+		(void)str_copy(g->nics[i].bridge, sizeof(g->nics[i].bridge), or_empty(a->nics[i].link));
 		(void)str_copy(g->nics[i].model, sizeof(g->nics[i].model), nic_model_names[a->hv.nic_type >= 0 ? a->hv.nic_type : NIC_VIRTIO]);
 	}
 }

@@ -236,7 +236,13 @@ int schema_decode_text(const struct schema *s, void *obj, const char *text, stru
 
 /* ---- encode --------------------------------------------------------------------------------------- */
 
-static json_t *encode(const struct schema *s, const void *obj, bool secrets, int64_t level);
+struct how {
+	bool secrets;  /* those rows too */
+	bool borrow;   /* JSON values are shared with the struct, not copied: for a tree that is only written out */
+	int64_t level; /* no rows that came later */
+};
+
+static json_t *encode(const struct schema *s, const void *obj, struct how how);
 
 /* Text from outside (a command's stderr, say) may not be UTF-8: what JSON cannot carry becomes '?'. */
 static json_t *encode_string(const char *text)
@@ -252,7 +258,7 @@ static json_t *encode_string(const char *text)
 	return json_string(copy);
 }
 
-static json_t *encode_field(const struct field *f, const void *obj, bool secrets, int64_t level)
+static json_t *encode_field(const struct field *f, const void *obj, struct how how)
 {
 	const void *p = at(f, obj);
 	json_t *a;
@@ -264,23 +270,23 @@ static json_t *encode_field(const struct field *f, const void *obj, bool secrets
 	case FIELD_SIZE: return json_integer(*(const int64_t *)p);
 	case FIELD_BOOL: return json_boolean(*(const int *)p);
 	case FIELD_ENUM: return json_string(f->names[*(const int *)p]);
-	case FIELD_OBJ: return encode(f->sub, p, secrets, level);
+	case FIELD_OBJ: return encode(f->sub, p, how);
 	case FIELD_LIST:
 		a = json_array();
 		for (int i = 0; i < *count(f, obj); i++)
-			json_array_append_new(a, encode(f->sub, *(char *const *)p + (size_t)i * f->sub->size, secrets, level));
+			json_array_append_new(a, encode(f->sub, *(char *const *)p + (size_t)i * f->sub->size, how));
 		return a;
 	case FIELD_STRS:
 		a = json_array();
 		for (int i = 0; i < *count(f, obj); i++)
 			json_array_append_new(a, encode_string((*(char **const *)p)[i]));
 		return a;
-	case FIELD_JSON: return json_deep_copy(*(json_t *const *)p);
+	case FIELD_JSON: return how.borrow ? json_incref(*(json_t *const *)p) : json_deep_copy(*(json_t *const *)p);
 	default: assert(!"field type"); return NULL;
 	}
 }
 
-static json_t *encode(const struct schema *s, const void *obj, bool secrets, int64_t level)
+static json_t *encode(const struct schema *s, const void *obj, struct how how)
 {
 	json_t *o = json_object();
 
@@ -289,20 +295,20 @@ static json_t *encode(const struct schema *s, const void *obj, bool secrets, int
 
 		/* An empty string where there is a default was said on purpose: left out, it would come back as the default. */
 		bool said = field_is_set(f, obj) || (f->type == FIELD_STR && f->def && f->def[0]);
-		if (said && field_since(f) <= level && (secrets || !(f->flags & FIELD_SECRET)))
-			json_object_set_new(o, f->name, encode_field(f, obj, secrets, level));
+		if (said && field_since(f) <= how.level && (how.secrets || !(f->flags & FIELD_SECRET)))
+			json_object_set_new(o, f->name, encode_field(f, obj, how));
 	}
 	return o;
 }
 
 json_t *schema_encode(const struct schema *s, const void *obj)
 {
-	return encode(s, obj, true, INT64_MAX);
+	return schema_encode_at(s, obj, INT64_MAX);
 }
 
 json_t *schema_encode_public(const struct schema *s, const void *obj)
 {
-	return encode(s, obj, false, INT64_MAX);
+	return encode(s, obj, (struct how){ .level = INT64_MAX });
 }
 
 char *schema_encode_text(const struct schema *s, const void *obj)
@@ -312,12 +318,12 @@ char *schema_encode_text(const struct schema *s, const void *obj)
 
 json_t *schema_encode_at(const struct schema *s, const void *obj, int64_t level)
 {
-	return encode(s, obj, true, level);
+	return encode(s, obj, (struct how){ .secrets = true, .level = level });
 }
 
 char *schema_encode_text_at(const struct schema *s, const void *obj, int64_t level)
 {
-	AUTO_JSON json_t *j = encode(s, obj, true, level);
+	AUTO_JSON json_t *j = encode(s, obj, (struct how){ .secrets = true, .borrow = true, .level = level });
 
 	return json_text(j);
 }
@@ -327,9 +333,11 @@ static bool is_default(const struct schema *s, const struct field *f, const void
 {
 	void *fresh = xcalloc(1, s->size);
 
+	const struct how all = { .secrets = true, .borrow = true, .level = INT64_MAX };
+
 	schema_init(s, fresh);
-	AUTO_JSON json_t *a = field_is_set(f, obj) ? encode_field(f, obj, true, INT64_MAX) : NULL;
-	AUTO_JSON json_t *b = field_is_set(f, fresh) ? encode_field(f, fresh, true, INT64_MAX) : NULL;
+	AUTO_JSON json_t *a = field_is_set(f, obj) ? encode_field(f, obj, all) : NULL;
+	AUTO_JSON json_t *b = field_is_set(f, fresh) ? encode_field(f, fresh, all) : NULL;
 	bool same = (!a && !b) || (a && b && json_equal(a, b));
 	schema_done(s, fresh);
 	free(fresh);

@@ -45,24 +45,25 @@ SCHEMA_DECLARE(hvparams, HVPARAMS_ROWS)
 
 /* ---- instance ------------------------------------------------------------------------------- */
 
+/* There may be thousands: what most of them do not say is TEXT (a pointer), not STR (room for the longest). */
 #define DISK_ROWS(F, T)                                                                                                  \
 	F(T, STR, uuid, UUID_LEN, FIELD_HIDDEN, NULL, "", "identity; tag of its volumes")                                \
 	F(T, SIZE, size, 4, INT64_C(1) << 36, 0, NULL, "", "size, MiB or with unit")                                     \
-	F(T, STR, name, NAME_LEN, 0, NULL, "", "a name of your own")                                                     \
-	F(T, STR, vg, NAME_LEN, 0, NULL, "", "volume group; empty = the cluster's")                                      \
+	F(T, TEXT, name, NAME_LEN, 0, NULL, "", "a name of your own")                                                    \
+	F(T, TEXT, vg, NAME_LEN, 0, NULL, "", "volume group; empty = the cluster's")                                     \
 	F(T, INT, minor, 0, DRBD_MINORS_MAX - 1, FIELD_HIDDEN, NULL, "", "DRBD minor, the same on both nodes")
 SCHEMA_DECLARE(disk, DISK_ROWS)
 
 #define NIC_ROWS(F, T)                                                                                                   \
 	F(T, STR, mac, MAC_LEN, 0, NULL, "", "hardware address; empty = made from the cluster's prefix")                  \
-	F(T, STR, link, NAME_LEN, 0, NULL, "", "bridge; empty = the cluster's")                                          \
-	F(T, STR, ip, ADDR_LEN, 0, NULL, "", "address, for the record")                                                  \
-	F(T, STR, name, NAME_LEN, 0, NULL, "", "a name of your own")
+	F(T, TEXT, link, NAME_LEN, 0, NULL, "", "bridge; empty = the cluster's")                                         \
+	F(T, TEXT, ip, ADDR_LEN, 0, NULL, "", "address, for the record")                                                 \
+	F(T, TEXT, name, NAME_LEN, 0, NULL, "", "a name of your own")
 SCHEMA_DECLARE(nic, NIC_ROWS)
 
 /*
  * Who may run the guest and whose replicas hold every acknowledged write. Only core/own.c changes it, always with gen + 1
- * when current changes (arbitration-protocol.md H1, H2). One record for all disks (H21).
+ * when current changes (doc/design/003 H1, H2). One record for all disks (H21).
  */
 #define OWNERSHIP_ROWS(F, T)                                                                                             \
 	F(T, STR, owner, UUID_LEN, 0, NULL, "", "node that may run it")                                                  \
@@ -97,8 +98,8 @@ SCHEMA_DECLARE(ownership, OWNERSHIP_ROWS)
 	F(T, INT, ha_rev, 0, INT64_MAX, 0, "0", "", "raised by each permission to run and each change of its ha policy (008)") \
 	F(T, STR, guard_node, UUID_LEN, 0, NULL, "", "node whose watchdog guards the guest")                             \
 	F(T, INT, guard_rev, 0, INT64_MAX, 0, "0", "", "... under this ha_rev")                                          \
-	F(T, STR, secret, SECRET_LEN, FIELD_SECRET, NULL, "", "DRBD shared secret")                                      \
-	F(T, STR, image, NAME_LEN, 0, NULL, "", "image it was made from")                                                \
+	F(T, TEXT, secret, SECRET_LEN, FIELD_SECRET, NULL, "", "DRBD shared secret")                                     \
+	F(T, TEXT, image, NAME_LEN, 0, NULL, "", "image it was made from")                                               \
 	F(T, INT, created_ms, 0, INT64_MAX, 0, "0", "", "wall clock")
 SCHEMA_DECLARE(instance, INSTANCE_ROWS)
 
