@@ -3,7 +3,8 @@
  * The bench's measuring device: times commands, requests, jobs, and the bare things beside which they are put. Each subcommand
  * prints one JSON object; times are in milliseconds of CLOCK_MONOTONIC. tests/bench/run says what is measured with it and why.
  *
- *   gauge spawn N CMD...                whole processes, start to end
+ *   gauge spawn [--with PID,...] N CMD... whole processes, start to end; the CPU time a run takes in them ("cpu"), and in daemons ("cpu_with"): what
+ *                                       the machine does besides changes neither much
  *   gauge pair N CMD_A... -- CMD_B...   two of them in turn, A B A B: what the machine does meanwhile happens to both
  *   gauge call SOCKET N OP ARGS         requests one after another, a connection each, as gnt does
  *   gauge jobs SOCKET CLIENTS N OP ARGS N jobs by CLIENTS processes, each followed to its end; %d in ARGS = the job's number
@@ -30,6 +31,7 @@
 #include "common/rng.h"
 #include "common/xmem.h"
 #include "io/conf.h"
+#include "io/files.h"
 #include "io/loop.h"
 #include "io/nano.h"
 #include "io/store.h"
@@ -140,18 +142,56 @@ static double cpu_ms(void)
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
 }
 
-static void do_spawn(int n, char **argv)
+/* Of all threads of a process, in ms. */
+static double cpu_of(const char *pid)
+{
+	AUTO_FREE char *dir = xasprintf("/proc/%s/task", pid);
+	struct err err = ERR_INIT;
+	char **tasks = NULL;
+	double ms = 0;
+	int n = 0;
+
+	if (dir_names(dir, &tasks, &n, &err) < 0)
+		die_err(dir, &err);
+	for (int i = 0; i < n; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s/schedstat", dir, tasks[i]);
+		FILE *f = fopen(path, "re");
+		double ns = 0;
+
+		if (f && fscanf(f, "%lf", &ns) == 1) /* a thread may have ended meanwhile */
+			ms += ns / 1e6;
+		if (f)
+			(void)fclose(f);
+	}
+	strs_clear(&tasks, &n);
+	return ms;
+}
+
+static double cpu_of_all(const char *pids)
+{
+	AUTO_FREE char *copy = xstrdup(pids);
+	double ms = 0;
+
+	for (char *save = NULL, *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save))
+		ms += cpu_of(p);
+	return ms;
+}
+
+static void do_spawn(const char *with, int n, char **argv)
 {
 	double *ms = xcalloc((size_t)n, sizeof(*ms));
 
 	for (int i = 0; i < WARM_UP; i++)
 		(void)run_once(argv);
-	double cpu = cpu_ms();
+	double cpu = cpu_ms(), cpu_with = cpu_of_all(with);
 	for (int i = 0; i < n; i++)
 		ms[i] = run_once(argv);
 	cpu = (cpu_ms() - cpu) / n;
+	cpu_with = (cpu_of_all(with) - cpu_with) / n;
 	json_t *j = stats(ms, n);
 	json_object_set_new(j, "cpu", json_real(cpu));
+	if (with[0])
+		json_object_set_new(j, "cpu_with", json_real(cpu_with));
 	print(j);
 	free(ms);
 }
@@ -481,8 +521,10 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
-	if (strcmp(what, "spawn") == 0 && argc > 3)
-		do_spawn(number(argv[2], SAMPLES_MAX), argv + 3);
+	if (strcmp(what, "spawn") == 0 && argc > 5 && strcmp(argv[2], "--with") == 0)
+		do_spawn(argv[3], number(argv[4], SAMPLES_MAX), argv + 5);
+	else if (strcmp(what, "spawn") == 0 && argc > 3)
+		do_spawn("", number(argv[2], SAMPLES_MAX), argv + 3);
 	else if (strcmp(what, "pair") == 0 && argc > 5)
 		do_pair(number(argv[2], SAMPLES_MAX), argv + 3);
 	else if (strcmp(what, "call") == 0 && argc == 6)
