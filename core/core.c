@@ -442,7 +442,9 @@ void core_node_links(struct core *c, const char *node, int links, const char *bo
 	}
 	if (!was)
 		core_event(c, "node '%s' is connected", n->n.name);
-	if (!was || other) { /* whatever was under way on the link that went may be lost */
+	/* Whatever was under way on the link that went may be lost; what came while there was no majority was not heard. */
+	if (!was || other || (c->resumed_ms && n->told_ms <= c->resumed_ms)) {
+		n->told_ms = c->st.now_ms;
 		core_send_settings(c, node);
 		core_send_node_gens(c, node);
 		job_node_back(c, node);

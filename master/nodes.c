@@ -469,6 +469,18 @@ void master_listen_replication(struct master *m, int64_t now)
 		log_notice("listening on the replication network");
 }
 
+/* Its other link brings beats, and this one has fallen a quarter of the lease behind: it is cut. Compared with each other, as the node does. */
+static bool is_behind(const struct master *m, const struct peer *p, int64_t limit)
+{
+	list_for_each(l, &m->peers) {
+		const struct peer *other = list_entry(l, struct peer, link);
+
+		if (other->side && other->side != p->side && strcmp(other->node, p->node) == 0 && other->heard_ms - p->heard_ms > limit)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A daemon that hangs keeps its connections, and so does a machine that was reset, for a while: TCP answers, or nobody does. A node that sends nothing for as long as
  * makes it lost is not connected; failover by lease needs that said (evidence_holds). Woken, it dials anew.
@@ -479,11 +491,11 @@ void master_nodes_tick(struct master *m)
 
 	if (!m->core || m->paused)
 		return;
-	int64_t limit = lease_lost_ms(core_state(m->core)->cluster.lease_ms);
+	int64_t lease = core_state(m->core)->cluster.lease_ms;
 	list_for_each_safe(l, &m->peers) {
 		struct peer *p = list_entry(l, struct peer, link);
 
-		if (!p->side || now - p->heard_ms < limit)
+		if (!p->side || (now - p->heard_ms < lease_lost_ms(lease) && !is_behind(m, p, lease / 4)))
 			continue;
 		log_notice("node '%s' has said nothing for %lld ms over its %s link: it is closed", state_node_name(core_state(m->core), p->node),
 			   (long long)(now - p->heard_ms), p->side == 1 ? "primary" : "replication");
@@ -491,10 +503,29 @@ void master_nodes_tick(struct master *m)
 	}
 }
 
+/* Of two links of a node over one network the node has made the second because the first is dead. A standby could not tell its core. */
+static void keep_newest(struct master *m)
+{
+	list_for_each(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		for (struct list *k = l->next; p->side && k != &m->peers; k = k->next) {
+			const struct peer *later = list_entry(k, struct peer, link);
+
+			if (later->side != p->side || strcmp(later->node, p->node) != 0)
+				continue;
+			p->side = 0;
+			link_close(p->k);
+		}
+	}
+}
+
 void master_nodes_reset(struct master *m)
 {
 	int64_t now = loop_now_ms(m->loop);
 
+	if (m->core && !m->paused)
+		keep_newest(m);
 	list_for_each_safe(l, &m->peers) {
 		struct peer *p = list_entry(l, struct peer, link);
 

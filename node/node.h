@@ -29,6 +29,7 @@ struct uplink {
 	bool open;            /* handshake done, hello sent */
 	int64_t opened_ms;
 	bool welcome;         /* it is the master */
+	int64_t heard_ms;     /* when its last frame came */
 	int next;             /* candidate to dial next */
 	int64_t dial_at_ms;
 	const char *body;     /* second line of the frame in hand; NULL = none */
@@ -95,6 +96,7 @@ struct noded {
 	struct exec_env env;
 	struct step_settings settings; /* the cluster's, as the master last said */
 	struct list steps;      /* running: steps.c */
+	struct list asked;      /* orders that are not answered yet, and by which network they came: steps.c */
 	struct journal *journal; /* the agent's records; used by one batch at a time, on a worker */
 	struct list records;    /* of the agent, not yet with the worker: steps.c */
 	bool persisting;        /* a batch of them is */
@@ -135,6 +137,8 @@ void uplink_tick(struct noded *n);
 bool uplink_ready(const struct noded *n);
 void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg);
 void uplink_send_text(struct noded *n, const char *text);
+/* Over the network of that side (1 primary, 2 replication) when its link is up, else over the other. */
+void uplink_send_by(struct noded *n, int side, const char *type, const struct schema *s, const void *msg);
 /* There is no master, but one that was: sends a request there. False: nobody of that kind. */
 bool uplink_ask_stale(struct noded *n, const char *text);
 bool uplink_no_majority(const struct noded *n); /* a candidate said so a moment ago */
@@ -143,7 +147,8 @@ void uplink_close_all(struct noded *n);
 /* ---- steps.c: orders ---- */
 int steps_new(struct noded *n, struct err *err) WARN_UNUSED;
 void steps_free(struct noded *n);
-void steps_order(struct noded *n, const struct msg_step *m);
+void steps_order(struct noded *n, const struct msg_step *m, int side); /* side: of the network that it came by */
+void steps_forget(struct noded *n, int64_t job);
 
 /* ---- authorise.c: pulled permissions, on worker threads; verdicts for DRBD ---- */
 int authorise_call(struct exec_env *env, const char *instance, enum authority what, struct err *err);

@@ -271,6 +271,66 @@ static void cancel_step(struct noded *n, uint64_t token)
 	}
 }
 
+/* ---- where an order came from ------------------------------------------------------------------------------ */
+
+/*
+ * Its answer goes back by the network that brought it last: the master gives its orders again when a link of ours is dead, over the one that is
+ * not; here the dead one may still look alive (doc/protocol.adoc, "A link's life").
+ */
+struct asked {
+	struct list link;
+	int64_t job, index;
+	int dir, side;
+};
+
+static struct asked *asked_find(struct noded *n, int64_t job, int64_t index, int dir)
+{
+	list_for_each(l, &n->asked) {
+		struct asked *a = list_entry(l, struct asked, link);
+
+		if (a->job == job && a->index == index && a->dir == dir)
+			return a;
+	}
+	return NULL;
+}
+
+static void asked_drop(struct asked *a)
+{
+	list_del(&a->link);
+	free(a);
+}
+
+static void asked_by(struct noded *n, const struct msg_step *m, int side)
+{
+	struct asked *a = asked_find(n, m->job, m->index, m->dir);
+
+	if (!a) {
+		a = xcalloc(1, sizeof(*a));
+		a->job = m->job;
+		a->index = m->index;
+		a->dir = m->dir;
+		list_add_tail(&n->asked, &a->link);
+	}
+	a->side = side;
+}
+
+static void answer(struct noded *n, const struct msg_step_result *m)
+{
+	struct asked *a = asked_find(n, m->job, m->index, m->dir);
+
+	uplink_send_by(n, a ? a->side : 1, "step_result", &msg_step_result_schema, m);
+	if (a)
+		asked_drop(a);
+}
+
+void steps_forget(struct noded *n, int64_t job)
+{
+	list_for_each_safe(l, &n->asked)
+		if (list_entry(l, struct asked, link)->job == job)
+			asked_drop(list_entry(l, struct asked, link));
+	agent_forget_job(n->agent, job);
+}
+
 static void emit(void *arg, const struct agent_action *a)
 {
 	struct noded *n = arg;
@@ -280,13 +340,15 @@ static void emit(void *arg, const struct agent_action *a)
 	case AGENT_PROBE:
 	case AGENT_EXEC: run_step(n, a); return;
 	case AGENT_CANCEL: cancel_step(n, a->token); return;
-	case AGENT_REPLY: uplink_send(n, "step_result", &msg_step_result_schema, &a->result); return;
+	case AGENT_REPLY: answer(n, &a->result); return;
 	default: return;
 	}
 }
 
-void steps_order(struct noded *n, const struct msg_step *m)
+void steps_order(struct noded *n, const struct msg_step *m, int side)
 {
+	if (m->cancel != 1) /* the answer is the do's */
+		asked_by(n, m, side);
 	agent_step(n->agent, m);
 }
 
@@ -347,6 +409,7 @@ int steps_new(struct noded *n, struct err *err)
 	if (rc < 0)
 		return rc;
 	list_init(&n->steps);
+	list_init(&n->asked);
 	list_init(&n->records);
 	n->agent = agent_new(emit, n);
 	rc = journal_open(dir, JOURNAL_BYTES, NULL, load_record, n, &n->journal, err);
@@ -362,6 +425,8 @@ void steps_free(struct noded *n)
 {
 	list_for_each_safe(l, &n->records)
 		persist_free(list_entry(l, struct persist, link));
+	list_for_each_safe(l, &n->asked)
+		asked_drop(list_entry(l, struct asked, link));
 	agent_free(n->agent);
 	n->agent = NULL;
 	journal_free(n->journal);

@@ -23,13 +23,18 @@ bool uplink_ready(const struct noded *n)
 	return n->up[0].welcome || n->up[1].welcome;
 }
 
+static void send_by(struct noded *n, int side, const char *text)
+{
+	struct uplink *first = &n->up[side == 2 ? 1 : 0], *second = &n->up[side == 2 ? 0 : 1];
+	struct uplink *u = first->welcome ? first : second;
+
+	if (u->welcome)
+		(void)link_send(u->k, text, strlen(text));
+}
+
 void uplink_send_text(struct noded *n, const char *text)
 {
-	for (int i = 0; i < 2; i++)
-		if (n->up[i].welcome) {
-			(void)link_send(n->up[i].k, text, strlen(text));
-			return;
-		}
+	send_by(n, 1, text);
 }
 
 bool uplink_ask_stale(struct noded *n, const char *text)
@@ -52,11 +57,16 @@ static struct uplink *place_of(struct noded *n, const struct link *k)
 	return NULL; /* given up: what it still says is of no interest */
 }
 
-void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg)
+void uplink_send_by(struct noded *n, int side, const char *type, const struct schema *s, const void *msg)
 {
 	AUTO_FREE char *text = wire_text_at(type, s, msg, n->settings.level);
 
-	uplink_send_text(n, text);
+	send_by(n, side, text);
+}
+
+void uplink_send(struct noded *n, const char *type, const struct schema *s, const void *msg)
+{
+	uplink_send_by(n, 1, type, s, msg);
 }
 
 /* ---- what the master says -------------------------------------------------------------------------- */
@@ -107,6 +117,7 @@ static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct
 		u = home;
 	}
 	u->welcome = true;
+	u->heard_ms = loop_now_ms(n->loop);
 	err_clear(&n->refused);
 	n->no_majority_ms = 0;
 	n->beat_next_ms = 0;
@@ -194,9 +205,8 @@ static int on_beat_ack(struct noded *n, struct uplink *u, const void *msg, struc
 
 static int on_step(struct noded *n, struct uplink *u, const void *msg, struct err *err)
 {
-	(void)u;
 	(void)err;
-	steps_order(n, msg);
+	steps_order(n, msg, u->side);
 	return 0;
 }
 
@@ -244,7 +254,7 @@ static int on_forget(struct noded *n, struct uplink *u, const void *msg, struct 
 {
 	(void)u;
 	(void)err;
-	agent_forget_job(n->agent, ((const struct msg_forget *)msg)->job);
+	steps_forget(n, ((const struct msg_forget *)msg)->job);
 	return 0;
 }
 
@@ -314,6 +324,11 @@ static int dispatch(struct noded *n, struct uplink *u, const char *text, size_t 
 
 /* ---- life of a link ---------------------------------------------------------------------------------- */
 
+static const char *network(const struct uplink *u)
+{
+	return u->side == 1 ? "primary" : "replication";
+}
+
 static void up_open(void *arg, struct link *k, const char *peer)
 {
 	struct noded *n = arg;
@@ -346,6 +361,7 @@ static void up_frame(void *arg, struct link *k, const char *text, size_t len)
 
 	if (!u || n->stopping)
 		return;
+	u->heard_ms = loop_now_ms(n->loop);
 	if (dispatch(n, u, text, len, &err) < 0) {
 		log_err_record(LOG_LEVEL_WARNING, "message of the master", &err);
 		link_close(k);
@@ -359,14 +375,22 @@ static void up_closed(void *arg, struct link *k, const struct err *err)
 
 	if (!u)
 		return;
-	if (u->welcome)
-		log_notice("link to the master over the %s network is gone: %s", u->side == 1 ? "primary" : "replication", err ? err->msg : "closed");
+	bool was = u->welcome;
+	if (was)
+		log_notice("link to the master over the %s network is gone: %s", network(u), err ? err->msg : "closed");
 	u->k = NULL;
 	u->open = u->welcome = false;
 	if (u != &n->up[UPLINK_LOOK])
 		u->dial_at_ms = loop_now_ms(n->loop) + 200;
-	if (!n->stopping && !uplink_ready(n))
+	if (n->stopping)
+		return;
+	if (!uplink_ready(n)) {
 		authorise_abort(n);
+	} else if (was) { /* what was said over it, and what was answered, may be lost. (Orders the master gives again.) */
+		observe_send(n);
+		local_resend(n);
+		takeover_again(n);
+	}
 }
 
 void uplink_close_all(struct noded *n)
@@ -458,7 +482,25 @@ static void beat(struct noded *n, int64_t now)
 			(void)link_send(n->up[i].k, text, strlen(text));
 }
 
-/* A link on which nothing was answered for a lease's quarter is as good as cut, whatever TCP still hopes. */
+/*
+ * Each beat goes over both links and is answered over both: a link that falls a quarter of the lease behind the other is cut, whatever TCP still hopes.
+ * The two are compared with each other, not with the clock: who stood still finds both behind. The master does the same (master_nodes_tick).
+ */
+static void check_behind(struct noded *n)
+{
+	for (int i = 0; i < 2; i++) {
+		struct uplink *u = &n->up[i];
+		const struct uplink *other = &n->up[1 - i];
+
+		if (!u->welcome || !other->welcome || other->heard_ms - u->heard_ms <= n->conf.lease_ms / 4)
+			continue;
+		log_warning("the master is heard over the %s network, and not over the %s network for %lld ms", network(other), network(u),
+			    (long long)(other->heard_ms - u->heard_ms));
+		link_close(u->k);
+	}
+}
+
+/* Nothing was answered over either for half a lease: both are as good as cut. */
 static void check_silent(struct noded *n, int64_t now)
 {
 	if (!uplink_ready(n) || n->beat_seq < 4)
@@ -495,6 +537,7 @@ void uplink_tick(struct noded *n)
 	if (uplink_ready(n) && now >= n->beat_next_ms)
 		beat(n, now);
 	look_around(n, now);
+	check_behind(n);
 	check_silent(n, now);
 	check_mute(n, now);
 }

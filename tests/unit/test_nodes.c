@@ -15,6 +15,7 @@
 #include "master/bridge.h"
 
 #define UUID_A "aaaaaaaa-2222-4333-8444-555555555555"
+#define LEASE_MS 2000
 #define UUID_B "bbbbbbbb-7777-4888-9999-aaaaaaaaaaaa"
 #define HELLO "{\"type\":\"hello\",\"node\":\"" UUID_B "\",\"boot_id\":\"b1\",\"version\":\"" PACKAGE_VERSION "\"%s}"
 #define REQUEST "{\"type\":\"request\",\"id\":\"r1\",\"op\":\"cluster.getmaster\",\"args\":{}}"
@@ -28,6 +29,10 @@ struct rig {
 	char *text;           /* the last frame */
 	int n_requests;       /* that reached the core, seen by its replies */
 	int64_t seq;          /* a batch to be committed; 0 = none */
+	/* The node's other link, and orders that came over either. */
+	struct link *second;
+	int second_closed, second_frames, orders, second_orders;
+	int64_t beat_at_ms;   /* beats go over the second one alone, and the master ticks; 0 = no */
 };
 
 /* ---- a master without a store: what its core commits is committed at once ------------------------------ */
@@ -40,7 +45,7 @@ static void emit(void *arg, const struct core_action *a)
 		r->seq = a->seq;
 	else if (a->kind == CORE_REPLY)
 		r->n_requests++;
-	if (a->kind == CORE_REPLY)
+	if (a->kind == CORE_REPLY || a->kind == CORE_SEND)
 		master_emit(&r->m, a);
 }
 
@@ -59,6 +64,7 @@ static void start_core(struct rig *r, bool with_b)
 	schema_init(&node_schema, &a);
 	(void)str_copy(cl.name, sizeof(cl.name), "c");
 	(void)str_copy(cl.uuid, sizeof(cl.uuid), "33333333-3333-4333-8333-333333333333");
+	cl.lease_ms = LEASE_MS;
 	cl.ca_cert = xstrdup("ca");
 	s.ca_key = xstrdup("key");
 	(void)str_copy(a.uuid, sizeof(a.uuid), UUID_A);
@@ -104,19 +110,29 @@ static void on_open(void *arg, struct link *k, const char *peer)
 static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 {
 	struct rig *r = arg;
+	bool order = memmem(text, len, "\"type\":\"step\"", strlen("\"type\":\"step\"")) != NULL;
 
-	(void)k;
+	if (k == r->second) {
+		r->second_frames++;
+		r->second_orders += order;
+		return;
+	}
 	free(r->text);
 	r->text = xstrndup(text, len);
 	r->frames++;
+	r->orders += order;
 }
 
 static void on_closed(void *arg, struct link *k, const struct err *err)
 {
 	struct rig *r = arg;
 
-	(void)k;
 	(void)err;
+	if (k == r->second) {
+		r->second_closed++;
+		r->second = NULL;
+		return;
+	}
 	r->closed++;
 	r->link = NULL;
 }
@@ -138,6 +154,13 @@ static void look(void *arg)
 
 		r->seq = 0;
 		core_committed(r->m.core, seq, true);
+	}
+	if (r->beat_at_ms && loop_now_ms(r->loop) >= r->beat_at_ms && r->second) {
+		static const char beat[] = "{\"type\":\"beat\",\"seq\":1,\"boot_id\":\"b1\"}";
+
+		r->beat_at_ms = loop_now_ms(r->loop) + LEASE_MS / 12;
+		(void)link_send(r->second, beat, strlen(beat));
+		master_nodes_tick(&r->m);
 	}
 	if (*w->value >= w->target || loop_now_ms(r->loop) > w->until_ms)
 		loop_stop(r->loop);
@@ -168,14 +191,31 @@ static void say_hello(struct rig *r, const char *more)
 	say(r, text);
 }
 
-static void dial(struct rig *r)
+static struct link *dial_one(struct rig *r)
 {
 	static const struct link_cb cb = { on_open, on_frame, on_closed };
+
+	return link_dial(r->loop, "127.0.0.1", link_server_port(r->m.servers[0]), "", r->tls, "", &cb, r);
+}
+
+static void dial(struct rig *r)
+{
 	int before = r->opened;
 
 	r->closed = r->frames = 0;
-	r->link = link_dial(r->loop, "127.0.0.1", link_server_port(r->m.servers[0]), "", r->tls, "", &cb, r);
+	r->link = dial_one(r);
 	must(r, &r->opened, before + 1);
+}
+
+static void dial_second(struct rig *r, const char *side)
+{
+	AUTO_FREE char *more = xasprintf(",\"side\":\"%s\"", side), *text = xasprintf(HELLO, more);
+	int before = r->opened;
+
+	r->second = dial_one(r);
+	must(r, &r->opened, before + 1);
+	assert_int_equal(link_send(r->second, text, strlen(text)), 0);
+	must(r, &r->second_frames, 1);
 }
 
 static struct link_tls *tls_of(const char *ca, const char *ca_key, const char *uuid)
@@ -223,6 +263,10 @@ static int tear_down(void **state)
 	if (r->link) {
 		link_close(r->link);
 		must(r, &r->closed, 1);
+	}
+	if (r->second) {
+		link_close(r->second);
+		must(r, &r->second_closed, 1);
 	}
 	link_server_free(r->m.servers[0]);
 	master_forget_links(&r->m);
@@ -304,6 +348,63 @@ static void a_removed_node_that_greeted_a_standby_is_not_welcomed(void **state)
 	assert_int_equal(r->frames, 1);
 }
 
+/* ---- two links ------------------------------------------------------------------------------------------------ */
+
+static void order_something(struct rig *r)
+{
+	struct msg_request m;
+
+	schema_init(&msg_request_schema, &m);
+	(void)str_copy(m.id, sizeof(m.id), "n1");
+	(void)str_copy(m.op, sizeof(m.op), "debug.noop");
+	(void)str_copy(m.user, sizeof(m.user), "me");
+	m.admin = 1;
+	m.args = json_pack("{s:s}", "node", "b");
+	core_tick(r->m.core, loop_now_ms(r->loop), loop_wall_ms(r->loop));
+	core_request(r->m.core, 99, &m);
+	schema_done(&msg_request_schema, &m);
+}
+
+/* A cable was pulled: nobody is told, TCP hopes for a long while. Beats come over the other one. */
+static void a_link_that_falls_behind_the_other_is_closed_and_its_orders_are_given_again(void **state)
+{
+	struct rig *r = *state;
+
+	dial(r);
+	say_hello(r, ",\"side\":\"primary\"");
+	must(r, &r->frames, 1);
+	dial_second(r, "replication");
+	assert_int_equal(state_node(core_state(r->m.core), UUID_B)->links, 3);
+	order_something(r);
+	must(r, &r->orders, 1);
+	assert_int_equal(r->second_orders, 0);
+	r->beat_at_ms = 1;
+	must(r, &r->closed, 1);
+	must(r, &r->second_orders, 1);
+	assert_int_equal(r->second_closed, 0);
+	assert_int_equal(state_node(core_state(r->m.core), UUID_B)->links, 2);
+}
+
+/* A standby hears both and has no core to tell: when it is master the older one must not be taken for alive. */
+static void of_two_links_over_one_network_the_newer_is_kept(void **state)
+{
+	struct rig *r = *state;
+
+	core_free(r->m.core);
+	r->m.core = NULL;
+	dial(r);
+	say_hello(r, ",\"side\":\"primary\"");
+	must(r, &r->frames, 1);
+	dial_second(r, "primary");
+	start_core(r, true);
+	master_nodes_reset(&r->m);
+	must(r, &r->second_frames, 2); /* not_master, then welcome */
+	must(r, &r->closed, 1);
+	order_something(r);
+	must(r, &r->second_orders, 1);
+	assert_int_equal(r->second_closed, 0);
+}
+
 /* ---- what its hello says ---------------------------------------------------------------------------------- */
 
 static void a_nodes_clock_is_compared_with_ours(void **state)
@@ -360,6 +461,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_taken_before_the_hello, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_that_greeted_a_standby_is_not_welcomed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_link_that_falls_behind_the_other_is_closed_and_its_orders_are_given_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_two_links_over_one_network_the_newer_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_hello_of_a_later_version_is_understood, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_node_that_does_not_speak_the_clusters_level_is_told_why, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_nodes_clock_is_compared_with_ours, set_up, tear_down),

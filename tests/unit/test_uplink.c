@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A real node, on a fake world, and its two links to a master that is a test: which of them an answer takes, and which of them is dead. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/xmem.h"
+#include "io/files.h"
+#include "io/pki.h"
+#include "io/spawn.h"
+#include "node/node.h"
+#include "storage/runner.h"
+
+#define MASTER "aaaaaaaa-2222-4333-8444-555555555555"
+#define NODE "bbbbbbbb-7777-4888-9999-aaaaaaaaaaaa"
+#define LEASE_MS 2000
+#define WAIT_MS 20000
+#define REMOVE "rm", "-rf", "--one-file-system", "--"
+
+enum { PRIMARY, REPLICATION, SIDES };
+
+struct side { /* the master's end of one network */
+	struct rig *rig;
+	struct link_server *server;
+	struct link *link;
+	bool deaf; /* beats come and are not answered: what is said by this end does not arrive, or what the node says */
+	int hellos, beats, results, observes, requests, closed;
+};
+
+struct rig {
+	char root[64];
+	struct loop *loop;
+	struct link_tls *tls;
+	struct side sides[SIDES];
+	struct noded *node;
+};
+
+/* ---- the master ---------------------------------------------------------------------------------------------- */
+
+static void say(struct side *s, json_t *m)
+{
+	AUTO_JSON json_t *owned = m;
+	AUTO_FREE char *text = json_text(owned);
+
+	assert_non_null(s->link);
+	assert_int_equal(link_send(s->link, text, strlen(text)), 0);
+}
+
+static void on_open(void *arg, struct link *k, const char *peer)
+{
+	struct side *s = arg;
+
+	assert_string_equal(peer, NODE);
+	s->link = k;
+}
+
+static void on_frame(void *arg, struct link *k, const char *text, size_t len)
+{
+	struct side *s = arg;
+	AUTO_JSON json_t *m = json_loadb(text, len, 0, NULL);
+	const char *type = json_str(m, "type", "");
+
+	if (k != s->link)
+		return;
+	if (strcmp(type, "hello") == 0) {
+		s->hellos++;
+		say(s, json_pack("{s:s, s:i, s:s, s:s, s:i}", "type", "welcome", "epoch", 1, "master", MASTER, "cluster", "c", "lease_ms", LEASE_MS));
+	} else if (strcmp(type, "beat") == 0) {
+		s->beats++;
+		if (!s->deaf)
+			say(s, json_pack("{s:s, s:I, s:i}", "type", "beat_ack", "seq", (json_int_t)json_int(m, "seq", 0), "epoch", 1));
+	} else if (strcmp(type, "step_result") == 0) {
+		s->results++;
+	} else if (strcmp(type, "observe") == 0) {
+		s->observes++;
+	} else if (strcmp(type, "request") == 0) {
+		s->requests++;
+	}
+}
+
+static void on_closed(void *arg, struct link *k, const struct err *err)
+{
+	struct side *s = arg;
+
+	(void)err;
+	if (k != s->link)
+		return;
+	s->link = NULL;
+	s->closed++;
+}
+
+static void order(struct side *s, int job)
+{
+	say(s, json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:{}}", "type", "step", "epoch", 1, "job", job, "index", 0, "dir", "do", "kind", "noop", "args"));
+}
+
+/* ---- the rig --------------------------------------------------------------------------------------------------- */
+
+struct watch {
+	struct rig *rig;
+	const int *value;
+	int target;
+	int64_t until_ms;
+};
+
+static void look(void *arg)
+{
+	struct watch *w = arg;
+
+	if (*w->value >= w->target || loop_now_ms(w->rig->loop) > w->until_ms)
+		loop_stop(w->rig->loop);
+}
+
+static void must(struct rig *r, const int *value, int target)
+{
+	struct watch w = { r, value, target, loop_now_ms(r->loop) + WAIT_MS };
+	struct loop_timer *t = loop_timer_new(r->loop, look, &w);
+
+	loop_timer_start(t, 0, 5);
+	loop_run(r->loop);
+	loop_timer_free(t);
+	if (*value < target)
+		fail_msg("waited for %d, have %d", target, *value);
+}
+
+static void must_ok(int rc, const struct err *err)
+{
+	if (rc < 0)
+		fail_msg("%s", err->msg);
+}
+
+static void issue(const char *ca, const char *ca_key, const char *uuid, char **cert, char **key)
+{
+	struct pki_names names = { .cn = "node" };
+	AUTO_FREE char *csr = NULL;
+	struct err err = ERR_INIT;
+
+	(void)str_copy(names.uuid, sizeof(names.uuid), uuid);
+	must_ok(pki_make_csr("x", &csr, key, &err), &err);
+	must_ok(pki_sign_csr(ca, ca_key, csr, &names, 30, cert, &err), &err);
+}
+
+static void listen_on(struct rig *r, int i, const char *address, int port)
+{
+	static const struct link_cb cb = { on_open, on_frame, on_closed };
+	struct err err = ERR_INIT;
+
+	r->sides[i].rig = r;
+	must_ok(link_server_new(r->loop, address, port, r->tls, false, &cb, &r->sides[i], &r->sides[i].server, &err), &err);
+}
+
+static void write_settings(const struct conf *c)
+{
+	struct step_settings s;
+	struct err err = ERR_INIT;
+
+	schema_init(&step_settings_schema, &s);
+	(void)str_copy(s.cluster, sizeof(s.cluster), "c");
+	s.lease_ms = LEASE_MS;
+	for (int i = 0; i < 2; i++) {
+		struct settings_node *n = schema_list_add(schema_find(&step_settings_schema, "nodes"), &s);
+
+		(void)str_copy(n->uuid, sizeof(n->uuid), i ? NODE : MASTER);
+		(void)str_copy(n->name, sizeof(n->name), i ? "b" : "a");
+		(void)str_copy(n->address, sizeof(n->address), i ? c->address : "127.0.0.1");
+		(void)str_copy(n->replication_address, sizeof(n->replication_address), i ? c->replication_address : "127.0.0.2");
+		n->candidate = !i;
+	}
+	AUTO_FREE char *text = schema_encode_text(&step_settings_schema, &s), *path = conf_state_path(c, "settings.json"), *dir = conf_state_path(c, "");
+	must_ok(dir_make(dir, 0700, &err), &err);
+	must_ok(file_write_durable(path, text, 0600, &err), &err);
+	schema_done(&step_settings_schema, &s);
+}
+
+static void start_node(struct rig *r, const char *ca, const char *ca_key)
+{
+	AUTO_FREE char *cert = NULL, *key = NULL;
+	struct conf c;
+	struct err err = ERR_INIT;
+
+	must_ok(conf_load(r->root, &c, &err), &err);
+	(void)str_copy(c.node_uuid, sizeof(c.node_uuid), NODE);
+	(void)str_copy(c.node_name, sizeof(c.node_name), "b");
+	(void)str_copy(c.address, sizeof(c.address), "127.0.0.3");
+	(void)str_copy(c.replication_address, sizeof(c.replication_address), "127.0.0.4");
+	(void)str_copy(c.hypervisor, sizeof(c.hypervisor), "fake");
+	(void)str_copy(c.storage, sizeof(c.storage), "fake");
+	(void)str_copy(c.service_manager, sizeof(c.service_manager), "spawn");
+	(void)snprintf(c.fake_world, sizeof(c.fake_world), "%s/world", r->root);
+	c.lease_ms = LEASE_MS;
+	c.link_port = link_server_port(r->sides[PRIMARY].server);
+	AUTO_FREE char *dir = conf_path(&c, "");
+	must_ok(dir_make(dir, 0755, &err), &err);
+	must_ok(conf_save(&c, &err), &err);
+	issue(ca, ca_key, NODE, &cert, &key);
+	must_ok(identity_write(&c, ca, cert, key, &err), &err);
+	write_settings(&c);
+	must_ok(node_new(r->loop, &c, &r->node, &err), &err);
+	conf_done(&c);
+}
+
+static int set_up(void **state)
+{
+	struct rig *r = xcalloc(1, sizeof(*r));
+	AUTO_FREE char *ca = NULL, *ca_key = NULL, *cert = NULL, *key = NULL;
+	struct err err = ERR_INIT;
+
+	(void)str_copy(r->root, sizeof(r->root), "/tmp/gantry-uplink.XXXXXX");
+	assert_non_null(mkdtemp(r->root));
+	r->loop = loop_new();
+	must_ok(pki_make_ca("lab", 3650, &ca, &ca_key, &err), &err);
+	issue(ca, ca_key, MASTER, &cert, &key);
+	must_ok(link_tls_new(ca, cert, key, NULL, &r->tls, &err), &err);
+	listen_on(r, PRIMARY, "127.0.0.1", 0);
+	listen_on(r, REPLICATION, "127.0.0.2", link_server_port(r->sides[PRIMARY].server));
+	start_node(r, ca, ca_key);
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].beats, 1);
+	*state = r;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct rig *r = *state;
+	const char *const argv[] = { REMOVE, r->root, NULL };
+	AUTO_RESULT struct runner_result res;
+	struct err err = ERR_INIT;
+
+	node_free(r->node);
+	for (int i = 0; i < SIDES; i++)
+		link_server_free(r->sides[i].server);
+	loop_free(r->loop);
+	link_tls_unref(r->tls);
+	IGNORE(runner_must(spawn_runner(), argv, NULL, 10000, &res, &err));
+	free(r);
+	return 0;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
+
+/* The master gives an order again over the link that lives; to the node the other one may still look alive. */
+static void an_answer_takes_the_link_that_brought_its_order(void **state)
+{
+	struct rig *r = *state;
+	struct side *primary = &r->sides[PRIMARY], *replication = &r->sides[REPLICATION];
+
+	order(replication, 1);
+	must(r, &replication->results, 1);
+	assert_int_equal(primary->results, 0);
+	order(primary, 2);
+	must(r, &primary->results, 1);
+	order(replication, 2); /* from the record */
+	must(r, &replication->results, 2);
+	assert_int_equal(primary->results, 1);
+}
+
+static void an_order_in_hand_is_answered_where_it_was_given_last(void **state)
+{
+	struct rig *r = *state;
+	struct side *primary = &r->sides[PRIMARY], *replication = &r->sides[REPLICATION];
+
+	say(primary, json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:{s:i}}", "type", "step", "epoch", 1, "job", 1, "index", 0, "dir", "do", "kind", "noop", "args",
+			       "delay_ms", 1000));
+	order(replication, 1);
+	must(r, &replication->results, 1);
+	assert_int_equal(primary->results, 0);
+}
+
+static void a_link_that_falls_behind_the_other_is_cut_and_all_is_said_again(void **state)
+{
+	struct rig *r = *state;
+	struct side *primary = &r->sides[PRIMARY], *replication = &r->sides[REPLICATION];
+
+	must(r, &primary->observes, 1);
+	assert_int_equal(replication->observes, 0);
+	primary->deaf = true;
+	must(r, &primary->closed, 1);
+	assert_int_equal(replication->closed, 0);
+	must(r, &replication->observes, 1);
+	primary->deaf = false;
+	must(r, &primary->hellos, 2); /* it is dialled anew */
+	order(primary, 3);
+	must(r, &primary->results, 1);
+}
+
+static void when_both_are_silent_both_are_cut(void **state)
+{
+	struct rig *r = *state;
+
+	for (int i = 0; i < SIDES; i++)
+		r->sides[i].deaf = true;
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].closed, 1);
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].hellos, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_answer_takes_the_link_that_brought_its_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_order_in_hand_is_answered_where_it_was_given_last, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_link_that_falls_behind_the_other_is_cut_and_all_is_said_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(when_both_are_silent_both_are_cut, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
