@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/replace.h"
 #include "common/xmem.h"
 #include "schema/field.h"
 
@@ -91,38 +92,14 @@ static int sync_dir_of(const char *path, struct err *err)
 	return 0;
 }
 
-static int write_all(int fd, const char *text)
-{
-	size_t len = strlen(text);
-
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int file_write_durable(const char *path, const char *text, unsigned mode, struct err *err)
 {
 	AUTO_FREE char *dir = dir_of(path);
 	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *temp = xasprintf("%s/.%s.XXXXXX", dir, slash ? slash + 1 : path);
-	AUTO_FD int fd = mkostemp(temp, O_CLOEXEC);
 
-	if (fd < 0)
-		return err_errno(err, code_of_errno(), "cannot make a file in '%s'", dir);
-	if (write_all(fd, text) < 0 || fchmod(fd, (mode_t)mode) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
-		int rc = err_errno(err, code_of_errno(), "cannot write '%s'", path);
-
-		(void)unlink(temp);
-		return rc;
-	}
+	errno = replace_file(dir, slash ? slash + 1 : path, text, strlen(text), (mode_t)mode);
+	if (errno)
+		return err_errno(err, code_of_errno(), "cannot write '%s'", path);
 	return sync_dir_of(path, err);
 }
 

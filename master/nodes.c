@@ -9,7 +9,7 @@
 #include "core/lease.h"
 #include "core/state.h"
 #include "master/bridge.h"
-#include "schema/wire.h"
+#include "schema/hear.h"
 
 struct peer *master_peer(struct master *m, uint64_t serial)
 {
@@ -175,8 +175,10 @@ static void supersede(struct master *m, struct peer *p)
 	}
 }
 
-static int on_hello(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_hello(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
 	const struct msg_hello *h = msg;
 
 	if (strcmp(h->node, p->node) != 0)
@@ -203,8 +205,10 @@ static int on_hello(struct master *m, struct peer *p, const void *msg, struct er
 	return 0;
 }
 
-static int on_beat(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_beat(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
 	const struct msg_beat *b = msg;
 	struct msg_beat_ack a = { .seq = b->seq };
 
@@ -219,48 +223,66 @@ static int on_beat(struct master *m, struct peer *p, const void *msg, struct err
 	return 0;
 }
 
-static int on_observe(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_observe(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
+
 	(void)err;
 	if (m->core && !m->paused)
 		core_node_observed(m->core, p->node, &((const struct msg_observe *)msg)->observed);
 	return 0;
 }
 
-static int on_step_result(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_step_result(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
+
 	(void)err;
 	if (m->core && !m->paused)
 		core_step_result(m->core, p->node, msg);
 	return 0;
 }
 
-static int on_step_progress(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_step_progress(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
+
 	(void)err;
 	if (m->core && !m->paused)
 		core_step_progress(m->core, p->node, msg);
 	return 0;
 }
 
-static int on_ask(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_ask(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
+
 	(void)err;
 	if (master_speaks(m))
 		core_ask(m->core, p->node, msg);
 	return 0;
 }
 
-static int on_authorise(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_authorise(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
+
 	(void)err;
 	if (master_speaks(m))
 		core_authorise(m->core, p->node, msg);
 	return 0;
 }
 
-static int on_sign(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_sign(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
+
 	(void)err;
 	if (master_speaks(m))
 		master_sign(m, p, msg);
@@ -280,8 +302,10 @@ static void reply_err(struct master *m, struct peer *p, const char *id, const st
 	schema_done(&msg_reply_schema, &r);
 }
 
-static int on_request(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_request(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
 	struct msg_request r;
 	struct err why = ERR_INIT;
 
@@ -300,8 +324,11 @@ static int on_request(struct master *m, struct peer *p, const void *msg, struct 
 	return 0;
 }
 
-static int on_join(struct master *m, struct peer *p, const void *msg, struct err *err)
+static int on_join(void *who, void *by, const void *msg, struct err *err)
 {
+	struct master *m = who;
+	struct peer *p = by;
+
 	if (p->join)
 		return err_set(err, ERR_BAD_REQUEST, "a second join on one link");
 	master_join(m, p, msg);
@@ -314,68 +341,34 @@ static int on_join(struct master *m, struct peer *p, const void *msg, struct err
  */
 enum from { FROM_ANONYMOUS, FROM_CERTIFIED, FROM_MEMBER };
 
-static const struct {
-	const char *type;
-	const struct schema *schema;
-	enum from from;
-	int (*fn)(struct master *m, struct peer *p, const void *msg, struct err *err);
-} handlers[] = {
-	{ "hello", &msg_hello_schema, FROM_CERTIFIED, on_hello },
-	{ "beat", &msg_beat_schema, FROM_MEMBER, on_beat },
-	{ "observe", &msg_observe_schema, FROM_MEMBER, on_observe },
-	{ "step_result", &msg_step_result_schema, FROM_MEMBER, on_step_result },
-	{ "step_progress", &msg_step_progress_schema, FROM_MEMBER, on_step_progress },
-	{ "ask", &msg_ask_schema, FROM_MEMBER, on_ask },
-	{ "authorise", &msg_authorise_schema, FROM_MEMBER, on_authorise },
-	{ "sign", &msg_sign_schema, FROM_MEMBER, on_sign },
-	{ "request", &msg_request_schema, FROM_MEMBER, on_request },
-	{ "join", &msg_join_schema, FROM_ANONYMOUS, on_join },
+static const struct hear_row handlers[] = {
+	{ "hello", &msg_hello_schema, FROM_CERTIFIED, true, on_hello },
+	{ "beat", &msg_beat_schema, FROM_MEMBER, false, on_beat },
+	{ "observe", &msg_observe_schema, FROM_MEMBER, false, on_observe },
+	{ "step_result", &msg_step_result_schema, FROM_MEMBER, false, on_step_result },
+	{ "step_progress", &msg_step_progress_schema, FROM_MEMBER, false, on_step_progress },
+	{ "ask", &msg_ask_schema, FROM_MEMBER, false, on_ask },
+	{ "authorise", &msg_authorise_schema, FROM_MEMBER, false, on_authorise },
+	{ "sign", &msg_sign_schema, FROM_MEMBER, false, on_sign },
+	{ "request", &msg_request_schema, FROM_MEMBER, false, on_request },
+	{ "join", &msg_join_schema, FROM_ANONYMOUS, true, on_join },
 };
 
-static int check_sender(const struct master *m, const struct peer *p, const char *type, enum from from, struct err *err)
+static int may_say(void *who, void *by, const struct hear_row *row, struct err *err)
 {
-	if ((from == FROM_ANONYMOUS) != (p->node[0] == '\0'))
-		return err_set(err, ERR_PERMISSION, "message '%s' is not allowed on this link", type);
-	if (from != FROM_MEMBER)
-		return 0;
+	const struct master *m = who;
+	const struct peer *p = by;
+
+	if ((row->tag == FROM_ANONYMOUS) != (p->node[0] == '\0'))
+		return err_set(err, ERR_PERMISSION, "message '%s' is not allowed on this link", row->type);
+	if (row->tag != FROM_MEMBER)
+		return 1;
 	if (!p->side)
-		return err_set(err, ERR_PERMISSION, "message '%s' of '%s' before its hello", type, p->node);
+		return err_set(err, ERR_PERMISSION, "message '%s' of '%s' before its hello", row->type, p->node);
 	if (m->core && !state_node(core_state(m->core), p->node)) /* a standby does not know, and answers nobody */
-		return err_set(err, ERR_PERMISSION, "message '%s' of '%s', which is not in the cluster", type, p->node),
+		return err_set(err, ERR_PERMISSION, "message '%s' of '%s', which is not in the cluster", row->type, p->node),
 		       err_hint(err, "if it was removed: stop gantry-noded there; if it is to come back: 'gnt node add'");
-	return 0;
-}
-
-static int hear(struct master *m, struct peer *p, struct wire *w, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
-		if (strcmp(handlers[i].type, w->type) != 0)
-			continue;
-		int rc = check_sender(m, p, w->type, handlers[i].from, err);
-		if (rc < 0)
-			return rc;
-		void *msg = xcalloc(1, handlers[i].schema->size);
-		rc = (handlers[i].from == FROM_MEMBER ? wire_read : wire_read_greeting)(w, handlers[i].schema, msg, err);
-		if (rc == 0) {
-			rc = handlers[i].fn(m, p, msg, err);
-			schema_done(handlers[i].schema, msg);
-		}
-		free(msg);
-		return rc;
-	}
-	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", w->type);
-}
-
-static int dispatch(struct master *m, struct peer *p, const char *text, size_t len, struct err *err)
-{
-	struct wire w;
-	int rc = wire_open(&w, text, len, err);
-
-	if (rc < 0)
-		return rc;
-	rc = hear(m, p, &w, err);
-	wire_done(&w);
-	return rc;
+	return 1;
 }
 
 /* ---- life of a link ------------------------------------------------------------------------------------ */
@@ -403,7 +396,7 @@ static void link_frame(void *arg, struct link *k, const char *text, size_t len)
 	p->heard_ms = loop_now_ms(m->loop);
 	if (m->core)
 		core_tick(m->core, loop_now_ms(m->loop), loop_wall_ms(m->loop));
-	if (dispatch(m, p, text, len, &err) < 0) {
+	if (hear(handlers, ARRAY_SIZE(handlers), may_say, m, p, text, len, &err) < 0) {
 		log_err_record(LOG_LEVEL_WARNING, link_remote_address(k), &err);
 		link_close(k);
 	}

@@ -10,8 +10,8 @@
 #include "common/log.h"
 #include "common/xmem.h"
 #include "node/node.h"
+#include "schema/hear.h"
 #include "schema/level.h"
-#include "schema/wire.h"
 
 static int64_t beat_ms(const struct noded *n)
 {
@@ -90,8 +90,10 @@ static int looked(struct noded *n, struct uplink *u, const struct msg_welcome *w
 	return rc;
 }
 
-static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_welcome(void *who, void *by, const void *msg, struct err *err)
 {
+	struct noded *n = who;
+	struct uplink *u = by;
 	const struct msg_welcome *w = msg;
 
 	if (u == &n->up[UPLINK_LOOK])
@@ -133,8 +135,10 @@ static int on_welcome(struct noded *n, struct uplink *u, const void *msg, struct
 	return 0;
 }
 
-static int on_not_master(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_not_master(void *who, void *by, const void *msg, struct err *err)
 {
+	struct noded *n = who;
+	struct uplink *u = by;
 	const struct msg_not_master *m = msg;
 	struct uplink *aside = &n->up[UPLINK_STALE];
 
@@ -172,8 +176,10 @@ static int on_not_master(struct noded *n, struct uplink *u, const void *msg, str
 	return 0;
 }
 
-static int on_refused(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_refused(void *who, void *by, const void *msg, struct err *err)
 {
+	struct noded *n = who;
+	struct uplink *u = by;
 	const struct msg_refused *r = msg;
 	struct err why = { .code = err_by_name(r->error) };
 
@@ -187,11 +193,12 @@ static int on_refused(struct noded *n, struct uplink *u, const void *msg, struct
 	return 0;
 }
 
-static int on_beat_ack(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_beat_ack(void *who, void *by, const void *msg, struct err *err)
 {
+	struct noded *n = who;
 	const struct msg_beat_ack *a = msg;
 
-	(void)u;
+	(void)by;
 	if (a->epoch != n->epoch)
 		return err_set(err, ERR_STALE_EPOCH, "beat answered by epoch %lld, the master's is %lld", (long long)a->epoch, (long long)n->epoch);
 	if (a->seq <= n->beat_seq && n->beat_seq - a->seq < 16) {
@@ -203,123 +210,120 @@ static int on_beat_ack(struct noded *n, struct uplink *u, const void *msg, struc
 	return 0;
 }
 
-static int on_step(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_step(void *who, void *by, const void *msg, struct err *err)
 {
+	struct noded *n = who;
+	struct uplink *u = by;
+
 	(void)err;
 	steps_order(n, msg, u->side);
 	return 0;
 }
 
-static int on_gens(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_gens(void *who, void *by, const void *msg, struct err *err)
 {
-	(void)u;
+	struct noded *n = who;
+
+	(void)by;
 	(void)err;
 	arbitrate_gens(n, msg);
 	return 0;
 }
 
-static int on_verdict(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_verdict(void *who, void *by, const void *msg, struct err *err)
 {
-	(void)u;
+	struct noded *n = who;
+
+	(void)by;
 	(void)err;
 	arbitrate_verdict(n, msg);
 	return 0;
 }
 
-static int on_authority(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_authority(void *who, void *by, const void *msg, struct err *err)
 {
-	(void)u;
+	struct noded *n = who;
+
+	(void)by;
 	(void)err;
 	authorise_answer(n, msg);
 	return 0;
 }
 
-static int on_signed(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_signed(void *who, void *by, const void *msg, struct err *err)
 {
-	(void)u;
+	struct noded *n = who;
+
+	(void)by;
 	(void)err;
 	authorise_signed(n, msg);
 	return 0;
 }
 
-static int on_reply(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_reply(void *who, void *by, const void *msg, struct err *err)
 {
+	struct noded *n = who;
+	struct uplink *u = by;
+
 	if (!u->body || u->body_len > REPLY_MAX)
 		return err_set(err, ERR_BAD_REQUEST, "a reply of %zu bytes", u->body_len);
 	local_reply(n, ((const struct msg_reply_head *)msg)->id, u->body, u->body_len);
 	return 0;
 }
 
-static int on_forget(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_forget(void *who, void *by, const void *msg, struct err *err)
 {
-	(void)u;
+	struct noded *n = who;
+
+	(void)by;
 	(void)err;
 	steps_forget(n, ((const struct msg_forget *)msg)->job);
 	return 0;
 }
 
-static int on_settings(struct noded *n, struct uplink *u, const void *msg, struct err *err)
+static int on_settings(void *who, void *by, const void *msg, struct err *err)
 {
-	(void)u;
+	struct noded *n = who;
+
+	(void)by;
 	return n->env.system->settings_install(n->env.system, msg, err);
 }
 
-static const struct {
-	const char *type;
-	const struct schema *schema;
-	int (*fn)(struct noded *n, struct uplink *u, const void *msg, struct err *err);
-} handlers[] = {
-	{ "refused", &msg_refused_schema, on_refused },
-	{ "welcome", &msg_welcome_schema, on_welcome },       { "not_master", &msg_not_master_schema, on_not_master },
-	{ "beat_ack", &msg_beat_ack_schema, on_beat_ack },    { "step", &msg_step_schema, on_step },
-	{ "gens", &msg_gens_schema, on_gens },                { "verdict", &msg_verdict_schema, on_verdict },
-	{ "authority", &msg_authority_schema, on_authority }, { "signed", &msg_signed_schema, on_signed },
-	{ "reply", &msg_reply_head_schema, on_reply },        { "forget", &msg_forget_schema, on_forget },
-	{ "settings", &step_settings_schema, on_settings },
+enum when { WHEN_WELCOME, WHEN_GREETED, WHEN_REPLY };
+
+static const struct hear_row handlers[] = {
+	{ "refused", &msg_refused_schema, WHEN_GREETED, true, on_refused },
+	{ "welcome", &msg_welcome_schema, WHEN_GREETED, true, on_welcome },
+	{ "not_master", &msg_not_master_schema, WHEN_GREETED, true, on_not_master },
+	{ "beat_ack", &msg_beat_ack_schema, WHEN_WELCOME, false, on_beat_ack },
+	{ "step", &msg_step_schema, WHEN_WELCOME, false, on_step },
+	{ "gens", &msg_gens_schema, WHEN_WELCOME, false, on_gens },
+	{ "verdict", &msg_verdict_schema, WHEN_WELCOME, false, on_verdict },
+	{ "authority", &msg_authority_schema, WHEN_WELCOME, false, on_authority },
+	{ "signed", &msg_signed_schema, WHEN_WELCOME, false, on_signed },
+	{ "reply", &msg_reply_head_schema, WHEN_REPLY, false, on_reply },
+	{ "forget", &msg_forget_schema, WHEN_WELCOME, false, on_forget },
+	{ "settings", &step_settings_schema, WHEN_WELCOME, true, on_settings }, /* a version that is to be kept out must be able to read it as well */
 };
 
-static bool greets(size_t i)
+/* From a master that has not said so nothing but that is heard; from one without majority, its replies. */
+static int may_say(void *who, void *by, const struct hear_row *row, struct err *err)
 {
-	return handlers[i].fn == on_welcome || handlers[i].fn == on_not_master || handlers[i].fn == on_refused;
-}
+	struct noded *n = who;
+	const struct uplink *u = by;
 
-static int hear(struct noded *n, struct uplink *u, struct wire *w, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
-		if (strcmp(handlers[i].type, w->type) != 0)
-			continue;
-		bool heard = u->welcome || greets(i) ||
-			     (u == &n->up[UPLINK_STALE] && handlers[i].fn == on_reply);
-		if (!heard)
-			return 0; /* from a master that has not said so */
-		void *msg = xcalloc(1, handlers[i].schema->size);
-		/* Its greetings, and the settings, which a version that is to be kept out must be able to read as well. */
-		bool loosely = greets(i) || handlers[i].fn == on_settings;
-		int rc = (loosely ? wire_read_greeting : wire_read)(w, handlers[i].schema, msg, err);
-		if (rc == 0) {
-			rc = handlers[i].fn(n, u, msg, err);
-			schema_done(handlers[i].schema, msg);
-		}
-		free(msg);
-		return rc;
-	}
-	return err_set(err, ERR_BAD_REQUEST, "unknown message '%s'", w->type);
+	(void)err;
+	return u->welcome || row->tag == WHEN_GREETED || (u == &n->up[UPLINK_STALE] && row->tag == WHEN_REPLY);
 }
 
 static int dispatch(struct noded *n, struct uplink *u, const char *text, size_t len, struct err *err)
 {
-	struct wire w;
 	const char *line = memchr(text, '\n', len);
 	size_t head = line ? (size_t)(line - text) : len;
-	int rc = wire_open(&w, text, head, err);
 
 	u->body = line ? line + 1 : NULL;
 	u->body_len = line ? len - head - 1 : 0;
-	if (rc < 0)
-		return rc;
-	rc = hear(n, u, &w, err);
-	wire_done(&w);
-	return rc;
+	return hear(handlers, ARRAY_SIZE(handlers), may_say, n, u, text, head, err);
 }
 
 /* ---- life of a link ---------------------------------------------------------------------------------- */

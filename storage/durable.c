@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/replace.h"
 #include "common/xmem.h"
 
 int durable_sync_dir(const char *dir, struct err *err)
@@ -20,36 +21,11 @@ int durable_sync_dir(const char *dir, struct err *err)
 	return 0;
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int durable_write(const char *dir, const char *name, const char *text, size_t len, mode_t mode, struct err *err)
 {
-	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
-	/* mkstemp's name: two writers never share a temporary file; its dot keeps it out of globs like "*.res". */
-	AUTO_FREE char *temp = xasprintf("%s/.%s.XXXXXX", dir, name);
-	AUTO_FD int fd = mkostemp(temp, O_CLOEXEC);
-
-	if (fd < 0)
-		return err_errno(err, ERR_IO, "cannot create a file in '%s'", dir);
-	if (write_all(fd, text, len) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
-		int rc = err_errno(err, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "cannot write '%s'", path);
-
-		(void)unlink(temp);
-		return rc;
-	}
+	errno = replace_file(dir, name, text, len, mode);
+	if (errno)
+		return err_errno(err, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "cannot write '%s/%s'", dir, name);
 	return durable_sync_dir(dir, err);
 }
 
