@@ -131,8 +131,14 @@ int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t m
 	long long lease_ms = 0;
 	if (sscanf(beat_text, "%*d %lld", &lease_ms) == 1) /* a resignation has none: its writer says nothing any more */
 		set_lease(t, lease_ms);
-	if (!may_take(t, now_ms))
+	if (!may_take(t, now_ms)) {
+		/* Nobody is master for a beat longer because the look came just before: the next is at that moment, if it is sooner. */
+		int64_t due = t->beat_seen_ms + term_ttl_ms(t) + term_margin_ms(t);
+
+		due = due > t->hold_until_ms ? due : t->hold_until_ms;
+		t->next_ms = due < t->next_ms ? due : t->next_ms;
 		return 0;
+	}
 	t->state = TERM_TAKING;
 	t->busy = true;
 	t->beat_sent_ms = now_ms;

@@ -54,6 +54,30 @@ static void waits_ttl_and_margin(void **state)
 	assert_int_equal(term_seen(&t, 200 + 2 * (TTL + MARGIN), MASTER_A, 7, "2", 9), TERM_DO_TAKE);
 }
 
+/* Looks come each beat; the one that may take comes when it may, not up to a beat later. */
+static void looks_when_it_may_take(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+	int64_t at = 0, takes = 0;
+
+	(void)state;
+	for (at = 0; at < 20000 && !takes; at += 10) {
+		if (term_tick(&t, at) != TERM_DO_READ)
+			continue;
+		takes = term_seen(&t, at, MASTER_A, 7, at < 400 ? "0" : "1", at < 400 ? 8 : 9) == TERM_DO_TAKE ? at : 0;
+	}
+	assert_int_equal(takes, 1000 + TTL + MARGIN);
+	t = fresh(B, BOOT_B);
+	assert_int_equal(term_tick(&t, 0), TERM_DO_READ);
+	assert_int_equal(term_seen(&t, 300, MASTER_A, 7, "1", 8), 0); /* the answer took its time */
+	for (at = 300, takes = 0; at < 20000 && !takes; at += 10) {
+		if (term_tick(&t, at) != TERM_DO_READ)
+			continue;
+		takes = term_seen(&t, at, MASTER_A, 7, "1", 8) == TERM_DO_TAKE ? at : 0;
+	}
+	assert_int_equal(takes, 300 + TTL + MARGIN);
+}
+
 static void resigned_to_anybody(void **state)
 {
 	struct term t = fresh(B, BOOT_B);
@@ -221,6 +245,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_ttl_and_margin),  cmocka_unit_test(resigned_to_anybody),
+		cmocka_unit_test(looks_when_it_may_take),  cmocka_unit_test(resigned_to_anybody),
 		cmocka_unit_test(resigned_to_me),        cmocka_unit_test(resigned_to_another),
 		cmocka_unit_test(a_word_that_only_begins_so), cmocka_unit_test(hands_over),
 		cmocka_unit_test(hands_over_after_its_beat),  cmocka_unit_test(only_a_master_resigns),
