@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "common/xmem.h"
 
 static int write_all(int fd, const char *text, size_t len)

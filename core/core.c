@@ -414,6 +414,13 @@ int core_node_speaks(struct core *c, const char *node, const char *version, int6
 	return rc;
 }
 
+static void tell_all(struct core *c, const struct snode *n)
+{
+	core_send_settings(c, n->n.uuid);
+	core_send_node_gens(c, n->n.uuid);
+	job_node_back(c, n->n.uuid);
+}
+
 void core_node_links(struct core *c, const char *node, int links, const char *boot_id, const char *version, int64_t wall_ms)
 {
 	struct snode *n = state_node(&c->st, node);
@@ -442,14 +449,19 @@ void core_node_links(struct core *c, const char *node, int links, const char *bo
 	}
 	if (!was)
 		core_event(c, "node '%s' is connected", n->n.name);
-	/* Whatever was under way on the link that went may be lost; what came while there was no majority was not heard. */
-	if (!was || other || (c->resumed_ms && n->told_ms <= c->resumed_ms)) {
-		n->told_ms = c->st.now_ms;
-		core_send_settings(c, node);
-		core_send_node_gens(c, node);
-		job_node_back(c, node);
-	}
+	if (!was || other) /* whatever was under way on the link that went may be lost */
+		tell_all(c, n);
 	done(c);
+}
+
+void core_tell_again(struct core *c)
+{
+	for (int i = 0; i < c->st.n_nodes; i++) {
+		if (!c->st.nodes[i]->connected)
+			continue;
+		tell_all(c, c->st.nodes[i]);
+		outbox_flush(c->out);
+	}
 }
 
 void core_node_beat(struct core *c, const char *node)

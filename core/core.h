@@ -91,6 +91,8 @@ void core_client_gone(struct core *c, uint64_t client);
 int core_node_speaks(struct core *c, const char *node, const char *version, int64_t oldest, int64_t newest, struct err *err) WARN_UNUSED;
 /* links: bit 0 primary network, bit 1 replication network; 0 = gone. version, boot_id from the hello. */
 void core_node_links(struct core *c, const char *node, int links, const char *boot_id, const char *version, int64_t wall_ms);
+/* What was sent to nodes, or by them, may not have been heard: the bridge may say nothing for a moment without its term. Settings, generations, orders. */
+void core_tell_again(struct core *c);
 /* What nodes say; node = uuid, from the link's certificate. Messages are borrowed; the core checks whom they come from, and drops what is old. */
 void core_node_beat(struct core *c, const char *node);
 void core_node_observed(struct core *c, const char *node, const struct observed *o);

@@ -25,7 +25,6 @@ struct snode { /* a node: object, and what is seen of it */
 	int links;              /* bit 0 primary, bit 1 replication */
 	int64_t beat_ms;        /* when the last beat was answered; 0 = never */
 	int64_t silent_since_ms; /* when the last link went; 0 = connected */
-	int64_t told_ms;        /* when it was last told all: settings, generations, the orders under way */
 	char boot_id[UUID_LEN + 1];
 	char version[32];
 	int64_t level_oldest, level_newest; /* from its hello to this master; 0 = it has not said any */

@@ -35,8 +35,10 @@ void master_emit(void *arg, const struct core_action *a)
 		return;
 	}
 	case CORE_SEND:
-		if (master_speaks(m)) /* else it is sent again when we are valid again, or by the next master */
+		if (master_speaks(m))
 			master_send_node(m, a->node, a->text);
+		else
+			m->unheard = true;
 		return;
 	case CORE_STORE_STEP:
 		master_store_step(m, a);

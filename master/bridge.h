@@ -53,6 +53,7 @@ struct master {
 	struct core *core;   /* NULL while standby */
 	bool paused;         /* master, but no commit for ttl: silent */
 	int64_t unread_since_ms; /* standby: the term cannot be read since then; 0 = it can */
+	bool unheard;        /* something was not said to a node, or not taken from one, because the term was not valid: all is said again when it is */
 	bool trim;           /* much memory was freed: give it back */
 	struct loop_timer *timer;
 	char self[UUID_LEN + 1];

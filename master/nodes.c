@@ -242,6 +242,8 @@ static int on_step_result(void *who, void *by, const void *msg, struct err *err)
 	(void)err;
 	if (m->core && !m->paused)
 		core_step_result(m->core, p->node, msg);
+	else
+		m->unheard = m->core != NULL;
 	return 0;
 }
 
@@ -484,6 +486,10 @@ void master_nodes_tick(struct master *m)
 
 	if (!m->core || m->paused)
 		return;
+	if (m->unheard && master_speaks(m)) {
+		m->unheard = false;
+		core_tell_again(m->core);
+	}
 	int64_t lease = core_state(m->core)->cluster.lease_ms;
 	list_for_each_safe(l, &m->peers) {
 		struct peer *p = list_entry(l, struct peer, link);

@@ -297,7 +297,7 @@ void master_drop_core(struct master *m)
 	core_puts_free(m->puts, m->n_puts);
 	m->puts = NULL;
 	m->n_puts = 0;
-	m->paused = false;
+	m->paused = m->unheard = false;
 	master_address_down(m);
 	master_nodes_reset(m);
 }
@@ -374,6 +374,7 @@ void master_term_do(struct master *m, int todo)
 			core_store_silent(m->core, 0);
 			master_address_up(m);
 			master_nodes_reset(m);
+			m->unheard = true; /* nodes hear nothing but a greeting of a master that has said not_master */
 		}
 	}
 	if (todo & TERM_DO_RESIGN)

@@ -32,6 +32,7 @@ struct rig {
 	/* The node's other link, and orders that came over either. */
 	struct link *second;
 	int second_closed, second_frames, orders, second_orders;
+	bool with_orders;     /* what the core sends to nodes is sent; else greetings and replies alone */
 	int64_t beat_at_ms;   /* beats go over the second one alone, and the master ticks; 0 = no */
 };
 
@@ -45,8 +46,14 @@ static void emit(void *arg, const struct core_action *a)
 		r->seq = a->seq;
 	else if (a->kind == CORE_REPLY)
 		r->n_requests++;
-	if (a->kind == CORE_REPLY || a->kind == CORE_SEND)
+	if (a->kind == CORE_REPLY || (a->kind == CORE_SEND && r->with_orders))
 		master_emit(&r->m, a);
+}
+
+static void may_speak(struct rig *r, bool yes)
+{
+	r->m.term.state = TERM_MASTERING;
+	r->m.term.valid_until_ms = yes ? INT64_MAX : 0;
 }
 
 static void start_core(struct rig *r, bool with_b)
@@ -87,6 +94,7 @@ static void start_core(struct rig *r, bool with_b)
 				    .kvs = kvs, .n_kvs = n + with_b };
 	core_free(r->m.core);
 	r->m.core = NULL;
+	may_speak(r, true);
 	if (core_new(&start, emit, r, &r->m.core, &err) < 0)
 		fail_msg("%s", err.msg);
 	core_puts_free(puts, n);
@@ -360,6 +368,7 @@ static void order_something(struct rig *r)
 	(void)str_copy(m.user, sizeof(m.user), "me");
 	m.admin = 1;
 	m.args = json_pack("{s:s}", "node", "b");
+	r->with_orders = true;
 	core_tick(r->m.core, loop_now_ms(r->loop), loop_wall_ms(r->loop));
 	core_request(r->m.core, 99, &m);
 	schema_done(&msg_request_schema, &m);
@@ -383,6 +392,21 @@ static void a_link_that_falls_behind_the_other_is_closed_and_its_orders_are_give
 	must(r, &r->second_orders, 1);
 	assert_int_equal(r->second_closed, 0);
 	assert_int_equal(state_node(core_state(r->m.core), UUID_B)->links, 2);
+}
+
+/* For a moment no beat was committed: less than a pause, of which the nodes would be told. */
+static void what_the_master_might_not_say_is_said_when_it_may(void **state)
+{
+	struct rig *r = *state;
+
+	dial_second(r, "primary");
+	r->beat_at_ms = 1;
+	may_speak(r, false);
+	order_something(r);
+	must(r, &r->n_requests, 1); /* filed, and its order would be under way */
+	assert_int_equal(r->second_orders, 0);
+	may_speak(r, true);
+	must(r, &r->second_orders, 1);
 }
 
 /* A standby hears both and has no core to tell: when it is master the older one must not be taken for alive. */
@@ -462,6 +486,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_that_greeted_a_standby_is_not_welcomed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_link_that_falls_behind_the_other_is_closed_and_its_orders_are_given_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_the_master_might_not_say_is_said_when_it_may, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(of_two_links_over_one_network_the_newer_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_hello_of_a_later_version_is_understood, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_node_that_does_not_speak_the_clusters_level_is_told_why, set_up, tear_down),
