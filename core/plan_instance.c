@@ -265,11 +265,9 @@ int plan_instance_startup(const struct state *st, const void *args, struct rng *
 	const struct op_instance_startup *a = args;
 	struct sinstance *s;
 	struct snode *n = NULL;
-	int rc = state_need_instance(st, a->name, &s, err);
+	int rc = need_instance(st, a->name, &s, &n, err);
 
 	(void)rng;
-	if (rc == 0)
-		rc = need_owner(st, &s->i, &n, err);
 	if (rc < 0)
 		return rc;
 	summary(ret, st, "start", &s->i);
@@ -294,11 +292,9 @@ int plan_instance_shutdown(const struct state *st, const void *args, struct rng 
 	const struct op_instance_shutdown *a = args;
 	struct sinstance *s;
 	struct snode *n = NULL;
-	int rc = state_need_instance(st, a->name, &s, err);
+	int rc = need_instance(st, a->name, &s, &n, err);
 
 	(void)rng;
-	if (rc == 0)
-		rc = need_owner(st, &s->i, &n, err);
 	if (rc < 0)
 		return rc;
 	/* What is wanted changes first: were the guest ended first, the reconciler of a next master would start it again. */
@@ -317,11 +313,9 @@ int plan_instance_reboot(const struct state *st, const void *args, struct rng *r
 	const struct op_instance_reboot *a = args;
 	struct sinstance *s;
 	struct snode *n = NULL;
-	int rc = state_need_instance(st, a->name, &s, err);
+	int rc = need_instance(st, a->name, &s, &n, err);
 
 	(void)rng;
-	if (rc == 0)
-		rc = need_owner(st, &s->i, &n, err);
 	if (rc < 0)
 		return rc;
 	if (!runs_on(n, &s->i))
@@ -438,17 +432,17 @@ int plan_activate_disks(const struct state *st, const void *args, struct rng *rn
 	const struct op_instance_name *a = args;
 	struct sinstance *s;
 	struct snode *n = NULL;
-	int rc = state_need_instance(st, a->name, &s, err);
+	int rc = need_instance(st, a->name, &s, &n, err);
 
 	(void)rng;
 	if (rc == 0)
-		rc = need_owner(st, &s->i, &n, err);
-	if (rc == 0)
 		rc = add_disks_up(ret, st, &s->i, true, false, err);
-	if (rc == 0 && ret->n_steps)
+	if (rc < 0)
+		return rc;
+	if (ret->n_steps)
 		ret->steps[ret->n_steps - 1].pivot = 1;
 	summary(ret, st, "activate disks of", &s->i);
-	return rc;
+	return 0;
 }
 
 int plan_deactivate_disks(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
@@ -456,11 +450,9 @@ int plan_deactivate_disks(const struct state *st, const void *args, struct rng *
 	const struct op_instance_name *a = args;
 	struct sinstance *s;
 	struct snode *n = NULL;
-	int rc = state_need_instance(st, a->name, &s, err);
+	int rc = need_instance(st, a->name, &s, &n, err);
 
 	(void)rng;
-	if (rc == 0)
-		rc = need_owner(st, &s->i, &n, err);
 	if (rc < 0)
 		return rc;
 	if (runs_on(n, &s->i) || s->i.admin_state == ADMIN_UP)

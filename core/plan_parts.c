@@ -371,3 +371,10 @@ int need_owner(const struct state *st, const struct instance *i, struct snode **
 	*ret = n;
 	return state_need_usable(st, n, err);
 }
+
+int need_instance(const struct state *st, const char *name, struct sinstance **ret, struct snode **ret_owner, struct err *err)
+{
+	int rc = state_need_instance(st, name, ret, err);
+
+	return rc < 0 ? rc : need_owner(st, &(*ret)->i, ret_owner, err);
+}

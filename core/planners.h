@@ -50,6 +50,8 @@ int64_t instance_memory(const struct state *st, const struct instance *i);
 int64_t instance_disk_mib(const struct instance *i, const char *pool, const struct state *st);
 /* Owner known, node usable. */
 int need_owner(const struct state *st, const struct instance *i, struct snode **ret, struct err *err) WARN_UNUSED;
+/* The instance of that name, and the node that runs it, which must be usable. */
+int need_instance(const struct state *st, const char *name, struct sinstance **ret, struct snode **ret_owner, struct err *err) WARN_UNUSED;
 /* Back after a loss, and waiting, offline, for a person. */
 bool rejoin_held(const struct snode *n);
 bool runs_on(const struct snode *n, const struct instance *i); /* seen there, in any state */

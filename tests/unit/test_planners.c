@@ -149,6 +149,40 @@ static int step_at(const struct world *w, const char *kind, const char *node)
 	return -1;
 }
 
+/* ---- whatever is asked ------------------------------------------------------------------------------------------------------- */
+
+/* Every request of something that is there by name: refused by name, and nothing is planned or said of what does not exist. */
+static void what_does_not_exist_is_refused(void **state)
+{
+	struct world *w = *state;
+	int asked = 0;
+
+	add_instance(&w->st, true, true);
+	for (int op = 0; op < OP_COUNT; op++) {
+		const struct field *name = schema_find(op_infos[op].args, "name");
+
+		if (op_infos[op].kind != OP_JOB || !plan_for((enum op_index)op) || !name || name->type != FIELD_STR || op == OP_instance_add || op == OP_node_admit)
+			continue;
+		void *a = xcalloc(1, op_infos[op].args->size);
+		struct rng rng;
+
+		rng_seed(&rng, 1);
+		plan_done(&w->plan);
+		plan_init(&w->plan);
+		err_clear(&w->err);
+		schema_init(op_infos[op].args, a);
+		(void)str_copy((char *)a + name->offset, NAME_LEN, "nosuch");
+		assert_int_equal(plan_for((enum op_index)op)(&w->st, a, &rng, &w->plan, &w->err), -ERR_NOT_FOUND);
+		assert_non_null(strstr(w->err.msg, "nosuch"));
+		assert_int_equal(w->plan.n_steps, 0);
+		assert_string_equal(w->plan.summary, "");
+		schema_done(op_infos[op].args, a);
+		free(a);
+		asked++;
+	}
+	assert_true(asked >= 15);
+}
+
 /* ---- a disk died ------------------------------------------------------------------------------------------------------------ */
 
 /* The primary lost its disk and is out of current: the mirror has everything, no loss is to be accepted. */
@@ -604,6 +638,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		T(what_does_not_exist_is_refused),
 		T(failover_to_the_only_good_replica),
 		T(failover_to_a_replica_that_resyncs),
 		T(failover_to_a_replica_that_is_not_current),
