@@ -53,6 +53,13 @@ void table_column(struct table *t, size_t k, const char *title, bool right)
 	t->columns[k] = (struct column){ .title = title, .right = right, .width = t->headings ? strlen(title) : 0 };
 }
 
+static void add(struct buf *b, const char *text, size_t n)
+{
+	int rc = buf_add(b, text, n);
+
+	assert(rc == 0);
+}
+
 /* The text is UTF-8 (it was JSON): a character is a place. Control characters, also those of two bytes (U+0080 to U+009F), are not sent. */
 void table_cell(struct table *t, const char *text)
 {
@@ -65,20 +72,22 @@ void table_cell(struct table *t, const char *text)
 	}
 	struct cell *e = &t->cells[t->n++];
 	e->at = t->text.len;
+	const char *run = text; /* of characters that go as they are */
 	for (const char *s = text; *s; s++) {
 		unsigned char b = (unsigned char)*s, next = (unsigned char)s[1];
 		bool two = b == 0xc2 && next >= 0x80 && next < 0xa0;
 
-		if (b < 0x20 || b == 0x7f || two) {
-			buf_printf(&t->text, "\\x%02x", two ? next : b);
-			width += 4;
-			s += two;
-		} else {
-			buf_putc(&t->text, *s);
+		if (b >= 0x20 && b != 0x7f && !two) {
 			width += (b & 0xc0) != 0x80;
+			continue;
 		}
+		add(&t->text, run, (size_t)(s - run));
+		buf_printf(&t->text, "\\x%02x", two ? next : b);
+		width += 4;
+		s += two;
+		run = s + 1;
 	}
-	buf_putc(&t->text, '\0');
+	add(&t->text, run, strlen(run) + 1); /* with its NUL */
 	e->width = width;
 	if (width > c->width)
 		c->width = width;
