@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/evidence.h"
 #include "core/inside.h"
@@ -107,7 +108,8 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 
 	if (dir == STEP_DO && own_check_confirmed(o, err) < 0)
 		return err_wrap(err, "instance '%s'", s->i.name);
-	if (dir == STEP_DO && a->gen != FIELD_UNSET && a->gen != o->gen && kind != STEP_KIND_own_settle)
+	bool any_gen = kind == STEP_KIND_own_settle || (kind == STEP_KIND_own_pivot && !RULE(PIVOT_CURRENT));
+	if (dir == STEP_DO && a->gen != FIELD_UNSET && a->gen != o->gen && !any_gen)
 		return err_set(err, ERR_CONFLICT, "the ownership of '%s' has changed since this was planned (generation %lld, now %lld)",
 			       s->i.name, (long long)a->gen, (long long)o->gen),
 		       err_hint(err, "look at it with 'gnt instance info %s' and repeat the command", s->i.name);

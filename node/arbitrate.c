@@ -64,7 +64,7 @@ static const struct obs_drbd *seen(const struct noded *n, const char *instance)
 /* May its disk stand alone? A Primary's must be UpToDate; one that is about to be promoted after a boot knows itself as Consistent (H4). */
 static bool fit(const struct obs_drbd *d)
 {
-	if (!d || d->marked == 1)
+	if (!d || (RULE(MARK) && d->marked == 1))
 		return false;
 	return strcmp(d->disk, "UpToDate") == 0 || (strcmp(d->disk, "Consistent") == 0 && strcmp(d->role, "Secondary") == 0);
 }

@@ -280,7 +280,7 @@ static int fit(struct exec_env *env, const struct step_resource *a, struct look 
 	int rc = read_status(l, err);
 
 	/* A marked replica is not even attached: it has nothing to say. */
-	if (rc == 0 && a->force != 1 && env->system->stale_marked(env->system, a->uuid))
+	if (rc == 0 && RULE(MARK) && a->force != 1 && env->system->stale_marked(env->system, a->uuid))
 		rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource);
 	if (rc == 0 && !exec_drbd_attached(&l->s)) {
 		rc = env->drbd->ops->attach(env->drbd, a->resource, err);
@@ -305,7 +305,7 @@ static int fit(struct exec_env *env, const struct step_resource *a, struct look 
 /* Evidence by lease (008): the peer may have taken this connection for alive so much longer than we. Pinned as it is, it stays apart. */
 static int apart_long_enough(struct exec_env *env, const struct step_resource *a, const struct look *l, struct err *err)
 {
-	if (a->apart_ms == FIELD_UNSET || a->apart_ms <= 0)
+	if (!RULE(APART) || a->apart_ms == FIELD_UNSET || a->apart_ms <= 0)
 		return 0;
 	int64_t ms = env->system->apart_ms && l->s.conn != DRBD_CONN_CONNECTED ? env->system->apart_ms(env->system, a->uuid) : 0;
 	if (ms < a->apart_ms)

@@ -1159,7 +1159,7 @@ static int list_conf(struct drbdm *d, struct drbd_conf **ret, int *ret_n, struct
 	(void)err;
 	list_for_each(l, &m->replicas)
 		n++;
-	*ret = xcalloc((size_t)n + 1, sizeof(**ret));
+	*ret = n ? xcalloc((size_t)n, sizeof(**ret)) : NULL; /* large ones, and asked for at each look */
 	n = 0;
 	list_for_each(l, &m->replicas) {
 		const struct replica *r = list_entry(l, struct replica, link);

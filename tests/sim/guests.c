@@ -249,9 +249,7 @@ struct guest *guest_find(struct machine *m, const char *uuid)
 
 static struct replica *disk_of(const struct guest *g)
 {
-	int minor = -1;
-
-	return sscanf(g->disk, "/dev/drbd%d", &minor) == 1 ? replica_by_minor(g->m, minor) : NULL;
+	return g->minor >= 0 ? replica_by_minor(g->m, g->minor) : NULL;
 }
 
 struct guest *guest_on(struct machine *m, const struct replica *r)
@@ -353,6 +351,7 @@ static void runs_from_now(struct guest *g, const char *how)
 	g->state = HV_RUNNING;
 	W.counts.guest_starts++;
 	trace("guest %s runs (%s)", g->name, how);
+	check_runner(g, how);
 	check_disk(g, how);
 	write_later(g);
 }
@@ -379,6 +378,8 @@ static struct guest *guest_make(struct machine *m, const char *uuid, const char 
 	(void)str_copy(g->uuid, sizeof(g->uuid), uuid);
 	(void)str_copy(g->name, sizeof(g->name), name);
 	(void)str_copy(g->disk, sizeof(g->disk), disk);
+	if (sscanf(disk, "/dev/drbd%d", &g->minor) != 1)
+		g->minor = -1;
 	g->memory_mib = memory_mib;
 	g->vcpus = vcpus;
 	g->copy = ++next_copy;
@@ -475,6 +476,7 @@ static int hv_reset(struct hypervisor *h, const char *uuid, struct err *err)
 		return rc;
 	if (!guest_find(here(), uuid))
 		return err_set(err, ERR_WRONG_STATE, "the guest does not run");
+	W.counts.guest_resets++;
 	return call_end(err);
 }
 

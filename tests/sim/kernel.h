@@ -58,6 +58,7 @@ struct guest { /* a process of the hypervisor */
 	int64_t memory_mib;
 	int vcpus;
 	char disk[PATH_LEN + 1]; /* "/dev/drbdN", a volume, or "" */
+	int minor;               /* N; -1 = no DRBD */
 	bool migrating, cancel, dying;
 	bool waits;           /* a write of it is under way */
 	int64_t copy;         /* number of this process */
@@ -75,6 +76,7 @@ struct guest *guest_find(struct machine *m, const char *uuid);
 struct guest *guest_on(struct machine *m, const struct replica *r); /* who has it open */
 void guest_write_done(struct machine *m, const struct replica *r, int block, uint64_t value, bool ok);
 void check_alone(const struct replica *r); /* check.c: after a write that only one side has */
+void check_runner(const struct guest *g, const char *how); /* check.c: it begins to run, or goes on */
 const char *volume_owner(struct machine *m, const char *name);
 
 #endif

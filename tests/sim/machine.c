@@ -122,6 +122,10 @@ int call_begin(const char *what, int64_t max_us, struct err *err)
 	call_name = what;
 	if (n == W.crash_call)
 		crash_and_wait();
+	if (W.fail_named && strcmp(what, W.fail_named) == 0) {
+		W.fail_named = NULL;
+		return injected(what, err);
+	}
 	if (n == W.fail_call || (W.faults.call_fails && chance(W.faults.call_fails)))
 		return injected(what, err);
 	return 0;

@@ -40,9 +40,8 @@ static const char *const sets[] = { "ASK_NUMBER+SAID_SYNC" };
  * window is narrow. "--all 1" tries them too.
  */
 static const char *const not_shown[] = {
-	"ASK_NUMBER", "GROW_BOTH", "ASK_GEN",      "SAID_SYNC",      "CUT_FIRST",     "ASK_DISK", "ASK_CURRENT", "MARK",        "SHRINK",    "HARD_CUT",     "PULL",         "ATTACH_FIRST",
-	"END_PRIMARY",  "PAUSED_ARRIVAL", "PIVOT_CURRENT", "NODE_EPOCH", "SEQ_GUARD", "EPOCH_GUARD", "JOURNAL",   "TOMBSTONE",    "PROBE",        "REPEAT",
-	"SPEAK",        "LEASE_MARGIN",   "SILENT_SINCE",  "APART",    "GUARDED",     "POWER_READ_BACK", "SUPERSEDE",
+	"ASK_NUMBER", "GROW_BOTH", "ASK_GEN",     "SAID_SYNC", "CUT_FIRST", "ASK_DISK", "ASK_CURRENT",  "SHRINK",       "PULL",      "END_PRIMARY",
+	"NODE_EPOCH", "SEQ_GUARD", "EPOCH_GUARD", "JOURNAL",   "TOMBSTONE", "SPEAK",    "LEASE_MARGIN", "SILENT_SINCE", "SUPERSEDE",
 };
 
 #define WORLD_S 60 /* of wall clock: a world that hangs is cut off */

@@ -256,7 +256,7 @@ static void plug_off(void *arg)
 	machine_reboot_later(m, pick(10 * SEC, 60 * SEC)); /* a person switches it on again */
 }
 
-/* fence_sim tells the truth; fence_lie says "off" and leaves it on; fence_hang does not come back; fence_fail says that it cannot. */
+/* fence_sim tells the truth; fence_lie says "off" and leaves it on; fence_dud too, but tells its state as it is; fence_hang does not come back; fence_fail says that it cannot. */
 static int fence_agent(const char *agent, const char *input, int timeout_ms, struct runner_result *ret, struct err *err)
 {
 	const char *plug = strstr(input, "plug=");
@@ -277,6 +277,8 @@ static int fence_agent(const char *agent, const char *input, int timeout_ms, str
 	bool lies = strcmp(agent, "fence_lie") == 0, off = strstr(input, "action=off") != NULL;
 	if (off && lies)
 		m->lied_about = m->lied_about || m->power;
+	else if (off && strcmp(agent, "fence_dud") == 0)
+		return 0;
 	else if (off)
 		(void)after(NULL, chance(500) ? 0 : pick(1 * SEC, 15 * SEC), plug_off, m); /* some say "done" before it is */
 	else if (strstr(input, "action=status"))

@@ -84,7 +84,7 @@ struct faults { /* what the world injects by itself, per mille of the occasions;
 
 struct counters {
 	int64_t power_cuts, daemon_kills, stalls, cuts, oneway_cuts, disk_failures, clock_jumps, store_faults, call_failures, master_kills, fenced_kills, watchdog_resets, fenced_off, freezes, by_lease, by_power, by_report, by_person, last_resorts;
-	int64_t split_brains, failovers, verdicts_yes, takeovers, migrations, jobs, writes, guest_starts;
+	int64_t split_brains, failovers, verdicts_yes, takeovers, guest_resets, migrations, jobs, writes, guest_starts;
 };
 
 struct world {
@@ -102,6 +102,7 @@ struct world {
 	/* counting, for sweeps: the n-th call etc. from now on; -1 = none */
 	int64_t n_calls, n_commits, n_frames;
 	int64_t fail_call, fail_call_after, crash_call, crash_call_after, crash_commit_before, crash_commit_after, lose_frame, dup_frame;
+	const char *fail_named;            /* the next call of that name fails; NULL = none */
 	char why[512];                     /* first violation; "" = none */
 	uint64_t random_hex;               /* state of pki_random_hex's twin */
 };

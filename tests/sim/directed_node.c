@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Worlds for the rules of leases, evidence, and of steps: what is said late, twice, or never written. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "tests/sim/stage.h"
+
+#define HA ",\"be\":{\"ha\":\"failover\"}"
+
+/* ---- evidence ------------------------------------------------------------------------------------------------ */
+
+/* Nothing but a lease ends here: no watchdog was armed when the guest was started, and nobody kills it. */
+bool nobody_guarded(void)
+{
+	if (!stage_begin(5, HA) || !script_do("instance.shutdown", "{\"name\":\"vm1\"}"))
+		return stage_failed("the guest is down");
+	fenced_kill(&W.m[A], false);
+	if (!script_do("instance.startup", "{\"name\":\"vm1\"}"))
+		return stage_failed("it starts without a watchdog");
+	noded_kill(&W.m[A]);
+	stage_isolate(A, true);
+	stage_run(120 * SEC);
+	if (eng.stop)
+		return false;
+	stage_isolate(A, false);
+	fenced_start(&W.m[A]);
+	noded_start(&W.m[A]);
+	return script_settle(600 * SEC);
+}
+
+/* The owner's node is silent for everybody but its mirror: the pair replicates, its watchdog is fed for that reason, and the guest lives. */
+bool connected_and_silent(void)
+{
+	if (!stage_begin(5, HA))
+		return false;
+	for (int net = 0; net < NETS; net++)
+		for (int i = 0; i < W.n; i++)
+			if (i != A && (i != B || net == NET_FRONT))
+				stage_cut(net, A, i, true);
+	stage_run(120 * SEC);
+	if (eng.stop)
+		return false;
+	if (!W.m[A].power || !stage_guest(A))
+		return stage_failed("the guest lives, vouched for");
+	stage_isolate(A, false);
+	return script_settle(600 * SEC);
+}
+
+/* The agent says that it has switched the machine off, and has done nothing; asked for its state it says so. */
+bool off_without_effect(void)
+{
+	if (!stage_begin(5, "") || !script_do("node.modify", "{\"name\":\"node2\",\"fence\":\"agent=fence_dud,plug=node2\"}"))
+		return stage_failed("the agent");
+	noded_kill(&W.m[A]);
+	stage_run(20 * SEC);
+	int64_t job = stage_job("node.fence", "{\"name\":\"node2\"}");
+	if (!stage_ends(job, 600 * SEC))
+		return stage_failed("the order to fence ends");
+	job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	(void)stage_ends(job, 200 * SEC);
+	if (eng.stop)
+		return false;
+	noded_start(&W.m[A]);
+	return script_settle(600 * SEC);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------ */
+
+/* The disks are up by an operator's order; a start fails behind steps that found them so, and is undone. */
+bool was_so_before(void)
+{
+	if (!stage_begin(5, "") || !script_do("instance.shutdown", "{\"name\":\"vm1\"}") || !script_do("instance.activate_disks", "{\"name\":\"vm1\"}"))
+		return stage_failed("the disks are up");
+	if (!stage_on(A)->up || !stage_on(B)->up)
+		return stage_failed("the disks are up");
+	W.fail_named = "guest start";
+	int64_t job = stage_job("instance.startup", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 300 * SEC) || !stage_error(job)[0])
+		return stage_failed("the start fails");
+	if (!stage_on(A)->up || !stage_on(B)->up || stage_on(A)->net != WANT_CONNECTED)
+		return stage_broken("the undo took away what was there before");
+	return script_settle(300 * SEC);
+}
+
+static int64_t resets_before;
+
+static bool was_reset(void)
+{
+	return W.counts.guest_resets > resets_before;
+}
+
+/* The order has been carried out, its answer is lost with the connection, and the master gives it again. */
+bool told_twice(void)
+{
+	if (!stage_begin(5, ""))
+		return false;
+	resets_before = W.counts.guest_resets;
+	frames_hold(A, "step_result");
+	int64_t job = stage_job("instance.reboot", "{\"name\":\"vm1\",\"type\":\"soft\"}");
+	if (!stage_until(was_reset, 60 * SEC))
+		return stage_failed("it is reset");
+	stage_run(2 * SEC);
+	stage_isolate(A, true);
+	stage_run(9 * SEC); /* the node gives its link up; the master waits for it */
+	frames_pass();
+	stage_isolate(A, false);
+	if (!stage_ends(job, 300 * SEC))
+		return eng.stop ? false : stage_broken("the reboot does not end");
+	if (W.counts.guest_resets != resets_before + 1)
+		return stage_broken("the guest was reset twice for one order");
+	return script_settle(300 * SEC);
+}

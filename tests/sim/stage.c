@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "schema/field.h"
+
+uint64_t stage_seed;
+
+bool stage_failed(const char *what)
+{
+	if (!W.why[0])
+		(void)snprintf(W.why, sizeof(W.why), "the schedule does not come about: %.400s", what);
+	return false;
+}
+
+bool stage_broken(const char *what)
+{
+	if (!W.why[0])
+		(void)snprintf(W.why, sizeof(W.why), "%.400s", what);
+	return false;
+}
+
+bool stage_begin(int voters, const char *more)
+{
+	const struct world_conf c = { .seed = stage_seed, .n_machines = STAGE_MACHINES, .voters = voters, .lease_ms = 12000 };
+
+	world_new(&c);
+	/* No masterd there: who is heard late, or has lost its power, is not the master itself. */
+	W.m[A].masterd_enabled = W.m[B].masterd_enabled = false;
+	engine_run(10 * SEC);
+	AUTO_FREE char *args = xasprintf("{\"name\":\"vm1\",\"disk\":[{\"size\":1024}],\"node\":\"%s:%s\",\"no_install\":true%s}", W.m[A].name, W.m[B].name, more);
+	return script_do("instance.add", args) || stage_failed("instance.add");
+}
+
+/* ---- cables ------------------------------------------------------------------------------------------------- */
+
+void stage_cut(int net, int a, int b, bool on)
+{
+	W.cut[net][a][b] = W.cut[net][b][a] = on;
+	net_changed();
+}
+
+void stage_replication(bool on)
+{
+	stage_cut(NET_REPL, A, B, !on);
+}
+
+void stage_isolate(int machine, bool on)
+{
+	for (int i = 0; i < W.n; i++)
+		for (int n = 0; n < NETS; n++)
+			W.cut[n][machine][i] = W.cut[n][i][machine] = on && i != machine;
+	net_changed();
+}
+
+/* ---- waiting -------------------------------------------------------------------------------------------------- */
+
+struct replica *stage_on(int machine)
+{
+	return replica_find(&W.m[machine], "vm1");
+}
+
+struct guest *stage_guest(int machine)
+{
+	return guest_find(&W.m[machine], stage_on(machine)->uuid);
+}
+
+void stage_run(int64_t us)
+{
+	engine_run(eng.now + us);
+}
+
+bool stage_until(bool (*holds)(void), int64_t us)
+{
+	for (int64_t end = eng.now + us; eng.now < end && !eng.stop && !holds();)
+		engine_run(eng.now + 1 * MS);
+	return !eng.stop && holds();
+}
+
+int64_t stage_job(const char *op, const char *args)
+{
+	return script_request(op, args, 60 * SEC);
+}
+
+const char *stage_error(int64_t job)
+{
+	static char text[200];
+	char key[64];
+
+	(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)job);
+	AUTO_FREE char *record = store_world_get(key);
+	AUTO_JSON json_t *j = record ? json_loads(record, 0, NULL) : NULL;
+	(void)str_copy(text, sizeof(text), j ? json_str(j, "error_msg", "") : "");
+	return text;
+}
+
+bool stage_ends(int64_t job, int64_t us)
+{
+	for (int64_t end = eng.now + us; job && eng.now < end && !eng.stop; stage_run(200 * MS)) {
+		const char *state = script_job_state(job);
+
+		if (strcmp(state, "success") == 0 || strcmp(state, "error") == 0 || strcmp(state, "canceled") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- what is waited for ------------------------------------------------------------------------------------------- */
+
+bool a_is_alone(void)
+{
+	return stage_on(A)->net != WANT_CONNECTED && !stage_on(A)->frozen && stage_on(A)->role == DRBD_ROLE_PRIMARY;
+}
+
+bool a_is_frozen(void)
+{
+	return stage_on(A)->frozen;
+}
+
+bool in_sync(void)
+{
+	const struct replica *a = stage_on(A);
+
+	return a->net == WANT_CONNECTED && a->disk == DRBD_DISK_UPTODATE && a->peer_disk == DRBD_DISK_UPTODATE && !a->frozen;
+}
+
+bool both_current(void)
+{
+	char **keys, **values;
+	int n = store_world_dump("/gantry/instance/", &keys, &values), nv = n;
+	AUTO_JSON json_t *o = n ? json_loads(values[0], 0, NULL) : NULL;
+	bool both = json_array_size(json_object_get(json_object_get(o, "own"), "current")) == 2;
+
+	strs_clear(&keys, &n);
+	strs_clear(&values, &nv);
+	return both;
+}
+
+bool both_primary(void)
+{
+	return stage_on(A)->role == DRBD_ROLE_PRIMARY && stage_on(B)->role == DRBD_ROLE_PRIMARY;
+}
+
+bool b_runs(void)
+{
+	const struct guest *g = stage_guest(B);
+
+	return g && g->state == HV_RUNNING;
+}
