@@ -23,7 +23,7 @@ const char *argv_alias(const char *group, const char *verb)
 }
 
 /* Options of gnt itself, and where they mean something. */
-enum scope { EVERYWHERE, JOBS, LISTS };
+enum scope { EVERYWHERE, JOBS, LISTS, FILTERS, MANY };
 static const struct {
 	const char *name, *brief;
 	size_t offset;
@@ -40,6 +40,12 @@ static const struct {
 	{ "separator", NULL, offsetof(struct options, separator), true, LISTS },
 	{ "units", NULL, offsetof(struct options, units), true, LISTS },
 	{ "output", "o", offsetof(struct options, output), true, LISTS },
+	{ "filter", "F", offsetof(struct options, filter), false, FILTERS },
+	{ "all", NULL, offsetof(struct options, all), false, MANY },
+	{ "node", NULL, offsetof(struct options, node), false, MANY },
+	{ "primary", NULL, offsetof(struct options, primary), false, MANY },
+	{ "secondary", NULL, offsetof(struct options, secondary), false, MANY },
+	{ "force-multiple", NULL, offsetof(struct options, force_multiple), false, MANY },
 	{ "reason", NULL, offsetof(struct options, reason), true, EVERYWHERE },
 	{ "socket", NULL, offsetof(struct options, socket), true, EVERYWHERE },
 };
@@ -51,7 +57,14 @@ const char *argv_common_option(size_t i)
 
 bool argv_common_applies(size_t i, enum op_index op)
 {
-	return common[i].scope == EVERYWHERE || (common[i].scope == JOBS && op_infos[op].kind == OP_JOB) || (common[i].scope == LISTS && list_is(op));
+	switch (common[i].scope) {
+	case JOBS: return op_infos[op].kind == OP_JOB;
+	case LISTS: return list_is(op);
+	case FILTERS: return list_filters(op);
+	case MANY: return many_is(op);
+	case EVERYWHERE:
+	default: return true;
+	}
 }
 
 static bool same_option(const char *field, const char *word, size_t n)
@@ -190,6 +203,16 @@ static bool take_common(enum op_index op, struct options *o, const char *name, s
 	return false;
 }
 
+/* --filter=EXPR and --primary=NODE: these say what the words are, and here is the word. */
+static bool is_of_words(const char *name, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+		if (strlen(common[i].name) == n && strncmp(common[i].name, name, n) == 0)
+			return common[i].scope == FILTERS || (common[i].scope == MANY && offsetof(struct options, all) != common[i].offset &&
+							      offsetof(struct options, force_multiple) != common[i].offset);
+	return false;
+}
+
 /* A field was named on the command line: into the struct, and noted as said. */
 static int set_field(struct command *c, const struct field *f, const char *text, struct err *err)
 {
@@ -214,7 +237,13 @@ static int option_long(struct command *c, const char *word, const char *next, st
 	bool used = false;
 
 	if (!f) {
-		if (take_common(c->op, &c->opt, word + 2, n, false, value, &used))
+		bool taken = take_common(c->op, &c->opt, word + 2, n, false, value, &used);
+
+		if (taken && eq && is_of_words(word + 2, n)) {
+			strs_add(&c->words, &c->n_words, eq + 1);
+			return 1;
+		}
+		if (taken)
 			return eq && !used ? takes_no_value(word, n + 2, eq + 1, err) : used && !eq ? 2 : 1;
 		if (!value && wants_value(c->op, word + 2, n, false))
 			return needs_value(word, err);
@@ -269,7 +298,7 @@ static int check_required(const struct command *c, struct err *err)
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		if (!(f->flags & FIELD_REQUIRED) || field_is_set(f, c->args))
+		if (!(f->flags & FIELD_REQUIRED) || field_is_set(f, c->args) || (c->many && is_positional(f)))
 			continue;
 		(void)err_set(err, ERR_BAD_REQUEST, argv_positional(f) ? "%s is missing" : "option '--%s' is missing", argv_positional(f) ? f->help : f->name);
 		return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN + 1]){ 0 }));
@@ -309,6 +338,8 @@ static int words(struct command *c, int argc, char **argv, struct err *err)
 			used = option_long(c, w, next, err);
 		} else if (!rest && w[0] == '-' && w[1]) {
 			used = option_short(c, w, next, err);
+		} else if (list_filters(c->op) || many_is(c->op)) {
+			strs_add(&c->words, &c->n_words, w);
 		} else {
 			const struct field *f = positional(op_infos[c->op].args, n_positional++);
 			int rc = f ? set_field(c, f, w, err) : too_many(c, i, argv, err);
@@ -353,6 +384,8 @@ int argv_parse(int argc, char **argv, struct command *ret, struct err *err)
 	schema_init(op_infos[op].args, c.args);
 	int rc = words(&c, argc - 2, argv + 2, err);
 	if (rc == 0 && !c.opt.help)
+		rc = many_is(c.op) ? many_take(&c, err) : 0;
+	if (rc == 0 && !c.opt.help)
 		rc = check_required(&c, err);
 	if (rc < 0 && err && !err->hint[0])
 		(void)err_hint(err, "see 'gnt %s %s --help'", op_infos[op].group, verb_text(c.op, (char[NAME_LEN + 1]){ 0 }));
@@ -387,5 +420,7 @@ void command_done(struct command *c)
 	}
 	json_decref(c->given);
 	json_decref(c->details);
+	strs_clear(&c->words, &c->n_words);
+	filter_free(c->filter);
 	memset(c, 0, sizeof(*c));
 }

@@ -3,12 +3,17 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "cli/filter.h"
 #include "common/err.h"
 #include "common/json.h"
 #include "schema/ops.h"
 
+#define ANSWER_MS 95000 /* for a request to the master */
+
 struct options { /* those that every command takes */
 	bool json, submit, dry_run, yes, help, quiet, no_headers;
+	bool filter; /* lists: the word is a filter */
+	bool all, node, primary, secondary, force_multiple; /* commands for several instances: the words are nodes */
 	const char *reason;
 	const char *socket; /* --socket: another daemon's directory */
 	const char *output;    /* -o: columns */
@@ -22,6 +27,10 @@ struct command {
 	json_t *given;    /* what was said, as JSON: only that is sent */
 	struct options opt;
 	json_t *details;  /* of a refusal: {"missing": [{"what", "fix"}]} */
+	char **words;     /* of a list, or of a command for several instances: what was said beside the options */
+	int n_words;
+	bool many;        /* several instances: words and options say which */
+	struct filter *filter; /* of a list; NULL = all rows */
 };
 
 /* ---- argv.c ---- */
@@ -67,7 +76,9 @@ int follow_job(struct cli_link *l, int64_t id, const struct options *o, json_t *
 
 /* ---- list.c ---- */
 bool list_is(enum op_index op); /* answered by a table */
-int list_check(struct command *c, struct err *err) WARN_UNUSED; /* -o, --units; the master is told which fields are wanted */
+bool list_filters(enum op_index op); /* ... of which rows can be chosen */
+int list_check(struct command *c, struct err *err) WARN_UNUSED; /* -o, --units, names and filters; the master is told which fields are wanted */
+json_t *list_kept(const struct command *c, const json_t *result); /* gives the rows, objects, that the filter keeps */
 void list_render(const struct command *c, const json_t *result);
 const char *list_field(enum op_index op, size_t i); /* NULL = no more */
 
@@ -78,6 +89,13 @@ void render_result(const struct command *c, const json_t *result);
 void render_plan(const json_t *plan);
 /* What a machine lacks, each with what mends it; to standard error. */
 void render_missing(const json_t *details);
+
+/* ---- choose.c, many.c: one command for several instances, as in Ganeti: names, --all, --node, --primary, --secondary ---- */
+bool many_is(enum op_index op);
+int many_take(struct command *c, struct err *err) WARN_UNUSED; /* what the words mean; sets c->many */
+/* Of a list of {"name", "pnode", "snode"} those that are meant, into names. */
+void many_choose(const struct command *c, const json_t *rows, char ***names, int *n);
+int many_run(struct command *c, struct err *err) WARN_UNUSED;
 
 /* ---- special.c: commands that gnt does with other requests ---- */
 int special_run(struct command *c, struct cli_link *l, struct err *err) WARN_UNUSED;

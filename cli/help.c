@@ -116,14 +116,16 @@ void help_op(enum op_index op)
 	(void)printf("usage: gnt %s ", o->group);
 	help_dashed(o->verb);
 	(void)printf(" [OPTIONS]");
+	if (list_filters(op))
+		(void)printf(op == OP_job_list ? " [ID... | FILTER]" : op_infos[op].args == &op_list_schema && op != OP_event_list ? " [NAME... | FILTER]" : " [FILTER]");
 	for (int i = 0; i < s->n_fields; i++)
-		if (argv_positional(&s->fields[i]) && !argv_hidden(&s->fields[i])) {
+		if (argv_positional(&s->fields[i]) && !argv_hidden(&s->fields[i]) && !list_filters(op)) {
 			bool required = s->fields[i].flags & FIELD_REQUIRED;
 
 			(void)printf(required ? " " : " [");
 			for (const char *c = s->fields[i].name; *c; c++)
 				(void)putchar(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
-			(void)printf("%s%s", s->fields[i].flags & FIELD_REST ? "..." : "", required ? "" : "]");
+			(void)printf("%s%s", (s->fields[i].flags & FIELD_REST) || many_is(op) ? "..." : "", required ? "" : "]");
 		}
 	(void)printf("\n\n%s\n\n", o->summary);
 	for (int i = 0; i < s->n_fields; i++)
@@ -136,6 +138,14 @@ void help_op(enum op_index op)
 		(void)puts("  --reason TEXT                      why, for the record");
 	if (o->danger == OP_ASK && !schema_find(s, "yes"))
 		(void)puts("  -y, --yes                          do not ask");
+	if (many_is(op))
+		(void)puts("  --all                              every instance (several are listed first, and you are asked)\n"
+			   "  --node                             the names are nodes: their primary and secondary instances\n"
+			   "  --primary                          the names are nodes: their primary instances\n"
+			   "  --secondary                        the names are nodes: their secondary instances\n"
+			   "  -y, --yes, --force-multiple        do not ask");
+	if (list_filters(op))
+		(void)puts("  -F, --filter                       the word is a filter, as in 'name =~ m/^web/ and not status == \"running\"'");
 	if (list_is(op)) {
 		(void)puts("  -o, --output FIELD,...             these fields (+FIELD,...: these too)\n"
 			   "  --no-headers                       no line of titles\n"

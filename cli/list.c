@@ -10,10 +10,11 @@
 #include "common/xmem.h"
 
 #define COLUMNS_MAX 32
+#define JOBS_USUAL 100 /* job list's limit when none is given */
 
 struct column {
 	const char *key, *title;
-	char how;     /* 's' text, 'n' number, 'm' MiB, 't' time */
+	char how;     /* 's' text, 'b' yes or no, 'n' number, 'm' MiB, 't' time */
 	bool usual;   /* shown without -o */
 };
 
@@ -22,8 +23,8 @@ static const struct column node_columns[] = {
 	{ "dtotal", "DTotal", 'm', true },       { "dfree", "DFree", 'm', true },        { "mtotal", "MTotal", 'm', true },
 	{ "mfree", "MFree", 'm', true },         { "pinst_cnt", "Pinst", 'n', true },    { "sinst_cnt", "Sinst", 'n', true },
 	{ "mnode", "MNode", 'm', false },        { "ctotal", "CTotal", 'n', false },     { "pip", "PrimaryIP", 's', false },
-	{ "sip", "SecondaryIP", 's', false },    { "drained", "Drained", 's', false },   { "offline", "Offline", 's', false },
-	{ "master_candidate", "MasterC", 's', false }, { "master_capable", "MasterCapable", 's', false }, { "witness", "Witness", 's', false },
+	{ "sip", "SecondaryIP", 's', false },    { "drained", "Drained", 'b', false },   { "offline", "Offline", 'b', false },
+	{ "master_candidate", "MasterC", 'b', false }, { "master_capable", "MasterCapable", 'b', false }, { "witness", "Witness", 'b', false },
 	{ "version", "Version", 's', false },    { "hypervisor", "Hypervisor", 's', false }, { "uuid", "UUID", 's', false },
 	{ NULL, NULL, 0, false },
 };
@@ -76,6 +77,12 @@ bool list_is(enum op_index op)
 	return columns_of(op) != NULL;
 }
 
+/* Lists whose key, the first field of all, can be given, and whose rows can be filtered: all but those that are a command's work too. */
+bool list_filters(enum op_index op)
+{
+	return list_is(op) && op_infos[op].kind == OP_QUERY;
+}
+
 const char *list_field(enum op_index op, size_t i)
 {
 	return columns_of(op)[i].key;
@@ -125,6 +132,61 @@ static int choose(enum op_index op, const char *output, const struct column *ret
 	return 0;
 }
 
+/* ---- which rows -------------------------------------------------------------------------------------- */
+
+static int kind_of(void *arg, const char *field, struct err *err)
+{
+	const struct column *all = arg, *c = find(all, field);
+
+	if (!c)
+		return unknown_field(all, field, err);
+	return c->how == 'b' ? FILTER_BOOL : c->how == 'm' ? FILTER_SIZE : c->how == 's' ? FILTER_TEXT : FILTER_NUMBER;
+}
+
+static bool any_glob(const struct command *c)
+{
+	for (int i = 0; i < c->n_words; i++)
+		if (filter_is_glob(c->words[i]))
+			return true;
+	return false;
+}
+
+/* Words are a filter, names with * and ? in them, or names: those the master looks up, and says which does not exist. */
+static int take_words(struct command *c, struct err *err)
+{
+	const struct column *all = columns_of(c->op);
+	const struct field *names = c->op != OP_event_list ? schema_find(op_infos[c->op].args, "names") : NULL;
+	int rc = 0;
+
+	if (c->opt.filter && c->n_words != 1) {
+		if (c->n_words)
+			(void)err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many: a filter is one word", c->words[1]);
+		else
+			(void)err_set(err, ERR_BAD_REQUEST, "no filter is given");
+		return err_hint(err, "put it in quotes: --filter '%s == ...'", all[0].key);
+	}
+	if (c->opt.filter || (c->n_words == 1 && filter_looks_like(c->words[0])))
+		return filter_parse(c->words[0], kind_of, (void *)(uintptr_t)all, &c->filter, err);
+	if (c->n_words == 0)
+		return 0;
+	if (c->op == OP_event_list || c->op == OP_cluster_ha_report)
+		return err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many", c->words[0]),
+		       err_hint(err, "a filter says which rows: --filter '%s'", c->op == OP_event_list ? "text =~ m/.../" : "instance == \"...\"");
+	if (!names || any_glob(c))
+		return filter_of_words(all[0].key, (enum filter_kind)kind_of((void *)(uintptr_t)all, all[0].key, err), c->words, c->n_words, &c->filter, err);
+	for (int i = 0; i < c->n_words && rc == 0; i++)
+		rc = field_set_text(names, c->args, c->words[i], err);
+	return rc;
+}
+
+static void want(void *arg, const char *field)
+{
+	struct op_list *a = arg;
+
+	if (!strs_has(a->fields, a->n_fields, field))
+		strs_add(&a->fields, &a->n_fields, field);
+}
+
 int list_check(struct command *c, struct err *err)
 {
 	const struct column *cols[COLUMNS_MAX];
@@ -135,14 +197,33 @@ int list_check(struct command *c, struct err *err)
 	if (c->opt.units && (strlen(c->opt.units) != 1 || !strchr("hmgt", c->opt.units[0])))
 		return err_set(err, ERR_BAD_VALUE, "'%s' is no unit", c->opt.units), err_hint(err, "one of: h, m, g, t");
 	int rc = choose(c->op, c->opt.output, cols, &n, err);
-	if (rc < 0 || !c->opt.output || (c->op != OP_node_list && c->op != OP_instance_list))
+	if (rc == 0 && list_filters(c->op))
+		rc = take_words(c, err);
+	if (rc < 0)
 		return rc;
-	struct op_list *a = c->args;
-	for (int i = 0; i < n; i++) /* the master sends no others */
-		strs_add(&a->fields, &a->n_fields, cols[i]->key);
+	if ((c->opt.output || c->filter) && (c->op == OP_node_list || c->op == OP_instance_list)) {
+		for (int i = 0; i < n; i++) /* the master sends no others */
+			want(c->args, cols[i]->key);
+		if (c->filter)
+			filter_fields(c->filter, want, c->args);
+	}
+	struct op_job_list *jobs = c->op == OP_job_list && c->filter ? c->args : NULL;
+	if (jobs && jobs->limit == JOBS_USUAL)
+		jobs->limit = JOBS_KEPT_MAX; /* of all of them, unless so many were asked for */
 	json_decref(c->given);
-	c->given = schema_encode(op_infos[c->op].args, a);
+	c->given = schema_encode(op_infos[c->op].args, c->args);
 	return 0;
+}
+
+json_t *list_kept(const struct command *c, const json_t *result)
+{
+	json_t *kept = json_array(), *row;
+	size_t i;
+
+	json_array_foreach(result, i, row)
+		if (filter_match(c->filter, row))
+			(void)json_array_append(kept, row);
+	return kept;
 }
 
 /* ---- the table ------------------------------------------------------------------------------------- */
@@ -217,7 +298,7 @@ static void pretty_table(const struct rows *r, const struct options *o)
 	char room[512];
 
 	for (int k = 0; k < r->n; k++)
-		table_column(t, (size_t)k, r->cols[k]->title, r->cols[k]->how != 's' && r->cols[k]->how != 't');
+		table_column(t, (size_t)k, r->cols[k]->title, !strchr("sbt", r->cols[k]->how));
 	json_array_foreach(r->all, i, row)
 		for (int k = 0; k < r->n; k++)
 			table_cell(t, cell(r, k, row, room, sizeof(room)));

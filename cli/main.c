@@ -8,7 +8,6 @@
 #include "cli/cli.h"
 #include "common/xmem.h"
 
-#define ANSWER_MS 95000
 #define LOCAL_MS 600000 /* cluster init installs and waits */
 
 /* The daemon reads the file: it has another working directory. */
@@ -72,6 +71,8 @@ static int follow_all(struct command *c, struct cli_link *l, const json_t *jobs,
 	json_t *id;
 	int worst = 0;
 
+	if (json_array_size(jobs) == 0 && !c->opt.quiet && !c->opt.json)
+		(void)fprintf(stderr, "nothing is to be done\n");
 	json_array_foreach(jobs, i, id) {
 		AUTO_JSON json_t *last = NULL;
 		struct err one = ERR_INIT;
@@ -130,6 +131,8 @@ static int run(struct command *c, struct err *err)
 
 	if (rc == 0)
 		rc = confirm(c, err);
+	if (rc == 0 && c->many)
+		return many_run(c, err);
 	if (rc == 0)
 		rc = call_open(c, &l, err);
 	if (rc < 0)

@@ -156,10 +156,13 @@ static void job_info(const json_t *j)
 
 void render_result(const struct command *c, const json_t *r)
 {
-	AUTO_JSON json_t *objects = has_columns(r) && (c->opt.json || !list_is(c->op)) ? as_objects(r) : NULL;
+	AUTO_JSON json_t *objects = has_columns(r) && (c->opt.json || c->filter || !list_is(c->op)) ? as_objects(r) : NULL;
 
 	if (objects)
 		r = objects;
+	AUTO_JSON json_t *kept = c->filter ? list_kept(c, r) : NULL;
+	if (kept)
+		r = kept;
 	if (c->opt.json) {
 		AUTO_FREE char *text = json_dumps(r, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 

@@ -90,6 +90,22 @@ static int instance_params(struct core *c, enum step_dir dir, const void *args, 
 	return 0;
 }
 
+static int instance_disk(struct core *c, const void *args, struct err *err)
+{
+	const struct step_disk *a = args;
+	struct sinstance *s;
+	int rc = need(c, a->uuid, &s, err);
+
+	if (rc < 0)
+		return rc;
+	if (a->disk >= s->i.n_disks)
+		return err_set(err, ERR_NOT_FOUND, "instance '%s' has no disk %lld", s->i.name, (long long)a->disk);
+	if (a->size > s->i.disks[a->disk].size)
+		s->i.disks[a->disk].size = a->size;
+	core_put_instance(c, s);
+	return 0;
+}
+
 /* ---- ownership: every one of these is a move of core/own.c ------------------------------------ */
 
 static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, const void *args, struct err *err)
@@ -222,6 +238,8 @@ static int node_change(struct core *c, enum step_dir dir, const void *args, stru
 		return dir == STEP_UNDO_DIR ? 0 : err_set(err, ERR_NOT_FOUND, "node '%s' is gone", a->after.name);
 	struct node to;
 	schema_copy(&node_schema, &to, dir == STEP_UNDO_DIR ? &a->before : &a->after);
+	if (!a->before.fence && !a->after.fence && n->n.fence)
+		to.fence = xstrdup(n->n.fence);
 	if (a->before.liveness == a->after.liveness) { /* it was about something else: what was learnt meanwhile stays */
 		to.liveness = n->n.liveness;
 		to.evidence = n->n.evidence;
@@ -291,6 +309,7 @@ static int run(struct core *c, enum step_kind kind, enum step_dir dir, const voi
 	case STEP_KIND_instance_delete: return instance_delete(c, dir, args, err);
 	case STEP_KIND_instance_admin: return instance_admin(c, dir, args, err);
 	case STEP_KIND_instance_params: return instance_params(c, dir, args, err);
+	case STEP_KIND_instance_disk: return instance_disk(c, args, err);
 	case STEP_KIND_own_replicas: return replicas(c, args, err);
 	case STEP_KIND_own_confirm: return confirm(c, args, err);
 	case STEP_KIND_node_insert: return node_insert(c, dir, args, err);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "core/fence.h"
 #include "core/inside.h"
 #include "core/saga.h"
 
@@ -170,6 +171,22 @@ const char *job_step_node(const struct core *c, const struct plan_step *s)
 	return s->node[0] ? state_node_name(&c->st, s->node) : "master";
 }
 
+/* What is secret is in no job's record: a fence order gets the agents of its node as they are when it is given. */
+static json_t *order_args(const struct core *c, const struct plan_step *s)
+{
+	struct step_fence f;
+	struct err err = ERR_INIT;
+
+	if (!s->args || step_kind_by_name(s->kind) != STEP_KIND_fence_off || schema_decode(&step_fence_schema, &f, s->args, &err) < 0)
+		return s->args ? json_incref(s->args) : NULL;
+	const struct snode *n = state_node(&c->st, f.uuid);
+	if (n && n->n.fence && f.n_agents == 0)
+		IGNORE(fence_parse(n->n.fence, &f, &err)); /* it was taken only as one that can be read; none: the node says so */
+	json_t *args = schema_encode(&step_fence_schema, &f);
+	schema_done(&step_fence_schema, &f);
+	return args;
+}
+
 static void send_step(struct core *c, struct cjob *j, enum step_dir dir, bool cancel)
 {
 	const struct plan_step *s = &j->j.steps[j->cur];
@@ -183,7 +200,7 @@ static void send_step(struct core *c, struct cjob *j, enum step_dir dir, bool ca
 	(void)str_copy(m.kind, sizeof(m.kind), s->kind);
 	m.attempt = j->attempt;
 	m.cancel = cancel;
-	m.args = s->args ? json_incref(s->args) : NULL;
+	m.args = order_args(c, s);
 	core_send(c, s->node, "step", &msg_step_schema, &m);
 	schema_done(&msg_step_schema, &m);
 }
@@ -649,7 +666,10 @@ static void start_job(struct core *c, struct cjob *j)
 
 	plan_init(&p);
 	job_set_busy(c, j, j->j.id);
-	if (plan_job(c, j, &p, &err) < 0) {
+	c->st.planning_job = j->j.id;
+	int planned = plan_job(c, j, &p, &err);
+	c->st.planning_job = 0;
+	if (planned < 0) {
 		set_error(j, &err);
 		end_job(c, j, JOB_ERROR);
 		return;

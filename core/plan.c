@@ -77,6 +77,7 @@ static plan_fn *const planners[OP_COUNT] = {
 	[OP_instance_deactivate_disks] = plan_deactivate_disks,
 	[OP_instance_converge] = plan_instance_converge,
 	[OP_instance_confirm] = plan_instance_confirm,
+	[OP_instance_grow_disk] = plan_grow_disk,
 	[OP_node_cleanse] = plan_node_cleanse,
 	[OP_disk_remove_tail] = plan_disk_remove_tail,
 	[OP_debug_noop] = plan_debug_noop,
@@ -101,7 +102,7 @@ static int check_confirmed(const struct state *st, enum op_index op, const void 
 static int check_split(const struct state *st, enum op_index op, const void *args, struct err *err)
 {
 	static const enum op_index ops[] = { OP_instance_startup, OP_instance_reboot, OP_instance_migrate, OP_instance_failover, OP_instance_replace_disks,
-					     OP_instance_activate_disks, OP_instance_converge };
+					     OP_instance_activate_disks, OP_instance_converge, OP_instance_grow_disk };
 	const struct sinstance *s = op_infos[op].lock == OP_LOCK_INSTANCE ? state_instance_named(st, args) : NULL;
 
 	for (size_t i = 0; s && i < ARRAY_SIZE(ops); i++)
@@ -128,6 +129,18 @@ int plan_run(const struct state *st, enum op_index op, const void *args, struct 
 	return rc;
 }
 
+/* A change of arbitration goes through instances one by one: none of them may move meanwhile. */
+static void lock_arbitrated(const struct state *st, bool on, char ***ret_locks, int *ret_n)
+{
+	const struct sinstance *whom[ARBITRATE_AT_ONCE];
+	char lock[NAME_LEN + 16];
+
+	for (int n = plan_arbitrate_whom(st, on, whom), i = 0; i < n; i++) {
+		(void)snprintf(lock, sizeof(lock), "instance:%s", whom[i]->i.name);
+		strs_add(ret_locks, ret_n, lock);
+	}
+}
+
 int plan_locks(const struct state *st, enum op_index op, const void *args, char ***ret_locks, int *ret_n, struct err *err)
 {
 	/* Every request that locks an instance or a node names it in its first field, "name". */
@@ -141,6 +154,10 @@ int plan_locks(const struct state *st, enum op_index op, const void *args, char 
 		return 0;
 	case OP_LOCK_CLUSTER:
 		strs_add(ret_locks, ret_n, "cluster");
+		if (op == OP_cluster_arbitrate)
+			lock_arbitrated(st, ((const struct op_cluster_arbitrate *)args)->on == 1, ret_locks, ret_n);
+		else if (op == OP_cluster_modify && ((const struct op_cluster_modify *)args)->arbitration >= 0)
+			lock_arbitrated(st, ((const struct op_cluster_modify *)args)->arbitration == 1, ret_locks, ret_n);
 		return 0;
 	case OP_LOCK_NODE:
 		rc = state_need_node(st, name, &n, err);
@@ -215,15 +232,17 @@ static int rebuild_primary(const struct state *st, const struct op_replace_disks
 	if (!to)
 		return err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", a->name), err_hint(err, "'gnt instance replace-disks -n NODE %s'", a->name);
 	bool runs = s->i.admin_state == ADMIN_UP;
-	if (runs && !own_current(&s->i.own, from->n.uuid)) /* its disk is gone: it lives on the mirror's, and only a restart moves it */
-		return err_set(err, ERR_DEGRADED, "guest '%s' runs on node '%s' without a current disk there: it cannot be migrated", a->name, from->n.name),
-		       err_hint(err, "'gnt instance failover %s' starts it on its mirror, then 'gnt instance replace-disks -s %s'", a->name, a->name);
 	if (!own_current(&s->i.own, to->n.uuid))
 		return err_set(err, ERR_DEGRADED, "the mirror of '%s' on node '%s' is not current: the replica on '%s' is the only good one", a->name, to->n.name,
 			       from->n.name),
 		       err_hint(err, "'gnt instance replace-disks -s %s' rebuilds the mirror", a->name);
+	/* Its disk is gone: it lives on the mirror's, a migration needs both (H15), and only a restart moves it there. Nothing is lost by that. */
+	bool dead = runs && !own_current(&s->i.own, from->n.uuid);
+	if (dead && a->restart != 1)
+		return err_set(err, ERR_DEGRADED, "guest '%s' runs on node '%s' without a current disk there: it cannot be migrated", a->name, from->n.name),
+		       err_hint(err, "'gnt instance replace-disks -p --restart %s' restarts it on its mirror first; no write is lost", a->name);
 	enum op_index move = runs ? OP_instance_migrate : OP_instance_failover;
-	add_job(list, move, json_pack("{s:s, s:s}", "name", a->name, "from", from->n.name));
+	add_job(list, dead ? OP_instance_failover : move, json_pack("{s:s, s:s}", "name", a->name, "from", from->n.name));
 	add_job(list, OP_instance_replace_disks, json_pack("{s:s, s:s, s:b}", "name", a->name, "from", from->n.name, "on_secondary", 1));
 	add_job(list, move, json_pack("{s:s, s:s}", "name", a->name, "from", to->n.name));
 	return 0;
@@ -251,6 +270,23 @@ static int each_primary(const struct state *st, const char *name, bool failover,
 	return 0;
 }
 
+/* Of guests that are wanted up, whose both nodes answer, and whose replicas are not connected. The reconciler does the same, in its own time. */
+static void broken_disks(const struct state *st, json_t *list)
+{
+	for (int i = 0; i < st->n_instances; i++) {
+		const struct sinstance *s = st->instances[i];
+		const struct snode *owner = state_node(st, own_runner(&s->i.own)), *mirror = state_node(st, state_other_node(&s->i, own_runner(&s->i.own)));
+		struct err err = ERR_INIT;
+
+		if (s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || s->busy_job || !own_confirmed(&s->i.own) || tails_split(st, &s->i) ||
+		    !owner || !mirror || state_need_usable(st, owner, &err) < 0 || state_need_usable(st, mirror, &err) < 0)
+			continue;
+		const struct obs_drbd *d = state_seen_drbd(owner, s->i.uuid);
+		if (!d || d->up != 1 || strcmp(d->conn, "Connected") != 0)
+			add_job(list, OP_instance_converge, json_pack("{s:s}", "name", s->i.name));
+	}
+}
+
 int plan_fan_out(const struct state *st, enum op_index op, const void *args, json_t **ret, struct err *err)
 {
 	AUTO_JSON json_t *list = json_array();
@@ -264,6 +300,9 @@ int plan_fan_out(const struct state *st, enum op_index op, const void *args, jso
 		rc = each_primary(st, f->name, true, f->ignore_consistency == 1, list, err);
 	} else if (op == OP_node_evacuate) {
 		rc = evacuate(st, args, list, err);
+	} else if (op == OP_cluster_verify_disks) {
+		broken_disks(st, list);
+		rc = 0;
 	} else if (op == OP_instance_replace_disks && ((const struct op_replace_disks *)args)->on_primary == 1) {
 		rc = rebuild_primary(st, args, list, err);
 	} else {

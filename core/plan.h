@@ -43,7 +43,7 @@ int plan_run(const struct state *st, enum op_index op, const void *args, struct 
 /* Names of what the request locks alone ("instance:web1", "node:<uuid>", "cluster"), from its lock rule. Gives texts into ret_locks[0..n). */
 int plan_locks(const struct state *st, enum op_index op, const void *args, char ***ret_locks, int *ret_n, struct err *err) WARN_UNUSED;
 
-/* Fan-outs: requests that are answered by several jobs (node.migrate, node.failover, node.evacuate). Gives an array of
+/* Fan-outs: requests that are answered by several jobs (node.migrate, node.failover, node.evacuate, cluster.verify_disks). Gives an array of
  * {"op": name, "args": {...}} objects; -ERR_NOT_SUPPORTED for other requests. */
 int plan_fan_out(const struct state *st, enum op_index op, const void *args, json_t **ret, struct err *err) WARN_UNUSED;
 

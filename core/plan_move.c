@@ -473,6 +473,8 @@ int plan_replace_disks(const struct state *st, const void *args, struct rng *rng
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' has no mirror: its disk template is '%s'", i->name, template_names[i->template]);
 	if ((a->new_secondary[0] != 0) + (a->on_primary == 1) + (a->on_secondary == 1) != 1)
 		return err_set(err, ERR_BAD_REQUEST, "say which replica to rebuild"), err_hint(err, "one of -n NODE (new mirror), -s or -p");
+	if (a->restart == 1)
+		return err_set(err, ERR_BAD_REQUEST, "--restart belongs to -p"), err_hint(err, "the guest of a mirror that is rebuilt runs on");
 	rc = need_owner(st, i, &owner, err);
 	if (rc < 0)
 		return rc;

@@ -20,6 +20,12 @@ static void add_node_change(struct plan *p, const struct state *st, const struct
 	schema_done(&node_schema, &a.after);
 	schema_copy(&node_schema, &a.before, before);
 	schema_copy(&node_schema, &a.after, after);
+	/* Its agents' passwords have no business in a job's record: named in neither, they stay as they are (core/apply.c). */
+	if (st->cluster.schema_version >= 2 && a.before.fence && a.after.fence && strcmp(a.before.fence, a.after.fence) == 0) {
+		free(a.before.fence);
+		free(a.after.fence);
+		a.before.fence = a.after.fence = NULL;
+	}
 	plan_add(p, st, STEP_KIND_node_change, NULL, &a);
 	schema_done(&step_node_schema, &a);
 }
@@ -262,6 +268,8 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 		rc = err_set(err, ERR_NOT_SUPPORTED, "the replication address of node '%s' was given when it joined, and stays %s", n->n.name,
 			     n->n.replication_address),
 		(void)err_hint(err, "'gnt node evacuate %s', 'gnt node remove %s', then join it again with -s %s", n->n.name, n->n.name, a->secondary_ip);
+	if (rc == 0 && a->fence && a->master_candidate >= 0) /* a job of several steps would carry the passwords along */
+		rc = err_set(err, ERR_BAD_REQUEST, "--fence and --master-candidate do not go together"), (void)err_hint(err, "give one after the other");
 	if (rc == 0 && a->fence) {
 		struct step_fence f;
 
@@ -395,6 +403,9 @@ static int fence_by_power(const struct state *st, const struct snode *n, enum po
 
 		(void)snprintf(names + at, sizeof(names) - at, "%s%s", i ? ", " : "", f.agents[i].agent);
 	}
+	/* The agents' passwords go with the order only (core/job.c): the job's record names the node. */
+	while (f.n_agents && st->cluster.schema_version >= 2) /* a master that knows less would order it with none */
+		schema_list_remove(schema_find(&step_fence_schema, "agents"), &f, f.n_agents - 1);
 	if (rc == 0)
 		plan_add(p, st, STEP_KIND_fence_off, st->self, &f);
 	schema_done(&step_fence_schema, &f);
@@ -592,13 +603,30 @@ static int arbitrate_instance(const struct state *st, const struct instance *i, 
 	return 0;
 }
 
-#define ARBITRATE_AT_ONCE 9 /* six steps each: a plan has at most STEPS_MAX; the rest follow in further jobs */
+/*
+ * Whose turn it is: at first, to lock them, those that no job holds; when it is planned those whose lock this job holds. Without their locks a
+ * migration or a rebuild could begin between two of these steps.
+ */
+int plan_arbitrate_whom(const struct state *st, bool on, const struct sinstance *ret[ARBITRATE_AT_ONCE])
+{
+	int n = 0;
+
+	for (int i = 0; i < st->n_instances && n < ARBITRATE_AT_ONCE; i++) {
+		const struct sinstance *s = st->instances[i];
+
+		if (s->i.template == TEMPLATE_DRBD && (s->i.own.arbitrated == 1) != on && s->busy_job == st->planning_job && own_confirmed(&s->i.own) &&
+		    !s->i.own.tail[0]) /* adjusting a loser would connect it as it is */
+			ret[n++] = s;
+	}
+	return n;
+}
 
 int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_cluster_arbitrate *a = args;
 	struct cluster c;
-	int n = 0, rc = 0;
+	const struct sinstance *whom[ARBITRATE_AT_ONCE];
+	int n = plan_arbitrate_whom(st, a->on == 1, whom), rc = 0;
 
 	(void)rng;
 	if (a->on == 1 && voters(st) < 3)
@@ -609,15 +637,8 @@ int plan_cluster_arbitrate(const struct state *st, const void *args, struct rng 
 	c.arbitration_held = a->on != 1; /* only a person turns it off; without this the reconciler would turn it on again at once */
 	plan_add(ret, st, STEP_KIND_cluster_change, NULL, &c)->pivot = 1;
 	schema_done(&cluster_schema, &c);
-	for (int i = 0; i < st->n_instances && rc == 0 && n < ARBITRATE_AT_ONCE; i++) {
-		const struct instance *in = &st->instances[i]->i;
-
-		if (in->template != TEMPLATE_DRBD || (in->own.arbitrated == 1) == (a->on == 1) || st->instances[i]->busy_job ||
-		    !own_confirmed(&in->own) || in->own.tail[0]) /* adjusting a loser would connect it as it is */
-			continue;
-		rc = arbitrate_instance(st, in, a->on == 1, ret, err);
-		n++;
-	}
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = arbitrate_instance(st, &whom[i]->i, a->on == 1, ret, err);
 	(void)snprintf(ret->summary, sizeof(ret->summary), "turn disk arbitration %s", a->on == 1 ? "on" : "off");
 	return rc;
 }

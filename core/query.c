@@ -375,24 +375,16 @@ static int node_list(struct core *c, const struct op_list *a, json_t **ret, stru
 	return drop_on_error(rc, ret);
 }
 
-static int node_info(struct core *c, const struct op_node_name *a, json_t **ret, struct err *err)
+static json_t *node_whole(const struct core *c, const struct snode *n)
 {
-	struct snode *n;
-	int rc = state_need_node(&c->st, a->name, &n, err);
 	json_t *primary = json_array(), *secondary = json_array(), *problems = json_array();
 
-	for (int i = 0; rc == 0 && i < c->st.n_instances; i++) {
+	for (int i = 0; i < c->st.n_instances; i++) {
 		const struct instance *in = &c->st.instances[i]->i;
 
 		if (!strs_has(in->nodes, in->n_nodes, n->n.uuid))
 			continue;
 		json_array_append_new(strcmp(own_runner(&in->own), n->n.uuid) == 0 ? primary : secondary, json_string(in->name));
-	}
-	if (rc < 0) {
-		json_decref(primary);
-		json_decref(secondary);
-		json_decref(problems);
-		return rc;
 	}
 	for (int i = 0; i < n->seen.n_problems; i++)
 		json_array_append_new(problems, json_string(n->seen.problems[i]));
@@ -415,9 +407,33 @@ static int node_info(struct core *c, const struct op_node_name *a, json_t **ret,
 	set(o, "links", json_pack("{s:b, s:b}", "primary", (n->links & 1) != 0, "replication", (n->links & 2) != 0));
 	if (!n->connected && n->silent_since_ms)
 		set(o, "silent_ms", json_integer(c->st.now_ms - n->silent_since_ms));
-	*ret = o;
+	return o;
+}
+
+/* One that is named is the answer; several, and all, are a list. */
+static int node_info(struct core *c, const struct op_node_info *a, json_t **ret, struct err *err)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < (a->n_names ? a->n_names : c->st.n_nodes); i++) {
+		struct snode *n = a->n_names ? NULL : c->st.nodes[i];
+		int rc = n ? 0 : state_need_node(&c->st, a->names[i], &n, err);
+
+		if (rc < 0) {
+			json_decref(list);
+			return rc;
+		}
+		(void)json_array_append_new(list, node_whole(c, n));
+	}
+	if (a->n_names == 1) {
+		*ret = json_incref(json_array_get(list, 0));
+		json_decref(list);
+	} else {
+		*ret = list;
+	}
 	return 0;
 }
+
 
 static int cluster_info(struct core *c, json_t **ret)
 {

@@ -17,6 +17,7 @@ bool saga_volatile(enum step_kind kind)
 	case STEP_KIND_drbd_cut:
 	case STEP_KIND_drbd_down:
 	case STEP_KIND_drbd_probe_target:
+	case STEP_KIND_drbd_resize:
 	case STEP_KIND_guest_start:
 	case STEP_KIND_guest_shutdown:
 	case STEP_KIND_guest_destroy:
@@ -26,6 +27,7 @@ bool saga_volatile(enum step_kind kind)
 	case STEP_KIND_guest_migrate:
 	case STEP_KIND_guest_arrived:
 	case STEP_KIND_guest_resume:
+	case STEP_KIND_guest_grow:
 	case STEP_KIND_settings_install:
 	case STEP_KIND_own_both:
 	case STEP_KIND_noop:

@@ -97,6 +97,8 @@ struct hypervisor_ops {
 	int (*reset)(struct hypervisor *h, const char *uuid, struct err *err);
 	int (*suspend)(struct hypervisor *h, const char *uuid, struct err *err);
 	int (*resume)(struct hypervisor *h, const char *uuid, struct err *err);
+	/* The disk at that path has become size_mib large: tells the guest. Idempotent; absent guest: -ERR_WRONG_STATE. */
+	int (*disk_grown)(struct hypervisor *h, const char *uuid, const char *path, int64_t size_mib, struct err *err);
 	/* Live migration, blocks until it ended. -ERR_CANCELED after migrate_cancel(). On any error the caller must look
 	 * at both sides: the result says nothing about where the guest is. */
 	int (*migrate)(struct hypervisor *h, const char *uuid, const struct hv_migrate *m, struct err *err);

@@ -99,6 +99,15 @@ static int none_baseline(struct hypervisor *h, const char *const *host_cpu_xml, 
 	return refuse(err);
 }
 
+static int none_grown(struct hypervisor *h, const char *uuid, const char *path, int64_t size_mib, struct err *err)
+{
+	(void)h;
+	(void)uuid;
+	(void)path;
+	(void)size_mib;
+	return refuse(err);
+}
+
 static const struct hypervisor_ops ops = {
 	.name = "none",
 	.start = none_start,
@@ -107,6 +116,7 @@ static const struct hypervisor_ops ops = {
 	.reset = none_refused,
 	.suspend = none_refused,
 	.resume = none_refused,
+	.disk_grown = none_grown,
 	.migrate = none_migrate,
 	.migrate_cancel = none_gone,
 	.info = none_info,

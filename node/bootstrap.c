@@ -21,6 +21,7 @@
 #include "node/node.h"
 #include "node/prepare.h"
 #include "node/system.h"
+#include "schema/level.h"
 #include "storage/storage.h"
 
 #define CA_DAYS 3650
@@ -201,6 +202,7 @@ int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *
 
 	conf_copy(&b.conf, &n->conf);
 	schema_init(&cluster_schema, &b.cluster);
+	b.cluster.schema_version = level_here.newest; /* nobody is here who knows less */
 	schema_init(&secret_schema, &b.secret);
 	schema_init(&node_schema, &b.first);
 	int rc = check_all(n, a, &b, ret, err);

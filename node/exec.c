@@ -12,6 +12,9 @@
 /* Every step kind that runs on a node has its row here; exec_run() asserts it. */
 static const struct exec_row table[STEP_KIND_COUNT] = {
 	[STEP_KIND_volume_create] = { do_volume_create, undo_volume_create, probe_volume_create },
+	[STEP_KIND_volume_grow] = { do_volume_grow, NULL, NULL },
+	[STEP_KIND_drbd_resize] = { do_drbd_resize, NULL, NULL },
+	[STEP_KIND_guest_grow] = { do_guest_grow, NULL, NULL },
 	[STEP_KIND_tail_keep] = { do_tail_keep, NULL, NULL },
 	[STEP_KIND_volume_remove] = { do_volume_remove, NULL, probe_volume_remove },
 	[STEP_KIND_image_write] = { do_image_write, NULL, NULL },

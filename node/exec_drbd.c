@@ -204,6 +204,13 @@ int do_drbd_adjust(struct exec_env *env, const struct exec_call *c, json_t **ret
 	return env->drbd->ops->adjust(env->drbd, a->resource, err);
 }
 
+/* The new room is not synchronised: nobody has written to it, so what either side holds is as good, as with new disks (doc/design/003). */
+int do_drbd_resize(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	(void)ret;
+	return env->drbd->ops->resize(env->drbd, ((const struct step_resize *)c->args)->resource, err);
+}
+
 /* ---- apart ------------------------------------------------------------------------------------------------------ */
 
 struct look {

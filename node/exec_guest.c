@@ -112,6 +112,17 @@ int undo_guest_start(struct exec_env *env, const struct exec_call *c, struct err
 	return env->hv->ops->destroy(env->hv, ((const struct step_guest *)c->args)->uuid, err);
 }
 
+/* A guest that has ended meanwhile sees it when it starts. */
+int do_guest_grow(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	const struct step_guest_grow *a = c->args;
+	enum hv_state s = HV_NONE;
+	int rc = state_of(env, a->uuid, &s, err);
+
+	(void)ret;
+	return rc < 0 || s == HV_NONE ? rc : env->hv->ops->disk_grown(env->hv, a->uuid, a->path, a->size, err);
+}
+
 /* ---- stop -------------------------------------------------------------------------------------------------- */
 
 int probe_guest_gone(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)

@@ -44,6 +44,7 @@ exec_undo_fn undo_etcd_start, undo_masterd_start, undo_noop;
 exec_probe_fn probe_etcd_start;
 /* exec_fence.c */
 exec_do_fn do_fence_off;
+exec_do_fn do_volume_grow, do_drbd_resize, do_guest_grow;
 
 struct drbd_status;
 /* Ends what runs on it, in H13's order, and takes it down: for a Primary that may not go on. */

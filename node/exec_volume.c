@@ -44,6 +44,24 @@ int do_volume_create(struct exec_env *env, const struct exec_call *c, json_t **r
 	return rc;
 }
 
+int do_volume_grow(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	const struct step_grow *a = c->args;
+	int rc = 0;
+
+	(void)ret;
+	for (int i = 0; i < a->n_volumes && rc == 0; i++) {
+		struct volume_spec s;
+		struct volumes *v;
+
+		spec(&a->volumes[i], &s);
+		rc = backend(env, &a->volumes[i], &v, err);
+		if (rc == 0)
+			rc = v->ops->grow(v, &s, err);
+	}
+	return rc;
+}
+
 /* Goes on past a volume that cannot be removed: the first error counts. */
 static int remove_all(struct exec_env *env, const struct step_volumes *a, bool undo, struct err *err)
 {

@@ -175,7 +175,7 @@ static int step_work(void *arg, struct err *err)
 
 static bool touches_volumes(enum step_kind k)
 {
-	return k == STEP_KIND_tail_keep || k == STEP_KIND_volume_create || k == STEP_KIND_volume_remove;
+	return k == STEP_KIND_tail_keep || k == STEP_KIND_volume_create || k == STEP_KIND_volume_grow || k == STEP_KIND_volume_remove;
 }
 
 static void step_done(void *arg, int rc, const struct err *err)

@@ -37,12 +37,13 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(13, cluster, ha_report,        QUERY, NONE,     READ,  SAFE, op_ha_report,        "what would happen to which guest if a node died now") \
 	OP(14, cluster, export,           QUERY, NONE,     ADMIN, SAFE, op_cluster_export,   "a page of the configuration, for backups (internal)") \
 	OP(15, cluster, recover,          LOCAL, NONE,     ADMIN, ASK,  op_cluster_recover,  "go on alone from this node's copy, when the other voters are lost for good") \
+	OP(16, cluster, verify_disks,     JOB,   NONE,     ADMIN, SAFE, op_none,             "bring up what is down of running guests' disks, and connect their mirrors") \
 	OP(20, node, prepare,             LOCAL, NONE,     ADMIN, SAFE, op_node_prepare,     "make this machine ready to be a node (shows the plan; --yes does it)") \
 	OP(21, node, token,               QUICK, NONE,     ADMIN, SAFE, op_node_token,       "print a one-time token with which a machine joins") \
 	OP(22, node, add,                 CLIENT, NONE,    ADMIN, SAFE, op_node_add,         "add a machine: token, and join over ssh") \
 	OP(23, node, join,                LOCAL, NONE,     ADMIN, SAFE, op_node_join,        "join the cluster that the token is from (on the new machine)") \
 	OP(24, node, list,                QUERY, NONE,     READ,  SAFE, op_list,             "list the nodes") \
-	OP(25, node, info,                QUERY, NONE,     READ,  SAFE, op_node_name,        "show a node") \
+	OP(25, node, info,                QUERY, NONE,     READ,  SAFE, op_node_info,        "show nodes") \
 	OP(26, node, modify,              JOB,   NODE,     ADMIN, SAFE, op_node_modify,      "change a node: drained, offline, master candidate, addresses") \
 	OP(27, node, migrate,             JOB,   NONE,     ADMIN, ASK,  op_node_name,        "migrate every guest that runs on the node to its mirror") \
 	OP(28, node, failover,            JOB,   NONE,     ADMIN, ASK,  op_node_failover,    "fail over every instance of the node to its mirror") \
@@ -57,7 +58,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(37, node, leave,               LOCAL, NONE,     ADMIN, ASK,  op_none,             "on a machine whose cluster removed it while it was away: forget that cluster") \
 	OP(40, instance, add,             JOB,   INSTANCE, ADMIN, SAFE, op_instance_add,     "create an instance") \
 	OP(41, instance, list,            QUERY, NONE,     READ,  SAFE, op_list,             "list the instances") \
-	OP(42, instance, info,            QUERY, NONE,     READ,  SAFE, op_instance_info,    "show an instance") \
+	OP(42, instance, info,            QUERY, NONE,     READ,  SAFE, op_instance_info,    "show instances") \
 	OP(43, instance, startup,         JOB,   INSTANCE, ADMIN, SAFE, op_instance_startup, "start a guest") \
 	OP(44, instance, shutdown,        JOB,   INSTANCE, ADMIN, SAFE, op_instance_shutdown, "shut a guest down") \
 	OP(45, instance, reboot,          JOB,   INSTANCE, ADMIN, SAFE, op_instance_reboot,  "reboot a guest") \
@@ -72,6 +73,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(54, instance, console_info,    QUERY, NONE,     ADMIN, SAFE, op_instance_name,    "where a guest's console is (internal)") \
 	OP(55, instance, converge,        JOB,   INSTANCE, ADMIN, SAFE, op_instance_name,    "bring an instance to what is wanted of it (internal: the reconciler)") \
 	OP(56, instance, confirm,         JOB,   INSTANCE, ADMIN, ASK,  op_instance_confirm, "after a restore: say which node has the truth of an instance") \
+	OP(57, instance, grow_disk,       JOB,   INSTANCE, ADMIN, SAFE, op_grow_disk,        "make a disk larger, while the guest runs") \
 	OP(70, disk, tails,               CLIENT, NONE,    READ,  ASK,  op_disk_tails,       "list what was kept of replicas that lost (--remove: remove it)") \
 	OP(71, disk, list_tails,          QUERY, NONE,     READ,  SAFE, op_list,             "what was kept, or waits to be kept (internal)") \
 	OP(72, disk, remove_tail,         JOB,   INSTANCE, ADMIN, SAFE, op_disk_remove_tail, "remove what was kept, or give up what waits to be kept (internal)") \
@@ -228,6 +230,9 @@ SCHEMA_DECLARE(op_cluster_arbitrate, OP_CLUSTER_ARBITRATE_ROWS)
 	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "power fencing: 'agent=fence_ipmilan,ip=...,username=...,password=...'; several with ';' between, in order; none")
 SCHEMA_DECLARE(op_node_modify, OP_NODE_MODIFY_ROWS)
 
+#define OP_NODE_INFO_ROWS(F, T) F(T, STRS, names, NODES_MAX, FIELD_REST, "@", "nodes (default: all)")
+SCHEMA_DECLARE(op_node_info, OP_NODE_INFO_ROWS)
+
 #define OP_NODE_FAILOVER_ROWS(F, T)                                                                                      \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "node")                                                     \
 	F(T, BOOL, ignore_consistency, 0, "no", "", "also onto stale mirrors: acknowledged writes are lost")
@@ -336,8 +341,17 @@ SCHEMA_DECLARE(op_instance_failover, OP_INSTANCE_FAILOVER_ROWS)
 	F(T, STR, new_secondary, NAME_LEN, 0, NULL, "-n", "node that becomes the mirror (auto: placed by the master)")   \
 	F(T, STR, from, NAME_LEN, FIELD_HIDDEN, NULL, "", "only if the mirror is on this node")                          \
 	F(T, BOOL, on_primary, 0, "no", "-p", "rebuild the replica on the primary node: its guest goes to the mirror and comes back")                                 \
-	F(T, BOOL, on_secondary, 0, "no", "-s", "rebuild the replica on the secondary node")
+	F(T, BOOL, on_secondary, 0, "no", "-s", "rebuild the replica on the secondary node")                              \
+	F(T, BOOL, restart, 0, "no", "", "with -p: a guest whose own disk is dead may be restarted on the mirror")
 SCHEMA_DECLARE(op_replace_disks, OP_REPLACE_DISKS_ROWS)
+
+#define OP_GROW_DISK_ROWS(F, T)                                                                                          \
+	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
+	F(T, INT, disk, 0, DISKS_MAX - 1, FIELD_REQUIRED, NULL, "@", "number of the disk")                               \
+	F(T, SIZE, amount, 1, INT64_C(1) << 36, FIELD_REQUIRED | FIELD_SINCE(2), NULL, "@", "by how much it grows")      \
+	F(T, BOOL, absolute, 0, "no", "", "the amount is its new size")                                                  \
+	F(T, BOOL, no_wait_for_sync, 0, "no", "", "as in Ganeti; there is nothing to wait for")
+SCHEMA_DECLARE(op_grow_disk, OP_GROW_DISK_ROWS)
 
 #define OP_DISK_TAILS_ROWS(F, T)                                                                                         \
 	F(T, STRS, names, 1000, FIELD_REST, "@", "only of these instances")                                              \

@@ -25,6 +25,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	/* volumes */                                                                                                     \
 	STEP(volume_create,   NODE,   UNDO,    NORMAL, 1, step_volumes,  "create volumes")                                \
 	STEP(volume_remove,   NODE,   FORWARD, NORMAL, 3, step_volumes,  "remove volumes")                                \
+	STEP(volume_grow,     NODE,   NONE,    NORMAL, 1, step_grow,     "make the volume larger")                        \
 	STEP(tail_keep,       NODE,   NONE,    NORMAL, 1, step_tail,     "keep what the loser wrote, as a snapshot")      \
 	STEP(image_write,     NODE,   NONE,    SLOW,   0, step_image,    "write the image to disk 0")                     \
 	/* DRBD */                                                                                                        \
@@ -43,6 +44,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(drbd_one_primary, NODE,  NONE,    NORMAL, 5, step_resource, "allow one Primary only")                        \
 	STEP(drbd_cut,        NODE,   NONE,    NORMAL, 1, step_resource, "cut the connection (disconnect --force)")       \
 	STEP(drbd_down,       NODE,   FORWARD, NORMAL, 3, step_resource, "take the replica down")                         \
+	STEP(drbd_resize,     NODE,   NONE,    NORMAL, 5, step_resize,   "let DRBD use the larger volumes")               \
 	STEP(drbd_forget,     NODE,   FORWARD, FAST,   3, step_resource, "remove the DRBD resource's file")               \
 	STEP(drbd_probe_target, NODE, UNDO,    NORMAL, 0, step_resource, "ask the replica whether it may take over")      \
 	/* guests */                                                                                                      \
@@ -55,10 +57,12 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(guest_migrate,   NODE,   UNDO,    LONG,   0, step_migrate,  "migrate the guest's memory")                    \
 	STEP(guest_arrived,   NODE,   NONE,    FAST,   0, step_guest_ref, "check that the guest has arrived whole")        \
 	STEP(guest_resume,    NODE,   FORWARD, NORMAL, 5, step_guest_ref, "let the guest run at the target")              \
+	STEP(guest_grow,      NODE,   NONE,    NORMAL, 1, step_guest_grow, "tell the guest its disk's new size")          \
 	/* ownership, config: in the journal's transaction */                                                             \
 	STEP(instance_insert, MASTER, UNDO,    FAST,   0, instance,      "record the instance")                           \
 	STEP(instance_delete, MASTER, FORWARD, FAST,   0, step_ref,      "forget the instance")                           \
 	STEP(instance_admin,  MASTER, UNDO,    FAST,   0, step_admin,    "record the wanted state")                       \
+	STEP(instance_disk,   MASTER, FORWARD, FAST,   0, step_disk,     "record the disk's new size")                    \
 	STEP(instance_params, MASTER, UNDO,    FAST,   0, step_params,   "record the parameters")                         \
 	STEP(own_migrate,     MASTER, UNDO,    FAST,   0, step_own,      "record the migration")                          \
 	STEP(own_pivot,       MASTER, FORWARD, FAST,   0, step_own,      "hand the guest over to the target")             \
@@ -136,6 +140,26 @@ SCHEMA_DECLARE(step_volume, STEP_VOLUME_ROWS)
 	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
 	F(T, LIST, volumes, step_volume, 2 * DISKS_MAX, 0, "", "volumes")
 SCHEMA_DECLARE(step_volumes, STEP_VOLUMES_ROWS)
+
+/* To be larger than its record is harmless, so nothing takes it back: what failed is repeated, and goes on from there. */
+#define STEP_GROW_ROWS(F, T)                                                                                             \
+	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
+	F(T, LIST, volumes, step_volume, DISKS_MAX, FIELD_SINCE(2), "", "volumes, with their new size")
+SCHEMA_DECLARE(step_grow, STEP_GROW_ROWS)
+#define STEP_RESIZE_ROWS(F, T)                                                                                           \
+	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
+	F(T, STR, resource, NAME_LEN, FIELD_REQUIRED | FIELD_SINCE(2), NULL, "", "resource")
+SCHEMA_DECLARE(step_resize, STEP_RESIZE_ROWS)
+#define STEP_GUEST_GROW_ROWS(F, T)                                                                                       \
+	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
+	F(T, STR, path, PATH_LEN, FIELD_REQUIRED | FIELD_SINCE(2), NULL, "", "device or file")                           \
+	F(T, SIZE, size, 1, INT64_C(1) << 36, FIELD_REQUIRED, NULL, "", "its size now")
+SCHEMA_DECLARE(step_guest_grow, STEP_GUEST_GROW_ROWS)
+#define STEP_DISK_ROWS(F, T)                                                                                             \
+	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
+	F(T, INT, disk, 0, DISKS_MAX - 1, FIELD_REQUIRED | FIELD_SINCE(2), NULL, "", "number of the disk")               \
+	F(T, SIZE, size, 1, INT64_C(1) << 36, FIELD_REQUIRED, NULL, "", "its new size")
+SCHEMA_DECLARE(step_disk, STEP_DISK_ROWS)
 
 /* must: acknowledged writes may be in it. Without, a lack of room only means that nothing is kept. */
 #define STEP_TAIL_ROWS(F, T)                                                                                             \

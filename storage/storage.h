@@ -152,7 +152,8 @@ struct drbdm_ops {
 	int (*two_primaries)(struct drbdm *d, const char *resource, bool allow, struct err *err);
 	int (*resume_io)(struct drbdm *d, const char *resource, struct err *err); /* idempotent; frozen writes fail or go on as the disks then are */
 	int (*new_current_uuid)(struct drbdm *d, const char *resource, bool clear_bitmap, struct err *err); /* every volume */
-	int (*resize)(struct drbdm *d, const char *resource, struct err *err); /* to what both volumes have become */
+	/* On the Primary, in sync: to what both volumes have become. What is new is taken for the same on both sides, without a resync. */
+	int (*resize)(struct drbdm *d, const char *resource, struct err *err);
 	/* Never fails for an unknown resource: ret->up = false. */
 	int (*status)(struct drbdm *d, const char *resource, struct drbd_status *ret, struct err *err);
 	/* Every resource the kernel knows. Gives an array (free()). */

@@ -378,6 +378,22 @@ static int do_reset(virDomainPtr d)
 	return virDomainReset(d, 0);
 }
 
+static int lv_disk_grown(struct hypervisor *h, const char *uuid, const char *path, int64_t size_mib, struct err *err)
+{
+	virConnectPtr c;
+	virDomainPtr d = NULL;
+	int rc = domain(self(h), uuid, &c, &d, err);
+
+	if (rc < 0)
+		return rc;
+	if (!d)
+		rc = err_set(err, ERR_WRONG_STATE, "telling the guest its disk's size: it is not on this node");
+	else if (virDomainBlockResize(d, path, (unsigned long long)size_mib * 1048576, VIR_DOMAIN_BLOCK_RESIZE_BYTES) < 0)
+		rc = fail(err, "telling the guest its disk's size");
+	release(c, d);
+	return rc;
+}
+
 static int do_suspend(virDomainPtr d)
 {
 	int state = 0, reason = 0;
@@ -526,6 +542,7 @@ static const struct hypervisor_ops ops = {
 	.shutdown = lv_shutdown,
 	.destroy = lv_destroy,
 	.reset = lv_reset,
+	.disk_grown = lv_disk_grown,
 	.suspend = lv_suspend,
 	.resume = lv_resume,
 	.migrate = lv_migrate,

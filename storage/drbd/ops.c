@@ -439,7 +439,9 @@ int drbdm_op_resume_io(struct drbdm *d, const char *resource, struct err *err)
 
 int drbdm_op_resize(struct drbdm *d, const char *resource, struct err *err)
 {
+	const char *const argv[] = {"drbdadm", "--", "--assume-clean", "resize", resource, NULL};
+	const struct command c = {.resource = resource, .argv = argv, .timeout_ms = DRBDM_LONG_MS};
 	int rc = drbdm_check_name(resource, err);
 
-	return rc < 0 ? rc : on_resource(drbdm_real_of(d), resource, "resize", NULL, err);
+	return rc < 0 ? rc : drive(drbdm_real_of(d), &c, err);
 }

@@ -107,6 +107,22 @@ static int fake_resume(struct hypervisor *h, const char *uuid, struct err *err)
 	return set_state(h, uuid, "running", err);
 }
 
+static int disk_grown(struct hypervisor *h, const char *uuid, const char *path, int64_t size_mib, struct err *err)
+{
+	struct world_lock l;
+	int rc = take(h, &l, err);
+
+	if (rc < 0)
+		return rc;
+	json_t *g = json_object_get(guests(&l), uuid);
+	if (g)
+		json_object_set_new(world_part(g, "grown"), path, json_integer(size_mib));
+	else
+		rc = err_set(err, ERR_WRONG_STATE, "the guest is not here");
+	int given = world_give(self(h), &l, rc == 0, err);
+	return rc < 0 ? rc : given;
+}
+
 static bool canceled(struct hypervisor *h, const char *uuid)
 {
 	struct world_lock l;
@@ -240,6 +256,7 @@ const struct hypervisor_ops fake_hv_ops = {
 	.reset = reset,
 	.suspend = fake_suspend,
 	.resume = fake_resume,
+	.disk_grown = disk_grown,
 	.migrate = migrate,
 	.migrate_cancel = migrate_cancel,
 	.info = info,

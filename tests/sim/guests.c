@@ -160,13 +160,17 @@ static int volume_remove(struct volumes *v, const struct volume_spec *s, struct 
 
 static int volume_grow(struct volumes *v, const struct volume_spec *s, struct err *err)
 {
-	struct volume *there = volume_find(here(), s->name);
+	int rc = call_begin("volume grow", 300 * MS, err);
+	struct volume *there = rc < 0 ? NULL : volume_find(here(), s->name);
 
 	(void)v;
+	if (rc < 0)
+		return rc;
 	if (!there)
 		return err_set(err, ERR_NOT_FOUND, "there is no volume '%s'", s->name);
-	there->size_mib = s->size_mib;
-	return 0;
+	if (there->size_mib < s->size_mib)
+		there->size_mib = s->size_mib;
+	return call_end(err);
 }
 
 static int volume_probe(struct volumes *v, const struct volume_spec *s, bool *ret, struct err *err)
@@ -480,6 +484,20 @@ static int hv_reset(struct hypervisor *h, const char *uuid, struct err *err)
 	return call_end(err);
 }
 
+static int hv_disk_grown(struct hypervisor *h, const char *uuid, const char *path, int64_t size_mib, struct err *err)
+{
+	int rc = call_begin("guest disk grown", 300 * MS, err);
+
+	(void)h;
+	(void)path;
+	(void)size_mib;
+	if (rc < 0)
+		return rc;
+	if (!guest_find(here(), uuid))
+		return err_set(err, ERR_WRONG_STATE, "the guest is not here");
+	return call_end(err);
+}
+
 static int hv_suspend(struct hypervisor *h, const char *uuid, struct err *err)
 {
 	int rc = call_begin("guest suspend", 200 * MS, err);
@@ -694,7 +712,7 @@ static int hv_baseline(struct hypervisor *h, const char *const *host_cpu_xml, in
 struct hypervisor *hypervisor_of(struct machine *m)
 {
 	static const struct hypervisor_ops ops = { .name = "sim", .start = hv_start, .shutdown = hv_shutdown, .destroy = hv_destroy, .reset = hv_reset,
-						   .suspend = hv_suspend, .resume = hv_resume, .migrate = hv_migrate, .migrate_cancel = hv_migrate_cancel,
+						   .disk_grown = hv_disk_grown, .suspend = hv_suspend, .resume = hv_resume, .migrate = hv_migrate, .migrate_cancel = hv_migrate_cancel,
 						   .info = hv_info, .list = hv_list, .node_info = hv_node_info, .baseline = hv_baseline };
 	static struct hypervisor h = { &ops };
 

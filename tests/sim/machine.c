@@ -11,6 +11,7 @@
 #include "io/conf.h"
 #include "master/bridge.h"
 #include "node/node.h"
+#include "schema/level.h"
 #include "tests/sim/kernel.h"
 
 #define BOOT_MIN (2 * SEC)
@@ -365,6 +366,7 @@ static void genesis(const struct world_conf *conf)
 	int n_puts = 0;
 
 	schema_init(&cluster_schema, &cl);
+	cl.schema_version = level_here.newest; /* nobody is here who knows less */
 	rng_uuid(&eng.rng, cl.uuid);
 	(void)str_copy(cl.name, sizeof(cl.name), "sim");
 	(void)str_copy(cl.vg_name, sizeof(cl.vg_name), "xenvg");

@@ -60,6 +60,7 @@ static const struct scenario scenarios[] = {
 	{ OP_instance_failover, "failover when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -n", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}", false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -s", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"on_secondary\":true}", false, 0, 0 },
+	{ OP_instance_grow_disk, "grow", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"disk\":1,\"amount\":64}", false, 0, 0 },
 	{ OP_instance_activate_disks, "activate", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_deactivate_disks, "deactivate", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_converge, "converge", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
@@ -241,7 +242,8 @@ static int uncovered(void)
 
 	for (int op = 0; op < OP_COUNT; op++) {
 		bool found = op_infos[op].kind != OP_JOB || strcmp(op_infos[op].name, "node.migrate") == 0 ||
-			     strcmp(op_infos[op].name, "node.failover") == 0 || strcmp(op_infos[op].name, "node.evacuate") == 0 || /* fan-outs: other jobs */
+			     strcmp(op_infos[op].name, "node.failover") == 0 || strcmp(op_infos[op].name, "node.evacuate") == 0 ||
+			     op == OP_cluster_verify_disks || /* fan-outs: other jobs */
 			     op == OP_node_cleanse || op == OP_instance_confirm || op == OP_disk_remove_tail; /* tests/sweep/restore.c, tests/sweep/comeback.c */
 
 		for (size_t i = 0; i < ARRAY_SIZE(scenarios) && !found; i++)

@@ -93,6 +93,18 @@ static const char *migrate(struct world *w, int node, struct w_thing *t)
 	return "";
 }
 
+/* What the list says of the volume of disk 0, 0 = nothing. */
+static int64_t volume_mib(const json_t *args)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(args, "volumes"), i, v)
+		if (strstr(json_str(v, "name", ""), ".disk0") && !strstr(json_str(v, "name", ""), "_meta"))
+			return json_int(v, "size", 0);
+	return 0;
+}
+
 /* Returns the name of an error, "" = done. */
 static const char *perform(struct world *w, int node, enum step_kind kind, bool undo, const json_t *args)
 {
@@ -123,7 +135,21 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 	case STEP_KIND_volume_create:
 		t->volumes = !undo;
 		t->md = t->md && !undo;
+		t->disk_mib = undo ? 0 : volume_mib(args) > t->disk_mib ? volume_mib(args) : t->disk_mib;
+		t->device_mib = t->disk_mib;
 		return "";
+	case STEP_KIND_volume_grow:
+		if (!t->volumes)
+			return "NOT_FOUND";
+		t->disk_mib = volume_mib(args) > t->disk_mib ? volume_mib(args) : t->disk_mib;
+		return "";
+	case STEP_KIND_drbd_resize:
+		if (!connected(w, node, t) || !t->primary)
+			return "WRONG_STATE";
+		t->device_mib = p->device_mib = t->disk_mib < p->disk_mib ? t->disk_mib : p->disk_mib;
+		return "";
+	case STEP_KIND_guest_grow:
+		return t->guest && t->conf && t->device_mib < json_int(args, "size", 0) ? "HYPERVISOR" : "";
 	case STEP_KIND_tail_keep:
 		if (n->no_room)
 			return json_bool(args, "must", false) ? "NO_SPACE" : "";
@@ -139,6 +165,7 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 		if (t->attached)
 			return "BUSY";
 		t->volumes = t->md = false;
+		t->disk_mib = t->device_mib = 0;
 		return "";
 	case STEP_KIND_drbd_configure: t->conf = !undo || json_object_get(args, "previous"); return "";
 	case STEP_KIND_drbd_forget: t->conf = false; return "";
@@ -502,6 +529,8 @@ static bool check_thing(struct world *w, const char *uuid, bool at_rest)
 		with_volumes += t->volumes;
 		if (at_rest && !in && (t->volumes || t->conf || t->attached || t->guest))
 			return bad(w, "leaked", uuid);
+		if (at_rest && in && t->volumes && in->n_disks && t->disk_mib < in->disks[0].size)
+			return bad(w, "a volume is smaller than its record", uuid);
 		if (at_rest && in && t->guest && t->paused)
 			return bad(w, "paused for good", uuid);
 		if (at_rest && in && (t->volumes || t->conf) && !strs_has(in->nodes, in->n_nodes, w->nodes[i].uuid))

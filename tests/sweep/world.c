@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/xmem.h"
 #include "core/term.h"
+#include "schema/level.h"
 #include "schema/msgs.h"
 #include "schema/steps.h"
 #include "tests/sweep/model.h"
@@ -360,6 +361,7 @@ struct world *world_new(uint64_t seed, int n_nodes, bool arbitrated)
 	w->n_nodes = n_nodes;
 	w->fail_at = w->crash_commit = w->lose_commit = w->crash_node_at = w->lose_msg = w->dup_msg = -1;
 	schema_init(&cluster_schema, &cl);
+	cl.schema_version = level_here.newest; /* nobody is here who knows less */
 	rng_uuid(&w->rng, cl.uuid);
 	(void)str_copy(cl.name, sizeof(cl.name), "test");
 	(void)str_copy(cl.vg_name, sizeof(cl.vg_name), "vg");

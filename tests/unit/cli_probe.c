@@ -2,6 +2,7 @@
 /*
  * gnt without a daemon, for tests/unit/cli_golden: the real command line, requests and rendering, with answers from standard input.
  *   cli_probe request GROUP VERB ...   prints the request that would be sent, or the error
+ *   cli_probe choose GROUP VERB ...    prints the instances that are meant, of a list on standard input
  *   cli_probe render GROUP VERB ...    prints the answer (JSON on standard input) as gnt would
  *   cli_probe error GROUP VERB ...     prints a refusal (a reply on standard input) as gnt would
  *   cli_probe follow N [OPTIONS]       follows job N; standard input is an array of answers to job.wait
@@ -64,7 +65,21 @@ static void request(const struct command *c)
 		json_object_set_new(j, "submit", json_true());
 	if (c->opt.reason)
 		json_object_set_new(j, "reason", json_string(c->opt.reason));
+	if (c->many)
+		json_object_set_new(j, "many", json_true());
 	print(j);
+}
+
+static void choose(const struct command *c)
+{
+	AUTO_JSON json_t *rows = input();
+	char **names = NULL;
+	int n = 0;
+
+	many_choose(c, rows, &names, &n);
+	for (int i = 0; i < n; i++)
+		(void)puts(names[i]);
+	strs_clear(&names, &n);
 }
 
 static int refusal(const struct command *c, struct err *err)
@@ -102,6 +117,8 @@ int main(int argc, char **argv)
 		return render_error(&err, NULL, false);
 	if (strcmp(argv[1], "request") == 0) {
 		request(&c);
+	} else if (strcmp(argv[1], "choose") == 0) {
+		choose(&c);
 	} else if (strcmp(argv[1], "error") == 0) {
 		status = refusal(&c, &err);
 	} else {

@@ -152,7 +152,7 @@ static void test_dry_runs(void **state)
 	    {ADM9, "drbd/tools-9-plain-v6.commands", DRBDM_KERNEL_9, false, true},
 	};
 	/* The operations of storage/drbd, as they call the tool. */
-	static const char *const commands[][3] = {
+	static const char *const commands[][4] = {
 	    {"adjust", "web1"},
 	    {"new-resource", "web1"},
 	    {"new-minor", "web1/1"},
@@ -170,7 +170,7 @@ static void test_dry_runs(void **state)
 	    {"new-current-uuid", "web1/0"},
 	    {"dump-md", "web1/1"},
 	    {"create-md", "--force", "web1/1"},
-	    {"resize", "web1"},
+	    {"--", "--assume-clean", "resize", "web1"},
 	    {"down", "web1"},
 	};
 
@@ -183,13 +183,16 @@ static void test_dry_runs(void **state)
 		write_conf(&c, rows[i].kernel);
 		for (size_t k = 0; k < ARRAY_SIZE(commands); k++) {
 			const char *const *w = commands[k];
-			const char *const argv[] = {rows[i].tool, "-c", path, "-d", w[0], w[1], w[2], NULL};
+			const char *const argv[] = {rows[i].tool, "-c", path, "-d", w[0], w[1], w[2], w[2] ? w[3] : NULL, NULL};
 			AUTO_FREE char *text = NULL;
 			int status = run(argv, &text);
 
 			if (status != 0)
 				fail_msg("%s %s: status %d: %s", rows[i].tool, w[0], status, text);
-			buf_printf(&all, "== %s %s%s%s\n", w[0], w[1], w[2] ? " " : "", w[2] ? w[2] : "");
+			buf_printf(&all, "== %s %s", w[0], w[1]);
+			for (size_t n = 2; n < ARRAY_SIZE(commands[k]) && w[n]; n++)
+				buf_printf(&all, " %s", w[n]);
+			buf_putc(&all, '\n');
 			assert_true(keep_commands(text, &all) > 0);
 		}
 		golden_check(rows[i].golden, buf_str(&all));

@@ -35,6 +35,7 @@ struct rig {
 	json_t *joined;
 	int n_steps_sent;
 	int64_t last_step_job;
+	json_t *last_args;    /* of the newest order */
 };
 
 static void keep(struct rig *r, const char *key, const char *value)
@@ -87,6 +88,8 @@ static void emit(void *arg, const struct core_action *a)
 		if (strcmp(json_str(m, "type", ""), "step") == 0) {
 			r->n_steps_sent++;
 			r->last_step_job = json_int(m, "job", 0);
+			json_decref(r->last_args);
+			r->last_args = json_deep_copy(json_object_get(m, "args"));
 		}
 		return;
 	}
@@ -212,6 +215,7 @@ static int tear_down(void **state)
 	}
 	free(r->kvs);
 	json_decref(r->joined);
+	json_decref(r->last_args);
 	json_decref(r->reply);
 	free(r);
 	return 0;
@@ -520,6 +524,167 @@ static void a_new_master_goes_on_with_all(void **state)
 	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 39);
 }
 
+/* ---- secrets ------------------------------------------------------------------------------------------- */
+
+static int stored_with(const struct rig *r, const char *word)
+{
+	int n = 0;
+
+	for (int i = 0; i < r->n_kvs; i++)
+		n += strstr(r->kvs[i].value, word) != NULL;
+	return n;
+}
+
+/* The node's own record is where its agents' passwords are; an order brings them along, the job's record does not keep them. */
+static void a_fence_password_is_in_the_nodes_record_only(void **state)
+{
+	struct rig *r = *state;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(core_node_speaks(r->core, NODE1, "x", 1, 2, &err), 0);
+	assert_int_equal(core_node_speaks(r->core, NODE2, "x", 1, 2, &err), 0);
+	tick(r, 1000);
+	(void)ask(r, "a", "node.modify", json_pack("{s:s, s:s}", "name", "node2", "fence", "agent=fence_x,ip=10.0.0.9,password=hush"));
+	assert_int_equal(stored_with(r, "hush"), 1);
+	int64_t job = ask(r, "b", "node.fence", json_pack("{s:s, s:b}", "name", "node2", "test", 1));
+	assert_int_equal(r->last_step_job, job);
+	AUTO_FREE char *order = json_text(r->last_args);
+	assert_non_null(strstr(order, "hush"));
+	assert_non_null(strstr(order, "fence_x"));
+	assert_int_equal(count(r, "/gantry/job/"), 3); /* two jobs, and that the step was started */
+	assert_int_equal(stored_with(r, "hush"), 1);
+	core_free(r->core); /* the next master orders it again, as complete */
+	json_decref(r->last_args);
+	r->last_args = NULL;
+	start_core(r);
+	link_nodes(r);
+	tick(r, 1000);
+	assert_non_null(r->last_args);
+	AUTO_FREE char *again = json_text(r->last_args);
+	assert_non_null(strstr(again, "hush"));
+	struct msg_step_result m;
+	schema_init(&msg_step_result_schema, &m);
+	m.epoch = 7;
+	m.job = job;
+	m.dir = STEP_DO;
+	core_step_result(r->core, NODE1, &m);
+	schema_done(&msg_step_result_schema, &m);
+	commit_all(r);
+	assert_int_equal(core_jobs_open(r->core), 0);
+	assert_int_equal(stored_with(r, "hush"), 1); /* the agents are the node's still, though the job changed its record */
+	assert_true(state_node(core_state(r->core), NODE2)->n.power_checked_ms > 0);
+}
+
+/* ---- guests that do not belong ------------------------------------------------------------------------------ */
+
+#define NOBODYS "55555555-5555-4555-8555-555555555555"
+
+static void put_instance(struct rig *r)
+{
+	struct instance i;
+
+	schema_init(&instance_schema, &i);
+	(void)str_copy(i.uuid, sizeof(i.uuid), VM);
+	(void)str_copy(i.name, sizeof(i.name), "vm1");
+	i.template = TEMPLATE_DRBD;
+	i.admin_state = ADMIN_DOWN;
+	strs_add(&i.nodes, &i.n_nodes, NODE1);
+	strs_add(&i.nodes, &i.n_nodes, NODE2);
+	(void)str_copy(i.own.owner, sizeof(i.own.owner), NODE1);
+	strs_add(&i.own.current, &i.own.n_current, NODE1);
+	AUTO_FREE char *text = schema_encode_text(&instance_schema, &i);
+	keep(r, "/gantry/instance/" VM, text);
+	schema_done(&instance_schema, &i);
+	core_free(r->core);
+	start_core(r);
+	link_nodes(r);
+}
+
+/* The node reports that it runs this guest, or none ("" = none). */
+static void see(struct rig *r, const char *node, const char *uuid, bool ours)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	if (uuid[0]) {
+		struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &o);
+
+		(void)str_copy(g->uuid, sizeof(g->uuid), uuid);
+		(void)str_copy(g->name, sizeof(g->name), "vm1");
+		(void)str_copy(g->state, sizeof(g->state), "running");
+		g->ours = ours;
+	}
+	core_node_observed(r->core, node, &o);
+	schema_done(&observed_schema, &o);
+	commit_all(r);
+}
+
+static int alarms(struct rig *r, const char *words)
+{
+	json_t *e;
+	size_t i;
+	int n = 0;
+
+	(void)ask(r, "q", "event.list", json_object());
+	json_array_foreach(r->reply, i, e)
+		n += strncmp(json_str(e, "text", ""), "ALARM: ", 7) == 0 && strstr(json_str(e, "text", ""), words);
+	return n;
+}
+
+/* Told when it is first seen, not at each report; told again when it was gone. */
+static void a_guest_on_the_wrong_node_is_an_alarm(void **state)
+{
+	struct rig *r = *state;
+
+	put_instance(r);
+	see(r, NODE1, "", false);
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, "node 'node2' runs guest 'vm1' (" VM "), which belongs on another node"), 1);
+	(void)ask(r, "l", "instance.list", json_pack("{s:[s]}", "fields", "status"));
+	assert_string_equal(json_str(json_array_get(r->reply, 0), "status", ""), "ERROR_wrongnode");
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 1);
+	see(r, NODE2, "", false);
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 2);
+	see(r, NODE1, VM, true); /* there it belongs, whether it should run or not */
+	see(r, NODE2, NOBODYS, false); /* a guest that is not Gantry's is its owner's business */
+	assert_int_equal(alarms(r, ""), 2);
+}
+
+static void a_guest_of_no_instance_is_an_alarm(void **state)
+{
+	struct rig *r = *state;
+
+	see(r, NODE1, NOBODYS, true);
+	see(r, NODE1, NOBODYS, true);
+	assert_int_equal(alarms(r, "node 'node1' runs guest 'vm1' (" NOBODYS "), of no instance of this cluster"), 1);
+	assert_int_equal(alarms(r, ""), 1);
+}
+
+/* Both ends of a migration have it for a while; a record that nobody has confirmed says nothing. */
+static void where_a_guest_may_be_it_is_no_alarm(void **state)
+{
+	struct rig *r = *state;
+
+	put_instance(r);
+	struct sinstance *s = state_instance(core_state(r->core), VM);
+	(void)str_copy(s->i.own.target, sizeof(s->i.own.target), NODE2);
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 0);
+	s->i.own.target[0] = '\0';
+	s->i.own.unconfirmed = 1;
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 0);
+	s->i.own.unconfirmed = 0;
+	s->busy_job = 9; /* a job is at it: it knows */
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 0);
+	s->busy_job = 0;
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 1);
+}
+
 /* ---- levels (schema/level.h): this binary knows one; tests/vcluster/upgrade has daemons that know the next ------------ */
 
 static void a_newer_clusters_state_is_not_touched(void **state)
@@ -578,6 +743,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_not_heard_is_said_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_newer_clusters_state_is_not_touched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_level_stays_as_it_is_where_nobody_knows_a_higher_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_fence_password_is_in_the_nodes_record_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_guest_on_the_wrong_node_is_an_alarm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_guest_of_no_instance_is_an_alarm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(where_a_guest_may_be_it_is_no_alarm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_short_job_is_told_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_longer_job_leaves_no_journal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sixty_four_run_and_the_next_gets_the_first_place, set_up, tear_down),

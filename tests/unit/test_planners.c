@@ -509,6 +509,129 @@ static void arbitration_passes_over_no_replica(void **state)
 	assert_true(json_bool(w->plan.steps[a].args, "only_up", false) && json_bool(w->plan.steps[b].args, "only_up", false));
 }
 
+/* While it goes through them no instance may move: it locks whom it takes, and takes whom it locked. */
+static void arbitration_locks_whom_it_changes(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+	struct op_cluster_arbitrate on;
+	struct op_cluster_modify modify;
+	char **locks = NULL;
+	int n = 0;
+
+	s->i.own.arbitrated = 0;
+	schema_init(&op_cluster_arbitrate_schema, &on);
+	on.on = 1;
+	assert_int_equal(plan_locks(&w->st, OP_cluster_arbitrate, &on, &locks, &n, &w->err), 0);
+	assert_true(strs_has(locks, n, "cluster") && strs_has(locks, n, "instance:vm1"));
+	strs_clear(&locks, &n);
+	schema_init(&op_cluster_modify_schema, &modify);
+	modify.arbitration = 1;
+	assert_int_equal(plan_locks(&w->st, OP_cluster_modify, &modify, &locks, &n, &w->err), 0);
+	assert_true(strs_has(locks, n, "instance:vm1"));
+	strs_clear(&locks, &n);
+	schema_done(&op_cluster_modify_schema, &modify);
+	s->busy_job = 5; /* another job has it: it is not waited for, its turn comes later */
+	assert_int_equal(plan_locks(&w->st, OP_cluster_arbitrate, &on, &locks, &n, &w->err), 0);
+	assert_false(strs_has(locks, n, "instance:vm1"));
+	strs_clear(&locks, &n);
+	w->st.planning_job = 6;
+	assert_int_equal(plan(w, OP_cluster_arbitrate, "{\"on\":true}"), 0);
+	assert_int_equal(step_at(w, "own_arbitrate", ""), -1);
+	w->st.planning_job = 5;
+	assert_int_equal(plan(w, OP_cluster_arbitrate, "{\"on\":true}"), 0);
+	assert_true(step_at(w, "own_arbitrate", "") >= 0);
+	w->st.planning_job = 0;
+}
+
+/* ---- fencing --------------------------------------------------------------------------------------------------------------------- */
+
+/* A job's record lies in the store, and is copied into backups of it: the agents' passwords stay in the node's own. */
+static void a_fence_jobs_record_has_no_password(void **state)
+{
+	struct world *w = *state;
+
+	w->st.cluster.schema_version = 2;
+	w->st.nodes[1]->n.fence = xstrdup("agent=fence_ipmilan,ip=10.0.0.9,password=hush");
+	assert_int_equal(plan(w, OP_node_fence, "{\"name\":\"node2\",\"test\":true}"), 0);
+	int at = step_at(w, "fence_off", C);
+	assert_true(at >= 0);
+	AUTO_FREE char *text = json_text(w->plan.steps[at].args);
+	assert_null(strstr(text, "hush"));
+	assert_non_null(strstr(text, B));
+	for (int i = 0; i < w->plan.n_steps; i++) {
+		AUTO_FREE char *other = json_text(w->plan.steps[i].args);
+
+		assert_null(strstr(other, "hush"));
+	}
+	assert_int_equal(plan(w, OP_node_modify, "{\"name\":\"node2\",\"fence\":\"none\",\"master_candidate\":false}"), -ERR_BAD_REQUEST);
+	w->st.cluster.schema_version = 1; /* an older master that takes over finds the agents in the order only */
+	assert_int_equal(plan(w, OP_node_fence, "{\"name\":\"node2\",\"test\":true}"), 0);
+	AUTO_FREE char *old = json_text(w->plan.steps[step_at(w, "fence_off", C)].args);
+	assert_non_null(strstr(old, "hush"));
+}
+
+/* ---- growing ---------------------------------------------------------------------------------------------------------------------- */
+
+static int grow(struct world *w, const char *args)
+{
+	return plan(w, OP_instance_grow_disk, args);
+}
+
+#define BY_512 "{\"name\":\"vm1\",\"disk\":0,\"amount\":512}"
+
+/* Both volumes, the record, DRBD, the guest: in that order, and forward only from the record on. */
+static void a_disk_grows_from_below(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true);
+	see_drbd(w->st.nodes[0], "Primary", "UpToDate", "UpToDate");
+	see_guest(w->st.nodes[0]);
+	assert_int_equal(grow(w, BY_512), 0);
+	int b = step_at(w, "volume_grow", B), a = step_at(w, "volume_grow", A), record = step_at(w, "instance_disk", "");
+	int resize = step_at(w, "drbd_resize", A), told = step_at(w, "guest_grow", A);
+	assert_true(b >= 0 && b < a && a < record && record < resize && resize < told);
+	for (int i = 0; i < w->plan.n_steps; i++)
+		assert_int_equal(w->plan.steps[i].pivot == 1, i == record);
+	assert_int_equal(json_int(json_array_get(json_object_get(w->plan.steps[a].args, "volumes"), 0), "size", 0), 1536);
+	assert_int_equal(json_int(w->plan.steps[record].args, "size", 0), 1536);
+	assert_string_equal(json_str(w->plan.steps[told].args, "path", ""), "/dev/drbd0");
+	assert_int_equal(w->plan.n_reservations, 2);
+	assert_int_equal(w->plan.needs_level, 2);
+	assert_int_equal(grow(w, "{\"name\":\"vm1\",\"disk\":0,\"amount\":1024,\"absolute\":true}"), 0); /* what broke off goes on */
+	assert_true(step_at(w, "drbd_resize", A) >= 0);
+}
+
+static void a_disk_that_cannot_grow(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	assert_int_equal(grow(w, BY_512), -ERR_WRONG_STATE); /* its disks are down */
+	assert_non_null(strstr(err_hint_text(&w->err), "activate-disks"));
+	see_drbd(w->st.nodes[0], "Primary", "UpToDate", "UpToDate");
+	assert_int_equal(grow(w, "{\"name\":\"vm1\",\"disk\":1,\"amount\":512}"), -ERR_NOT_FOUND);
+	assert_int_equal(grow(w, "{\"name\":\"vm1\",\"disk\":0,\"amount\":512,\"absolute\":true}"), -ERR_BAD_VALUE);
+	w->st.nodes[1]->seen.pools[0].free_mib = 100;
+	assert_int_equal(grow(w, BY_512), -ERR_NO_SPACE);
+	assert_non_null(strstr(w->err.msg, "node2"));
+	w->st.nodes[1]->seen.pools[0].free_mib = 100000;
+	struct obs_tail *t = schema_list_add(schema_find(&observed_schema, "tails"), &w->st.nodes[1]->seen);
+	(void)str_copy(t->instance, sizeof(t->instance), VM);
+	assert_int_equal(grow(w, BY_512), -ERR_WRONG_STATE);
+	assert_non_null(strstr(err_hint_text(&w->err), "disk tails"));
+	schema_list_remove(schema_find(&observed_schema, "tails"), &w->st.nodes[1]->seen, 0);
+	strs_remove(&s->i.own.current, &s->i.own.n_current, B);
+	assert_int_equal(grow(w, BY_512), -ERR_DEGRADED);
+	strs_add(&s->i.own.current, &s->i.own.n_current, B);
+	w->st.nodes[1]->connected = false;
+	assert_int_equal(grow(w, BY_512), -ERR_NODE_DOWN);
+	s->i.template = TEMPLATE_PLAIN; /* without a mirror nobody else is asked */
+	assert_int_equal(grow(w, BY_512), 0);
+	assert_int_equal(step_at(w, "drbd_resize", A), -1);
+}
+
 /* ---- addresses ----------------------------------------------------------------------------------------------------------------- */
 
 /* The record alone would be a lie: certificate, the node's own file and its links would keep the old one. */
@@ -534,17 +657,56 @@ static const char *job_arg(const json_t *jobs, size_t i, const char *key)
 	return json_str(json_object_get(json_array_get(jobs, i), "args"), key, "");
 }
 
-static int fan(struct world *w, json_t **ret)
+static int fan_with(struct world *w, bool restart, json_t **ret)
 {
 	struct op_replace_disks a;
 
 	schema_init(&op_replace_disks_schema, &a);
 	(void)str_copy(a.name, sizeof(a.name), "vm1");
 	a.on_primary = 1;
+	a.restart = restart;
 	json_decref(*ret);
 	*ret = NULL;
 	err_clear(&w->err);
 	return plan_fan_out(&w->st, OP_instance_replace_disks, &a, ret, &w->err);
+}
+
+static int fan(struct world *w, json_t **ret)
+{
+	return fan_with(w, false, ret);
+}
+
+static int broken(struct world *w)
+{
+	AUTO_JSON json_t *jobs = NULL;
+	struct op_none none;
+
+	schema_init(&op_none_schema, &none);
+	assert_int_equal(plan_fan_out(&w->st, OP_cluster_verify_disks, &none, &jobs, &w->err), 0);
+	for (size_t i = 0; i < json_array_size(jobs); i++)
+		assert_string_equal(job_op(jobs, i), "instance.converge");
+	return (int)json_array_size(jobs);
+}
+
+static void disks_that_are_apart_are_brought_together(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	assert_int_equal(broken(w), 1); /* down on its node */
+	see_drbd(w->st.nodes[0], "Primary", "UpToDate", "UpToDate");
+	assert_int_equal(broken(w), 0);
+	struct obs_drbd *d = &w->st.nodes[0]->seen.drbd[0];
+	(void)str_copy(d->conn, sizeof(d->conn), "WFConnection");
+	assert_int_equal(broken(w), 1);
+	s->busy_job = 4; /* a job is at it */
+	assert_int_equal(broken(w), 0);
+	s->busy_job = 0;
+	w->st.nodes[1]->connected = false; /* nobody could */
+	assert_int_equal(broken(w), 0);
+	w->st.nodes[1]->connected = true;
+	s->i.admin_state = ADMIN_DOWN; /* they are meant to be down */
+	assert_int_equal(broken(w), 0);
 }
 
 /* There, rebuild what it left, back: each only when the one before has done its part. */
@@ -572,7 +734,14 @@ static void the_primarys_replica_is_rebuilt_in_three_jobs(void **state)
 	strs_add(&s->i.own.current, &s->i.own.n_current, B);
 	strs_remove(&s->i.own.current, &s->i.own.n_current, A); /* its disk died: the guest lives on the mirror's */
 	assert_int_equal(fan(w, &jobs), -ERR_DEGRADED);
-	assert_non_null(strstr(err_hint_text(&w->err), "failover"));
+	assert_non_null(strstr(err_hint_text(&w->err), "--restart"));
+	assert_int_equal(fan_with(w, true, &jobs), 0); /* a person lets it be restarted: the same way, but there by failover */
+	assert_int_equal(json_array_size(jobs), 3);
+	assert_string_equal(job_op(jobs, 0), "instance.failover");
+	assert_string_equal(job_arg(jobs, 0, "from"), "node1");
+	assert_null(json_object_get(json_object_get(json_array_get(jobs, 0), "args"), "ignore_consistency"));
+	assert_string_equal(job_op(jobs, 1), "instance.replace_disks");
+	assert_string_equal(job_op(jobs, 2), "instance.migrate");
 }
 
 static void a_part_whose_forerunner_failed_does_nothing(void **state)
@@ -653,6 +822,11 @@ int main(void)
 		T(a_parameter_goes_back_to_its_default),
 		T(a_cluster_default_goes_back_to_the_built_in_one),
 		T(arbitration_passes_over_no_replica),
+		T(arbitration_locks_whom_it_changes),
+		T(a_fence_jobs_record_has_no_password),
+		T(a_disk_grows_from_below),
+		T(disks_that_are_apart_are_brought_together),
+		T(a_disk_that_cannot_grow),
 		T(a_replication_address_is_given_at_the_join),
 		T(the_primarys_replica_is_rebuilt_in_three_jobs),
 		T(a_part_whose_forerunner_failed_does_nothing),
