@@ -298,7 +298,7 @@ static int check_required(const struct command *c, struct err *err)
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		if (!(f->flags & FIELD_REQUIRED) || field_is_set(f, c->args) || (c->many && is_positional(f)))
+		if (!(f->flags & FIELD_REQUIRED) || field_is_set(f, c->args) || (c->many && argv_positional(f)))
 			continue;
 		(void)err_set(err, ERR_BAD_REQUEST, argv_positional(f) ? "%s is missing" : "option '--%s' is missing", argv_positional(f) ? f->help : f->name);
 		return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN + 1]){ 0 }));

@@ -119,8 +119,7 @@ static int disk_grown(struct hypervisor *h, const char *uuid, const char *path, 
 		json_object_set_new(world_part(g, "grown"), path, json_integer(size_mib));
 	else
 		rc = err_set(err, ERR_WRONG_STATE, "the guest is not here");
-	int given = world_give(self(h), &l, rc == 0, err);
-	return rc < 0 ? rc : given;
+	return world_end(self(h), &l, rc, true, err);
 }
 
 static bool canceled(struct hypervisor *h, const char *uuid)
