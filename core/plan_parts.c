@@ -264,12 +264,13 @@ bool runs_on(const struct snode *n, const struct instance *i)
 	return n && n->connected && state_seen_guest(n, i->uuid);
 }
 
+/* One that was lost and is connected again has not told yet whether it is in a new boot, in which it may have to wait for a person (011). */
 static bool usable(const struct state *st, const char *uuid)
 {
 	const struct snode *n = state_node(st, uuid);
 	struct err err = ERR_INIT;
 
-	return n && n->n.liveness != NODE_FENCED && state_need_usable(st, n, &err) == 0;
+	return n && n->n.liveness == NODE_ONLINE && state_need_usable(st, n, &err) == 0;
 }
 
 /* Wanted up, and its replica is down although nobody took it down. */

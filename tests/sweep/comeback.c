@@ -253,6 +253,25 @@ static void waits_though_only_lost(void)
 	scene_end(w);
 }
 
+/* It is connected, and has not looked at itself yet: the owner's replica is alone, so the reconciler is at work meanwhile. */
+static void waits_before_it_has_reported(void)
+{
+	struct world *w = scene_guarded("auto-rejoin off: back, and has not reported yet");
+
+	CHECK(request_ends(w, "cluster.modify", "{\"auto_rejoin\":false}", "success"));
+	world_node_down(w, 1);
+	CHECK(run_until(w, vm1_on_3, 40000));
+	w->nodes[1].no_report = true;
+	world_node_up(w, 1);
+	world_run(w, 120 * 1000);
+	CHECK(!vm1_at(w, 1)->attached && !vm1_at(w, 1)->connecting);
+	w->nodes[1].no_report = false;
+	world_run(w, 60 * 1000);
+	CHECK(live(w, 1) == NODE_FENCED && !vm1_at(w, 1)->attached && !vm1_at(w, 1)->connecting);
+	CHECK(event_says(w, "waits, offline"));
+	scene_end(w);
+}
+
 /* Its guests run on: it is no comeback. */
 static void cut_off_is_not_held(void)
 {
@@ -342,6 +361,7 @@ int main(void)
 	broken_replication_is_mended();
 	strays_are_alarms();
 	waits_though_only_lost();
+	waits_before_it_has_reported();
 	cut_off_is_not_held();
 	tail_is_kept();
 	no_room_for_nothing();

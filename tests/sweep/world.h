@@ -45,6 +45,7 @@ struct w_node {
 	char uuid[UUID_LEN + 1], name[NAME_LEN + 1];
 	bool up, relink, mute, cut, front_cut; /* mute: its beats are not answered; cut: no link to the master, all else goes on */
 	bool no_watchdog, no_room;
+	bool no_report;             /* it has not come to look at itself yet */
 	int64_t watchdog_proven_ms; /* as it says itself */
 	int64_t beat_ms; /* when its last beat was answered */
 	int boots;
