@@ -12,7 +12,7 @@ work=$(mktemp -d /tmp/gantry-lab.XXXXXX)
 passed=0 failed=0
 lease=${LEASE:-40}
 vm=vm1
-guest_hv='kernel_path=/var/lib/lab/guest.vmlinuz,initrd_path=/var/lib/lab/guest.initrd.gz,kernel_args="console=ttyS0 quiet mitigations=off nokaslr tsc=reliable no_timer_check"'
+guest_hv='kernel_path=/var/lib/lab/guest.vmlinuz,initrd_path=/var/lib/lab/guest.initrd.gz,kernel_args=console=ttyS0 quiet mitigations=off nokaslr tsc=reliable no_timer_check'
 
 # LAB_KEEP=yes: the lab is left as it is at the end, and a next scenario begins with its cluster as it was when it was new.
 finish() {
