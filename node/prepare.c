@@ -231,10 +231,25 @@ static int prepare_helper(struct prepare *p, struct err *err)
 	return 0;
 }
 
+/*
+ * It matters for more than speed: a guest that was started without it has virtio features that one with it has not, so that it cannot be
+ * migrated to a node that has it. All nodes have it, or none; a boot loads it, so it is loaded now too. A kernel may be without.
+ */
+static int prepare_vhost(struct prepare *p, struct err *err)
+{
+	static const char *const known[] = { "modprobe", "-qn", "vhost_net", NULL }, *const load[] = { "modprobe", "vhost_net", NULL };
+
+	if (prepare_has(p, "/sys/module/vhost_net") || !prepare_asks(p, known))
+		return 0;
+	int rc = p->yes ? prepare_command(p, load, err) : 0;
+	if (rc == 0)
+		prepare_say(p, true, "kernel module is loaded now: vhost_net");
+	return rc;
+}
+
 static int prepare_kernel(struct prepare *p, struct err *err)
 {
 	static const char *const load[] = { "modprobe", "-a", "drbd", "dm_mod", "tun", NULL };
-	static const char *const vhost[] = { "modprobe", "-q", "vhost_net", NULL };
 	int rc = prepare_file(p, "/etc/modules-load.d/gantry.conf", "# made by 'gnt node prepare'\ndrbd\ndm_mod\ntun\nvhost_net\n",
 			      "kernel modules are loaded at boot", err);
 
@@ -249,9 +264,10 @@ static int prepare_kernel(struct prepare *p, struct err *err)
 		if (rc < 0)
 			return err_hint(err, "install the kernel that has the module: apt-get install linux-image-amd64");
 		prepare_say(p, true, "kernel modules are loaded now: drbd dm_mod tun");
-		if (p->yes)
-			(void)prepare_asks(p, vhost); /* emulation does without */
 	}
+	rc = prepare_vhost(p, err);
+	if (rc < 0)
+		return rc;
 	return prepare_helper(p, err);
 }
 

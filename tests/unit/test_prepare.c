@@ -31,7 +31,7 @@ static struct machine {
 	struct runner runner;
 	char root[64];
 	struct buf log;         /* commands that change something */
-	bool in_vg, disk_used, tls_on, no_module, bridged;
+	bool in_vg, disk_used, tls_on, no_module, no_vhost, bridged;
 	int groups;
 	char masked[8][40];
 	int n_masked;
@@ -140,6 +140,10 @@ static int run(struct runner *r, const char *const argv[], const char *input, in
 		unit_answers(argv, ret);
 		return 0;
 	}
+	if (is(argv, "modprobe", "-qn")) {
+		ret->status = mc.no_vhost;
+		return 0;
+	}
 	for (int i = 0; argv[i]; i++)
 		buf_printf(&mc.log, "%s%s", i ? " " : "", argv[i]);
 	buf_putc(&mc.log, '\n');
@@ -148,6 +152,8 @@ static int run(struct runner *r, const char *const argv[], const char *input, in
 		mc.groups++;
 	if (is(argv, "vgcreate", NULL))
 		mc.in_vg = true;
+	if (is(argv, "modprobe", "vhost_net"))
+		put("/sys/module/vhost_net/refcnt", "0\n");
 	if (is(argv, "modprobe", "-a")) {
 		if (mc.no_module)
 			ret->status = 1;
@@ -279,6 +285,7 @@ static void test_shows_then_does_then_has_nothing_to_do(void **state)
 	assert_string_equal(helper, "/sbin/drbdadm"); /* no line end: the kernel would take it for a part of the name */
 	AUTO_FREE char *modules = get("/etc/modules-load.d/gantry.conf");
 	assert_non_null(strstr(modules, "\ndrbd\n"));
+	assert_non_null(strstr(buf_str(&mc.log), "modprobe vhost_net\n"));
 
 	/* As networkd has it after the reload. */
 	put("/run/systemd/netif/links/2", "NETWORK_FILE=/etc/systemd/network/05-gantry-br0-port.network\n");
@@ -289,6 +296,23 @@ static void test_shows_then_does_then_has_nothing_to_do(void **state)
 	assert_true(says(again, "there is nothing to do"));
 	assert_string_equal(buf_str(&mc.log), "");
 	assert_int_equal(mc.bridges_made, 1);
+}
+
+static void test_vhost(void **state)
+{
+	AUTO_JSON json_t *without = NULL, *loaded = NULL;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	/* DRBD is there already, which must not keep the others from being loaded. */
+	put("/sys/module/drbd/parameters/usermode_helper", "/sbin/drbdadm");
+	mc.no_vhost = true;
+	assert_int_equal(prepare("", "", true, &without, &err), 0);
+	assert_null(strstr(buf_str(&mc.log), "vhost_net"));
+	mc.no_vhost = false;
+	assert_int_equal(prepare("", "", true, &loaded, &err), 0);
+	assert_non_null(strstr(buf_str(&mc.log), "modprobe vhost_net\n"));
+	assert_true(says(loaded, "vhost_net"));
 }
 
 static void test_the_bridge_is_configured_at_boot_as_the_interface_was(void **state)
@@ -594,6 +618,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shows_then_does_then_has_nothing_to_do, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_vhost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_bridge_is_configured_at_boot_as_the_interface_was, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_bridge_that_fails_leaves_no_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ifupdown, set_up, tear_down),
