@@ -241,8 +241,18 @@ int do_drbd_secondary(struct exec_env *env, const struct exec_call *c, json_t **
 int undo_drbd_secondary(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
 	json_t *none = NULL;
+	int rc = do_drbd_primary(env, c, &none, err);
 
-	return do_drbd_primary(env, c, &none, err);
+	/*
+	 * What the log or DRBD no longer permits is not given back: its disk failed meanwhile, say, and the mirror alone is current. A Secondary takes
+	 * nothing from anybody, and the reconciler promotes whom the log names; to insist would keep the job, and its locks, for ever.
+	 */
+	if (rc == -ERR_STALE_REPLICA || rc == -ERR_NOT_OWNER) {
+		if (err)
+			err_clear(err);
+		return 0;
+	}
+	return rc;
 }
 
 int do_drbd_two_primaries(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)

@@ -84,6 +84,7 @@ struct kernel {
 	struct drbdm drbd;
 	bool up;
 	enum drbd_cstate conn;
+	enum drbd_dstate disk; /* 0: UpToDate */
 	enum drbd_dstate peer_disk;
 	enum drbd_repl repl;
 	int n_adjusted;
@@ -99,7 +100,7 @@ static int status(struct drbdm *d, const char *resource, struct drbd_status *ret
 	ret->up = k->up;
 	ret->conn = k->conn;
 	ret->n_volumes = 1;
-	ret->volumes[0].disk = DRBD_DISK_UPTODATE;
+	ret->volumes[0].disk = k->disk ? k->disk : DRBD_DISK_UPTODATE;
 	ret->volumes[0].peer_disk = k->peer_disk;
 	ret->volumes[0].repl = k->repl;
 	return 0;
@@ -192,10 +193,80 @@ static void test_a_mirror_is_proven_by_drbd_alone(void **state)
 	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);
 }
 
+/* ---- undoing a Secondary ------------------------------------------------------------------------------------------------------- */
+
+static int log_says; /* to who asks for its permission */
+
+static int ask(struct exec_env *env, const char *uuid, enum authority act, struct err *err)
+{
+	(void)env;
+	(void)uuid;
+	assert_int_equal(act, AUTH_PROMOTE);
+	return log_says ? err_set(err, (enum err_code)log_says, "not permitted") : 0;
+}
+
+static int primary(struct drbdm *d, const char *resource, bool force, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	assert_false(force);
+	((struct kernel *)(void *)d)->n_adjusted++;
+	return 0;
+}
+
+static int not_pinned(struct exec_system *s, const char *uuid, bool on, struct err *err)
+{
+	(void)s;
+	(void)uuid;
+	(void)err;
+	assert_false(on);
+	return 0;
+}
+
+static int undo_secondary(struct kernel *k)
+{
+	static const struct drbdm_ops ops = { .name = "seen", .status = status, .primary = primary };
+	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked, .pin = not_pinned };
+	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .time_factor = 1 };
+	struct err err = ERR_INIT;
+	struct step_resource a;
+	json_t *result = NULL;
+
+	k->drbd.ops = &ops;
+	schema_init(&step_resource_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	struct exec_call c = { .kind = STEP_KIND_drbd_secondary, .dir = STEP_UNDO_DIR, .args = &a };
+	int rc = exec_run(&env, &c, &result, &err);
+	json_decref(result);
+	schema_done(&step_resource_schema, &a);
+	return rc;
+}
+
+/* What is refused for good is not insisted on; what may come is. */
+static void test_a_secondary_is_undone_as_far_as_the_log_permits(void **state)
+{
+	const struct kernel good = { .up = true, .conn = DRBD_CONN_CONNECTED, .peer_disk = DRBD_DISK_UPTODATE, .repl = DRBD_REPL_ESTABLISHED };
+	struct kernel k = good;
+
+	(void)state;
+	log_says = 0;
+	assert_int_equal(undo_secondary(&k), 0);
+	assert_int_equal(k.n_adjusted, 1);
+	log_says = ERR_NOT_OWNER;
+	assert_int_equal(undo_secondary(&k), 0);
+	log_says = ERR_NODE_DOWN; /* no answer: asked again */
+	assert_int_equal(undo_secondary(&k), -ERR_NODE_DOWN);
+	log_says = 0;
+	k.disk = DRBD_DISK_OUTDATED;
+	assert_int_equal(undo_secondary(&k), 0);
+	assert_int_equal(k.n_adjusted, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up),
-					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone) };
+					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone),
+					  cmocka_unit_test(test_a_secondary_is_undone_as_far_as_the_log_permits) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
