@@ -545,9 +545,14 @@ int plan_instance_converge(const struct state *st, const void *args, struct rng 
 	if (i->own.target[0])
 		add_own(ret, st, i->own.run == RUN_TARGET ? STEP_KIND_own_settle : STEP_KIND_own_migrate_end, i, i->own.target, false);
 	if (i->admin_state == ADMIN_UP && i->template == TEMPLATE_DRBD) {
-		add_conf(ret, st, me, i, i->nodes, i->own.arbitrated == 1, NULL)->may_fail = 1;
+		/* Undone they stay as they are: to take away the file of a resource that is up would leave nobody who could do anything with it. */
+		struct step_drbd_conf stays;
+
+		part_drbd_conf(st, i, i->nodes, i->own.arbitrated == 1, &stays);
+		add_conf(ret, st, me, i, i->nodes, i->own.arbitrated == 1, &stays)->may_fail = 1;
 		if (both)
-			add_conf(ret, st, other, i, i->nodes, i->own.arbitrated == 1, NULL)->may_fail = 1;
+			add_conf(ret, st, other, i, i->nodes, i->own.arbitrated == 1, &stays)->may_fail = 1;
+		schema_done(&step_drbd_conf_schema, &stays);
 	}
 	if (i->admin_state == ADMIN_UP) {
 		rc = add_disks_up(ret, st, i, true, false, err);

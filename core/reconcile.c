@@ -227,14 +227,20 @@ static void no_stray(struct sinstance *s)
 	s->stray_on = NULL;
 }
 
-/* What was found before this node's last report: a job may have tidied it since. */
+/*
+ * What was found before this node's last report: a job may have tidied it since. One node is remembered, and as long as it answers no other one takes
+ * its place: two left-overs would put each other off for ever. The job tidies all of them.
+ */
 static void found_stray(struct core *c, struct sinstance *s, const struct snode *n, bool is)
 {
 	bool same = s->stray_on && strcmp(s->stray_on, n->n.uuid) == 0;
+	const struct snode *first = s->stray_on && !same ? state_node(&c->st, s->stray_on) : NULL;
 
 	if (!is) {
 		if (same)
 			no_stray(s);
+	} else if (!same && first && first->connected) {
+		return;
 	} else if (!same) {
 		no_stray(s);
 		s->stray_on = xstrdup(n->n.uuid);

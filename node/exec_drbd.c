@@ -119,7 +119,12 @@ int do_drbd_attach(struct exec_env *env, const struct exec_call *c, json_t **ret
 /* Never the graceful way: it lets a Primary on the other side go on unasked (H8). */
 int undo_drbd_connect(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
-	return env->drbd->ops->disconnect(env->drbd, ((const struct step_resource *)c->args)->resource, true, err);
+	const struct step_resource *a = c->args;
+	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
+
+	/* What is not there, its file perhaps neither, has no connection: the tool would refuse, and the undo would be tried for ever. */
+	return rc < 0 || !s.up ? rc : env->drbd->ops->disconnect(env->drbd, a->resource, true, err);
 }
 
 int undo_drbd_attach(struct exec_env *env, const struct exec_call *c, struct err *err)
@@ -381,6 +386,11 @@ int do_drbd_forget(struct exec_env *env, const struct exec_call *c, json_t **ret
 	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
 	(void)ret;
+	/* The step that takes it down may have been passed over while this node was away: up, it would keep its volumes from being removed for ever. */
+	if (rc == 0 && s.up && s.role != DRBD_ROLE_PRIMARY && !frozen(&s)) {
+		rc = env->drbd->ops->down(env->drbd, a->resource, err);
+		s.up = rc < 0;
+	}
 	if (rc == 0 && s.up) /* without its file nobody could take it down any more */
 		return err_set(err, ERR_BUSY, "DRBD resource '%s' is still up on this node", a->resource);
 	if (rc == 0)

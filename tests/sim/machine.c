@@ -152,7 +152,7 @@ void noded_start(struct machine *m)
 	struct conf conf;
 	struct err err = ERR_INIT;
 
-	if (!m->power || m->noded_proc)
+	if (!m->power || !m->booted || m->noded_proc)
 		return;
 	m->noded_proc = eng.proc = proc_new(m, "noded");
 	int rc = conf_load(machine_root(m), &conf, &err);
@@ -188,7 +188,7 @@ void masterd_start(struct machine *m)
 	struct conf conf;
 	struct err err = ERR_INIT;
 
-	if (!m->power || m->masterd_proc)
+	if (!m->power || !m->booted || m->masterd_proc)
 		return;
 	m->masterd_proc = eng.proc = proc_new(m, "masterd");
 	int rc = conf_load(machine_root(m), &conf, &err);
@@ -237,8 +237,9 @@ static void booted(void *arg)
 {
 	struct machine *m = arg;
 
-	if (!m->power || m->noded_proc)
+	if (!m->power || m->booted)
 		return;
+	m->booted = true;
 	m->etcd_up = m->etcd_enabled;
 	fenced_start(m);
 	noded_start(m);
@@ -251,6 +252,7 @@ static void power_on_now(struct machine *m)
 	struct rng r = { (uint64_t)m->index * 1000 + (uint64_t)m->boots++ };
 
 	m->power = true;
+	m->booted = false;
 	m->kernel = proc_new(m, "kernel");
 	rng_uuid(&r, m->boot_id);
 	m->clock_base = pick(1 * SEC, 100 * SEC);

@@ -172,7 +172,7 @@ static void heard_by_fenced(void *arg)
 
 void fenced_start(struct machine *m)
 {
-	if (!m->power || m->fenced_proc)
+	if (!m->power || !m->booted || m->fenced_proc)
 		return;
 	m->fenced_proc = proc_new(m, "fenced");
 	m->fenced = xcalloc(1, sizeof(*m->fenced));

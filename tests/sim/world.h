@@ -43,6 +43,7 @@ struct machine {
 	char address[2][ADDR_LEN + 1];
 	bool witness;
 	bool power;
+	bool booted; /* what starts at boot has been started */
 	int boots;
 	char boot_id[UUID_LEN + 1];
 	struct proc *kernel, *noded_proc, *masterd_proc, *fenced_proc;

@@ -333,6 +333,43 @@ static void broken_replication_is_mended(void)
 	scene_end(w);
 }
 
+static bool left_over(const struct world *w, int node)
+{
+	const struct w_node *n = &w->nodes[node];
+
+	for (int i = 0; i < n->n_things; i++)
+		if (n->things[i].volumes || n->things[i].conf)
+			return true;
+	return false;
+}
+
+static bool all_tidy(struct world *w)
+{
+	return !left_over(w, 0) && !left_over(w, 3);
+}
+
+/* Two nodes with something of it, neither of them its own any more: each must not put the other off. */
+static void left_overs_on_two_nodes_are_tidied(void)
+{
+	static const int nodes[] = { 0, 3 };
+	struct world *w = scene_cluster("left-overs on two nodes");
+
+	add_instance(w, "vm1", "node2:node3", "");
+	CHECK(run_until(w, vm1_whole, 10000));
+	for (int k = 0; k < 2; k++) {
+		struct w_node *n = &w->nodes[nodes[k]];
+		struct w_thing *t = &n->things[n->n_things++];
+
+		memset(t, 0, sizeof(*t));
+		(void)str_copy(t->uuid, sizeof(t->uuid), inst(w, "vm1")->uuid);
+		(void)str_copy(t->tag, sizeof(t->tag), inst(w, "vm1")->disks[0].uuid);
+		t->volumes = true;
+	}
+	CHECK(run_until(w, all_tidy, 300 * 1000));
+	CHECK(run_until(w, vm1_whole, 10000));
+	scene_end(w);
+}
+
 static void strays_are_alarms(void)
 {
 	struct world *w = scene_cluster("guests where they do not belong");
@@ -359,6 +396,7 @@ int main(void)
 {
 	crashed_guest_backs_off();
 	broken_replication_is_mended();
+	left_overs_on_two_nodes_are_tidied();
 	strays_are_alarms();
 	waits_though_only_lost();
 	waits_before_it_has_reported();

@@ -448,6 +448,8 @@ void model_observe(struct world *w, int node, model_send *send)
 			if (t->ha && !n->no_watchdog)
 				g->guarded = t->ha_rev;
 		}
+		if (t->volumes && t->tag[0])
+			strs_add(&m.observed.volumes, &m.observed.n_volumes, t->tag);
 		if (!t->conf)
 			continue;
 		struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &m.observed);

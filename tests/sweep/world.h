@@ -20,6 +20,7 @@
 struct w_thing {
 	char uuid[UUID_LEN + 1];
 	bool volumes, conf, md, attached, connecting, primary, two, guest, paused, incoming;
+	char tag[UUID_LEN + 1]; /* of a volume that the node reports; "" = it is not said */
 	int64_t disk_mib, device_mib; /* of disk 0: its volume, and what DRBD makes of it */
 	bool stale;     /* lacks writes */
 	int64_t gen;

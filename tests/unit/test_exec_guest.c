@@ -87,6 +87,7 @@ struct kernel {
 	enum drbd_dstate disk; /* 0: UpToDate */
 	enum drbd_dstate peer_disk;
 	enum drbd_repl repl;
+	enum drbd_role role;
 	int n_adjusted;
 };
 
@@ -99,6 +100,7 @@ static int status(struct drbdm *d, const char *resource, struct drbd_status *ret
 	memset(ret, 0, sizeof(*ret));
 	ret->up = k->up;
 	ret->conn = k->conn;
+	ret->role = k->role;
 	ret->n_volumes = 1;
 	ret->volumes[0].disk = k->disk ? k->disk : DRBD_DISK_UPTODATE;
 	ret->volumes[0].peer_disk = k->peer_disk;
@@ -262,11 +264,86 @@ static void test_a_secondary_is_undone_as_far_as_the_log_permits(void **state)
 	assert_int_equal(k.n_adjusted, 1);
 }
 
+/* ---- what is left behind ------------------------------------------------------------------------------------------------------- */
+
+static int down(struct drbdm *d, const char *resource, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	((struct kernel *)(void *)d)->up = false;
+	return 0;
+}
+
+static int remove_conf(struct drbdm *d, const char *resource, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	assert_false(((struct kernel *)(void *)d)->up); /* nobody could take it down any more */
+	((struct kernel *)(void *)d)->n_adjusted++;
+	return 0;
+}
+
+static int disconnect(struct drbdm *d, const char *resource, bool force, struct err *err)
+{
+	(void)d;
+	(void)resource;
+	(void)force;
+	return err_set(err, ERR_NOT_FOUND, "it is not configured here");
+}
+
+static int unmark(struct exec_system *s, const char *uuid, bool on, struct err *err)
+{
+	return not_pinned(s, uuid, on, err);
+}
+
+static int run_step(struct kernel *k, enum step_kind kind, enum step_dir dir)
+{
+	static const struct drbdm_ops ops = { .name = "seen", .status = status, .down = down, .remove_conf = remove_conf, .disconnect = disconnect };
+	struct exec_system sys = { .pin = not_pinned, .stale_mark = unmark };
+	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .time_factor = 1 };
+	struct err err = ERR_INIT;
+	struct step_resource a;
+	json_t *result = NULL;
+
+	k->drbd.ops = &ops;
+	schema_init(&step_resource_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	struct exec_call c = { .kind = kind, .dir = dir, .args = &a };
+	int rc = exec_run(&env, &c, &result, &err);
+	json_decref(result);
+	schema_done(&step_resource_schema, &a);
+	return rc;
+}
+
+/* The step that takes it down may have been passed over while its node was away. */
+static void test_forgets_what_is_still_up(void **state)
+{
+	struct kernel k = { .up = true, .role = DRBD_ROLE_SECONDARY };
+
+	(void)state;
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_forget, STEP_DO), 0);
+	assert_int_equal(k.n_adjusted, 1);
+	k = (struct kernel){ .up = true, .role = DRBD_ROLE_PRIMARY };
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_forget, STEP_DO), -ERR_BUSY);
+	assert_true(k.up);
+}
+
+static void test_what_is_down_needs_no_disconnecting(void **state)
+{
+	struct kernel k = { .up = false };
+
+	(void)state;
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_connect, STEP_UNDO_DIR), 0);
+	k.up = true;
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_connect, STEP_UNDO_DIR), -ERR_NOT_FOUND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up),
 					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone),
-					  cmocka_unit_test(test_a_secondary_is_undone_as_far_as_the_log_permits) };
+					  cmocka_unit_test(test_a_secondary_is_undone_as_far_as_the_log_permits), cmocka_unit_test(test_forgets_what_is_still_up),
+					  cmocka_unit_test(test_what_is_down_needs_no_disconnecting) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
