@@ -436,6 +436,12 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 
 	if (rc == 0)
 		rc = src ? state_need_usable(st, src, err) : err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
+	const struct obs_drbd *d = rc == 0 ? seen_drbd(st, from, i) : NULL;
+	/* However old what it has is: it may be the only copy that can still be read. */
+	if (d && d->up == 1 && strcmp(d->disk, "UpToDate") != 0)
+		rc = err_set(err, ERR_DEGRADED, "the replica of '%s' on node '%s', from which it would be rebuilt, is %s", i->name, src->n.name,
+			     d->disk[0] ? d->disk : "not there"),
+		(void)err_hint(err, "mend that one first; if it is lost: 'gnt instance failover --ignore-consistency %s' goes on with the other", i->name);
 	if (rc < 0)
 		return rc;
 	if (own_tail_due(&i->own, node))
@@ -447,7 +453,6 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 	add_md(p, st, node, i, i->nodes);
 	add_own(p, st, STEP_KIND_own_return, i, node, false);
 	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
-	const struct obs_drbd *d = seen_drbd(st, from, i);
 	if (!d || d->up != 1) /* an instance that is down */
 		add_resource(p, st, STEP_KIND_drbd_attach, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);

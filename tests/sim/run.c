@@ -19,7 +19,7 @@
 #include "tests/sim/script.h"
 
 #define SEEDS_IN_CHECK 200
-#define UNHEALED_PERMILLE 15
+#define UNHEALED_PERMILLE 5
 
 /* Memory of processes that died is gone with them, as it is with real ones. */
 int __lsan_is_turned_off(void);

@@ -744,6 +744,19 @@ static void the_primarys_replica_is_rebuilt_in_three_jobs(void **state)
 	assert_string_equal(job_op(jobs, 2), "instance.migrate");
 }
 
+/* Else the only copy that can still be read, old as it may be, would be taken apart for one that will never come. */
+static void nothing_is_rebuilt_from_a_lost_disk(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true);
+	see_drbd(state_node(&w->st, A), "Primary", "Diskless", "UpToDate");
+	see_drbd(state_node(&w->st, B), "Secondary", "UpToDate", "Diskless");
+	assert_int_equal(plan(w, OP_instance_replace_disks, "{\"name\":\"vm1\",\"on_secondary\":true}"), -ERR_DEGRADED);
+	assert_non_null(strstr(err_hint_text(&w->err), "--ignore-consistency"));
+	assert_int_equal(w->plan.n_steps, 0);
+}
+
 static void a_part_whose_forerunner_failed_does_nothing(void **state)
 {
 	struct world *w = *state;
@@ -829,6 +842,7 @@ int main(void)
 		T(a_disk_that_cannot_grow),
 		T(a_replication_address_is_given_at_the_join),
 		T(the_primarys_replica_is_rebuilt_in_three_jobs),
+		T(nothing_is_rebuilt_from_a_lost_disk),
 		T(a_part_whose_forerunner_failed_does_nothing),
 		T(removal_tells_what_stays_on_a_silent_node),
 		T(a_node_removed_in_its_absence_is_told_later_by_a_person),
