@@ -61,6 +61,21 @@ int undo_drbd_configure(struct exec_env *env, const struct exec_call *c, struct 
 	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
 }
 
+static bool frozen(const struct drbd_status *s);
+
+/* The step that takes it down may have been passed over while this node was away: up, it would keep the job from its end for ever. A Primary stays. */
+static int not_up_any_more(struct exec_env *env, const char *resource, struct err *err)
+{
+	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, resource, &s, err);
+
+	if (rc < 0 || !s.up)
+		return rc;
+	if (s.role != DRBD_ROLE_PRIMARY && !frozen(&s))
+		return env->drbd->ops->down(env->drbd, resource, err);
+	return err_set(err, ERR_BUSY, "DRBD resource '%s' is still up on this node", resource);
+}
+
 int do_drbd_make_md(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_drbd_conf *a = c->args;
@@ -68,6 +83,8 @@ int do_drbd_make_md(struct exec_env *env, const struct exec_call *c, json_t **re
 	int rc = fill(env, a, &conf, err);
 
 	(void)ret;
+	if (rc == 0)
+		rc = not_up_any_more(env, a->resource, err);
 	if (rc == 0)
 		rc = env->drbd->ops->create_md(env->drbd, &conf, a->force == 1, err);
 	/* New metadata is a new replica: what the old one lacked is no matter any more, a full sync follows. */
@@ -382,17 +399,9 @@ int do_drbd_down(struct exec_env *env, const struct exec_call *c, json_t **ret, 
 int do_drbd_forget(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
-	struct drbd_status s;
-	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
+	int rc = not_up_any_more(env, a->resource, err); /* without its file nobody could take it down any more */
 
 	(void)ret;
-	/* The step that takes it down may have been passed over while this node was away: up, it would keep its volumes from being removed for ever. */
-	if (rc == 0 && s.up && s.role != DRBD_ROLE_PRIMARY && !frozen(&s)) {
-		rc = env->drbd->ops->down(env->drbd, a->resource, err);
-		s.up = rc < 0;
-	}
-	if (rc == 0 && s.up) /* without its file nobody could take it down any more */
-		return err_set(err, ERR_BUSY, "DRBD resource '%s' is still up on this node", a->resource);
 	if (rc == 0)
 		rc = env->drbd->ops->remove_conf(env->drbd, a->resource, err);
 	if (rc == 0)

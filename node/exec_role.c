@@ -240,9 +240,13 @@ int do_drbd_secondary(struct exec_env *env, const struct exec_call *c, json_t **
 
 int undo_drbd_secondary(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
+	struct look l = look_at(env, c);
 	json_t *none = NULL;
-	int rc = do_drbd_primary(env, c, &none, err);
+	int rc = read_status(&l, err);
 
+	if (rc < 0 || !l.s.up) /* it has gone down since, with its node perhaps: there is nothing to give back, the reconciler brings it up */
+		return rc;
+	rc = do_drbd_primary(env, c, &none, err);
 	/*
 	 * What the log or DRBD no longer permits is not given back: its disk failed meanwhile, say, and the mirror alone is current. A Secondary takes
 	 * nothing from anybody, and the reconciler promotes whom the log names; to insist would keep the job, and its locks, for ever.
