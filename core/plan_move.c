@@ -369,6 +369,21 @@ static bool minors_free(const struct state *st, const struct instance *i, const 
 	return true;
 }
 
+/*
+ * A replica from which another one is to be made must be there: however old what the other has is, it may be the only copy that can still be read.
+ * What the node reports counts as well as the record: a disk that failed while there was no master is in current until its node is heard.
+ */
+static int need_source(const struct state *st, const struct instance *i, const struct snode *from, struct err *err)
+{
+	const struct obs_drbd *d = seen_drbd(st, from->n.uuid, i);
+
+	if (!d || d->up != 1 || strcmp(d->disk, "UpToDate") == 0)
+		return 0;
+	return err_set(err, ERR_DEGRADED, "the replica of '%s' on node '%s', from which the other would be made, is %s", i->name, from->n.name,
+		       d->disk[0] ? d->disk : "not there"),
+	       err_hint(err, "mend that one first; if it is lost: 'gnt instance failover --ignore-consistency %s' goes on with the other", i->name);
+}
+
 /* Another node becomes the mirror (H19): the new one is made ready beside the old; then one transaction changes the set. */
 static int replace_node(const struct state *st, const struct instance *i, const struct snode *owner, const char *old, const struct snode *n,
 			struct plan *p, struct err *err)
@@ -381,6 +396,8 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 	bool old_there = o && o->connected && o->n.offline != 1;
 	int rc = check_room(st, i, n, err);
 
+	if (rc == 0)
+		rc = need_source(st, i, owner, err);
 	if (rc < 0)
 		return rc;
 	if (!own_current(&i->own, owner->n.uuid))
@@ -436,12 +453,8 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 
 	if (rc == 0)
 		rc = src ? state_need_usable(st, src, err) : err_set(err, ERR_DEGRADED, "instance '%s' has no mirror", i->name);
-	const struct obs_drbd *d = rc == 0 ? seen_drbd(st, from, i) : NULL;
-	/* However old what it has is: it may be the only copy that can still be read. */
-	if (d && d->up == 1 && strcmp(d->disk, "UpToDate") != 0)
-		rc = err_set(err, ERR_DEGRADED, "the replica of '%s' on node '%s', from which it would be rebuilt, is %s", i->name, src->n.name,
-			     d->disk[0] ? d->disk : "not there"),
-		(void)err_hint(err, "mend that one first; if it is lost: 'gnt instance failover --ignore-consistency %s' goes on with the other", i->name);
+	if (rc == 0)
+		rc = need_source(st, i, src, err);
 	if (rc < 0)
 		return rc;
 	if (own_tail_due(&i->own, node))
@@ -453,6 +466,7 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 	add_md(p, st, node, i, i->nodes);
 	add_own(p, st, STEP_KIND_own_return, i, node, false);
 	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
+	const struct obs_drbd *d = seen_drbd(st, from, i);
 	if (!d || d->up != 1) /* an instance that is down */
 		add_resource(p, st, STEP_KIND_drbd_attach, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);

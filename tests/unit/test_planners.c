@@ -755,6 +755,11 @@ static void nothing_is_rebuilt_from_a_lost_disk(void **state)
 	assert_int_equal(plan(w, OP_instance_replace_disks, "{\"name\":\"vm1\",\"on_secondary\":true}"), -ERR_DEGRADED);
 	assert_non_null(strstr(err_hint_text(&w->err), "--ignore-consistency"));
 	assert_int_equal(w->plan.n_steps, 0);
+	/* Nor is it given up for a mirror on another node: in current the lost one is until its node is heard. */
+	assert_int_equal(plan(w, OP_instance_replace_disks, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}"), -ERR_DEGRADED);
+	assert_int_equal(w->plan.n_steps, 0);
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "UpToDate");
+	assert_int_equal(plan(w, OP_instance_replace_disks, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}"), 0);
 }
 
 static void a_part_whose_forerunner_failed_does_nothing(void **state)
