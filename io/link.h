@@ -69,6 +69,8 @@ struct link *link_dial(struct loop *l, const char *address, int port, const char
 int link_send(struct link *k, const char *text, size_t len);
 /* What is queued is still sent (for up to a second); no frame() comes any more, closed() follows, asynchronously. */
 void link_close(struct link *k);
+/* link_close() for an owner that goes too: closed() neither comes any more, also when it was due. */
+void link_forget(struct link *k);
 const char *link_peer(const struct link *k);
 const char *link_remote_address(const struct link *k);
 void *link_data(const struct link *k);

@@ -192,7 +192,7 @@ void node_free(struct noded *n)
 	authorise_abort(n);
 	workers_free(n->workers);
 	guard_free(n);
-	uplink_close_all(n);
+	uplink_free(n);
 	takeover_free(n);
 	local_free(n);
 	if (n->agent)

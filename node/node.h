@@ -143,6 +143,7 @@ void uplink_send_by(struct noded *n, int side, const char *type, const struct sc
 bool uplink_ask_stale(struct noded *n, const char *text);
 bool uplink_no_majority(const struct noded *n); /* a candidate said so a moment ago */
 void uplink_close_all(struct noded *n);
+void uplink_free(struct noded *n); /* nothing of them is heard any more */
 
 /* ---- steps.c: orders ---- */
 int steps_new(struct noded *n, struct err *err) WARN_UNUSED;

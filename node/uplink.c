@@ -112,7 +112,7 @@ static int on_welcome(void *who, void *by, const void *msg, struct err *err)
 		struct uplink *home = &n->up[u->side - 1];
 
 		if (home->k)
-			link_close(home->k);
+			link_forget(home->k);
 		home->k = u->k;
 		home->open = true;
 		u->k = NULL;
@@ -402,6 +402,13 @@ void uplink_close_all(struct noded *n)
 	for (int i = 0; i <= UPLINK_LOOK; i++)
 		if (n->up[i].k)
 			link_close(n->up[i].k);
+}
+
+void uplink_free(struct noded *n)
+{
+	for (int i = 0; i <= UPLINK_LOOK; i++)
+		if (n->up[i].k)
+			link_forget(n->up[i].k);
 }
 
 static const struct settings_node *by_uuid(const struct noded *n, const char *uuid)

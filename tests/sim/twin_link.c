@@ -46,6 +46,7 @@ struct link {
 	struct link *other;     /* NULL = gone for good on that side */
 	enum net net;
 	bool up, closed, closing;
+	bool unheard;           /* its owner is not told any more */
 	const struct link_cb *cb;
 	void *arg, *data;
 	char peer[UUID_LEN + 1];
@@ -138,7 +139,8 @@ static void close_event(void *arg)
 
 	if (!k->closed) {
 		k->closed = true;
-		k->cb->closed(k->arg, k, &c->err);
+		if (!k->unheard)
+			k->cb->closed(k->arg, k, &c->err);
 	}
 	free(c);
 }
@@ -361,6 +363,12 @@ void link_close(struct link *k)
 	k->fin = true;
 	end_link(k, ERR_CANCELED, "closed");
 	move(k);
+}
+
+void link_forget(struct link *k)
+{
+	k->unheard = true;
+	link_close(k);
 }
 
 /* A process has died: its kernel tells the others at once; with the power gone nobody does. */

@@ -566,6 +566,7 @@ static void a_fence_password_is_in_the_nodes_record_only(void **state)
 	schema_init(&msg_step_result_schema, &m);
 	m.epoch = 7;
 	m.job = job;
+	m.index = 0;
 	m.dir = STEP_DO;
 	core_step_result(r->core, NODE1, &m);
 	schema_done(&msg_step_result_schema, &m);

@@ -161,6 +161,25 @@ static void what_was_queued_before_the_close_arrives(void **state)
 	assert_int_equal(r.c.closed, 1);
 }
 
+/* Its owner may go at once: closed() would find it freed. Also when the close was due already. */
+static void a_forgotten_link_tells_nobody(void **state)
+{
+	struct rig r;
+
+	for (int due = 0; due < 2; due++) {
+		rig_up(&r, state, false);
+		struct link *k = dial(&r);
+		must(&r, &r.c.opened, 1);
+		if (due)
+			link_close(k);
+		link_forget(k);
+		r.c.link = NULL;
+		must(&r, &r.s.closed, 1); /* the peer is told */
+		rig_down(&r);
+		assert_int_equal(r.c.closed, 0);
+	}
+}
+
 /* ---- peers that misbehave -------------------------------------------------------------------------------------- */
 
 /* A process of its own that opens a link and is then killed. */
@@ -508,6 +527,7 @@ int main(void)
 		cmocka_unit_test(bad_frames_end_the_link),
 		cmocka_unit_test(a_peer_that_does_not_read_is_cut_off),
 		cmocka_unit_test(what_was_queued_before_the_close_arrives),
+		cmocka_unit_test(a_forgotten_link_tells_nobody),
 		cmocka_unit_test(a_killed_peer_is_noticed_at_once),
 		cmocka_unit_test(junk_is_thrown_out),
 		cmocka_unit_test(junk_in_an_open_link_ends_it),
