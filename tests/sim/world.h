@@ -169,7 +169,7 @@ void fenced_kill(struct machine *m, bool power);
 typedef void request_done(void *arg, const char *reply);
 void request_send(struct machine *m, const char *op, const char *args_json, const char *id, request_done *done, void *arg);
 
-/* ---- kernel: drbd84.c volumes.c guests.c ---- */
+/* ---- kernel: drbd84*.c guests.c ---- */
 struct drbdm *drbd_of(struct machine *m);
 struct volumes *volumes_of(struct machine *m);
 struct hypervisor *hypervisor_of(struct machine *m);
