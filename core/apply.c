@@ -8,6 +8,7 @@
 #include "core/evidence.h"
 #include "core/inside.h"
 #include "core/own.h"
+#include "core/planners.h"
 
 static int need(struct core *c, const char *uuid, struct sinstance **ret, struct err *err)
 {
@@ -87,6 +88,26 @@ static int instance_params(struct core *c, enum step_dir dir, const void *args, 
 		s->i.ha_rev++; /* a guard under another policy says nothing */
 	core_put_instance(c, s);
 	core_send_gens(c, s);
+	return 0;
+}
+
+/* Its disks and its DRBD resource keep theirs (doc/design/016-rename.adoc): this transaction is all there is of it. */
+static int instance_rename(struct core *c, const void *args, struct err *err)
+{
+	const struct step_rename *a = args;
+	struct sinstance *s;
+	int rc = need(c, a->uuid, &s, err);
+
+	if (rc < 0)
+		return rc;
+	if (state_instance_named(&c->st, a->name))
+		return err_set(err, ERR_EXISTS, "instance '%s' exists", a->name);
+	AUTO_FREE char *was = xstrdup(s->i.name), *resource = xstrdup(part_resource_name(&s->i));
+	free(s->i.resource);
+	s->i.resource = s->i.template == TEMPLATE_DRBD && strcmp(resource, a->name) != 0 ? TAKE(resource) : NULL;
+	state_rename_instance(&c->st, s, a->name);
+	core_put_instance(c, s);
+	core_event(c, "instance '%s' is called '%s' from now on", was, a->name);
 	return 0;
 }
 
@@ -309,6 +330,7 @@ static int run(struct core *c, enum step_kind kind, enum step_dir dir, const voi
 	case STEP_KIND_instance_delete: return instance_delete(c, dir, args, err);
 	case STEP_KIND_instance_admin: return instance_admin(c, dir, args, err);
 	case STEP_KIND_instance_params: return instance_params(c, dir, args, err);
+	case STEP_KIND_instance_rename: return instance_rename(c, args, err);
 	case STEP_KIND_instance_disk: return instance_disk(c, args, err);
 	case STEP_KIND_own_replicas: return replicas(c, args, err);
 	case STEP_KIND_own_confirm: return confirm(c, args, err);

@@ -77,6 +77,7 @@ static plan_fn *const planners[OP_COUNT] = {
 	[OP_instance_deactivate_disks] = plan_deactivate_disks,
 	[OP_instance_converge] = plan_instance_converge,
 	[OP_instance_confirm] = plan_instance_confirm,
+	[OP_instance_rename] = plan_instance_rename,
 	[OP_instance_grow_disk] = plan_grow_disk,
 	[OP_node_cleanse] = plan_node_cleanse,
 	[OP_disk_remove_tail] = plan_disk_remove_tail,
@@ -170,6 +171,10 @@ int plan_locks(const struct state *st, enum op_index op, const void *args, char 
 	default:
 		(void)snprintf(lock, sizeof(lock), "instance:%s", name);
 		strs_add(ret_locks, ret_n, lock);
+		if (op == OP_instance_rename) { /* nobody else takes the name, and the job finds its instance by it in the end */
+			(void)snprintf(lock, sizeof(lock), "instance:%s", ((const struct op_instance_rename *)args)->new_name);
+			strs_add(ret_locks, ret_n, lock);
+		}
 		return 0;
 	}
 }

@@ -150,7 +150,7 @@ int plan_grow_disk(const struct state *st, const void *args, struct rng *rng, st
 
 		schema_init(&step_resize_schema, &r);
 		(void)str_copy(r.uuid, sizeof(r.uuid), i->uuid);
-		(void)str_copy(r.resource, sizeof(r.resource), i->name);
+		(void)str_copy(r.resource, sizeof(r.resource), part_resource_name(i));
 		plan_add(ret, st, STEP_KIND_drbd_resize, owner->n.uuid, &r);
 	}
 	if (runs_on(owner, i))

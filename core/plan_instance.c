@@ -22,15 +22,22 @@ static int check_name(const char *name, struct err *err)
 {
 	size_t n = strlen(name);
 
-	for (size_t k = 0; k < n; k++) {
-		char c = name[k];
-		bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || ((c == '-' || c == '.') && k > 0);
+	bool ok = n > 0;
 
-		if (!ok)
-			return err_set(err, ERR_BAD_VALUE, "'%s' is no name for an instance", name),
-			       err_hint(err, "use letters, digits, '-' and '.', beginning with a letter or digit");
+	for (size_t k = 0; k < n && ok; k++) {
+		char c = name[k];
+
+		ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || ((c == '-' || c == '.') && k > 0);
 	}
-	return 0;
+	return ok ? 0 : (err_set(err, ERR_BAD_VALUE, "'%s' is no name for an instance", name),
+			 err_hint(err, "use letters, digits, '-' and '.', beginning with a letter or digit"));
+}
+
+static int check_free(const struct state *st, const char *name, struct err *err)
+{
+	if (state_instance_named(st, name))
+		return err_set(err, ERR_EXISTS, "instance '%s' exists", name);
+	return state_node_named(st, name) ? err_set(err, ERR_EXISTS, "'%s' is the name of a node", name) : 0;
 }
 
 static bool mac_taken(const struct state *st, const struct instance *self, const char *mac)
@@ -104,6 +111,15 @@ static int take_disks(const struct op_instance_add *a, struct rng *rng, struct i
 	return 0;
 }
 
+/* A renamed instance keeps its resource, so the name may be taken by one though no instance has it. */
+static bool resource_taken(const struct state *st, const char *name)
+{
+	for (int i = 0; i < st->n_instances; i++)
+		if (st->instances[i]->i.template == TEMPLATE_DRBD && strcmp(part_resource_name(&st->instances[i]->i), name) == 0)
+			return true;
+	return false;
+}
+
 static int take_drbd(const struct state *st, struct rng *rng, struct instance *i, struct err *err)
 {
 	char secret[SECRET_LEN + 1];
@@ -114,6 +130,8 @@ static int take_drbd(const struct state *st, struct rng *rng, struct instance *i
 	i->port = port;
 	rng_hex(rng, secret, 40);
 	i->secret = xstrdup(secret);
+	if (resource_taken(st, i->name))
+		i->resource = xstrdup(i->uuid);
 	for (int d = 0; d < i->n_disks; d++) {
 		int minor = state_free_minor(st, i->nodes, i->n_nodes, i);
 
@@ -210,12 +228,10 @@ int plan_instance_add(const struct state *st, const void *args, struct rng *rng,
 	bool start = a->no_start != 1;
 	int rc = check_name(a->name, err);
 
+	if (rc == 0)
+		rc = check_free(st, a->name, err);
 	if (rc < 0)
 		return rc;
-	if (state_instance_named(st, a->name))
-		return err_set(err, ERR_EXISTS, "instance '%s' exists", a->name);
-	if (state_node_named(st, a->name))
-		return err_set(err, ERR_EXISTS, "'%s' is the name of a node", a->name);
 	if (!a->image[0] && a->no_install != 1 && a->disk_template != TEMPLATE_DISKLESS)
 		return err_set(err, ERR_BAD_REQUEST, "nothing to install on '%s'", a->name),
 		       err_hint(err, "--image NAME from the node's image directory '%s', or --no-install for empty disks", st->cluster.image_dir);
@@ -423,6 +439,49 @@ int plan_instance_modify(const struct state *st, const void *args, struct rng *r
 	schema_done(&step_params_schema, &p);
 	summary(ret, st, "modify", &s->i);
 	return rc;
+}
+
+/* ---- rename -------------------------------------------------------------------------------------- */
+
+/* Nothing of it may run under the old name, on no node that tells, and the node that could run it tells. */
+static int check_nowhere_up(const struct state *st, const struct instance *i, struct err *err)
+{
+	struct snode *owner = NULL;
+
+	for (int k = 0; k < st->n_nodes; k++)
+		if (runs_on(st->nodes[k], i))
+			return err_set(err, ERR_WRONG_STATE, "guest '%s' runs on node '%s'", i->name, st->nodes[k]->n.name),
+			       err_hint(err, "'gnt instance shutdown %s' first", i->name);
+	if (i->admin_state == ADMIN_UP)
+		return err_set(err, ERR_WRONG_STATE, "guest '%s' is wanted up", i->name), err_hint(err, "'gnt instance shutdown %s' first", i->name);
+	int rc = need_owner(st, i, &owner, err);
+	if (rc == 0 && !owner->seen_ms)
+		rc = err_set(err, ERR_NODE_DOWN, "node '%s' has not told yet what runs there", owner->n.name), (void)err_hint(err, "repeat the command in a moment");
+	return rc;
+}
+
+int plan_instance_rename(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
+{
+	const struct op_instance_rename *a = args;
+	struct step_rename r;
+	struct sinstance *s;
+	int rc = state_need_instance(st, a->name, &s, err);
+
+	(void)rng;
+	if (rc == 0)
+		rc = check_name(a->new_name, err);
+	if (rc == 0)
+		rc = check_free(st, a->new_name, err);
+	if (rc == 0)
+		rc = check_nowhere_up(st, &s->i, err);
+	if (rc < 0)
+		return rc;
+	schema_init(&step_rename_schema, &r);
+	(void)str_copy(r.uuid, sizeof(r.uuid), s->i.uuid);
+	(void)str_copy(r.name, sizeof(r.name), a->new_name);
+	plan_add(ret, st, STEP_KIND_instance_rename, NULL, &r)->pivot = 1;
+	(void)snprintf(ret->summary, sizeof(ret->summary), "rename '%.50s' to '%.50s'", s->i.name, a->new_name);
+	return 0;
 }
 
 /* ---- disks ------------------------------------------------------------------------------------------ */

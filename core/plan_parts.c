@@ -46,11 +46,16 @@ void part_volumes(const struct state *st, const struct instance *i, struct step_
 	}
 }
 
+const char *part_resource_name(const struct instance *i)
+{
+	return i->resource && i->resource[0] ? i->resource : i->name;
+}
+
 void part_drbd_conf(const struct state *st, const struct instance *i, char *const *nodes, bool arbitrated, struct step_drbd_conf *ret)
 {
 	schema_init(&step_drbd_conf_schema, ret);
 	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
-	(void)str_copy(ret->resource, sizeof(ret->resource), i->name);
+	(void)str_copy(ret->resource, sizeof(ret->resource), part_resource_name(i));
 	(void)str_copy(ret->secret, sizeof(ret->secret), i->secret ? i->secret : "");
 	ret->port = i->port;
 	ret->arbitrated = arbitrated;
@@ -79,7 +84,9 @@ void part_resource(const struct instance *i, struct step_resource *ret)
 {
 	schema_init(&step_resource_schema, ret);
 	(void)str_copy(ret->uuid, sizeof(ret->uuid), i->uuid);
-	(void)str_copy(ret->resource, sizeof(ret->resource), i->name);
+	(void)str_copy(ret->resource, sizeof(ret->resource), part_resource_name(i));
+	if (strcmp(ret->resource, i->name) != 0)
+		(void)str_copy(ret->name, sizeof(ret->name), i->name);
 	ret->gen = i->own.gen;
 	ret->arbitrated = i->own.arbitrated;
 }
@@ -238,7 +245,7 @@ void plan_left_instance(struct plan *p, const struct state *st, const struct sno
 	if (strcmp(own_runner(&i->own), n->n.uuid) == 0)
 		plan_left(p, n, "virsh destroy %s", i->name);
 	if (i->template == TEMPLATE_DRBD)
-		plan_left(p, n, "drbdadm down %s && rm /etc/drbd.d/%s.res", i->name, i->name);
+		plan_left(p, n, "drbdadm down %s && rm /etc/drbd.d/%s.res", part_resource_name(i), part_resource_name(i));
 	part_volumes(st, i, &v);
 	for (int k = 0; k < v.n_volumes; k++)
 		if (strcmp(v.volumes[k].backend, "file") == 0)

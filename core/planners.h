@@ -8,7 +8,7 @@
 plan_fn plan_cluster_modify, plan_cluster_arbitrate, plan_renew_crypto, plan_node_modify, plan_node_remove, plan_node_fence, plan_node_maintenance,
 	plan_node_admit, plan_node_promote, plan_instance_add, plan_instance_startup, plan_instance_shutdown, plan_instance_reboot,
 	plan_instance_remove, plan_instance_modify, plan_instance_migrate, plan_instance_failover, plan_replace_disks,
-	plan_activate_disks, plan_deactivate_disks, plan_instance_converge, plan_instance_confirm, plan_grow_disk, plan_node_cleanse, plan_disk_remove_tail, plan_debug_noop;
+	plan_activate_disks, plan_deactivate_disks, plan_instance_converge, plan_instance_confirm, plan_instance_rename, plan_grow_disk, plan_node_cleanse, plan_disk_remove_tail, plan_debug_noop;
 
 #define ARBITRATE_AT_ONCE 9 /* six steps each: a plan has at most STEPS_MAX; the rest follow in further jobs */
 int plan_arbitrate_whom(const struct state *st, bool on, const struct sinstance *ret[ARBITRATE_AT_ONCE]);
@@ -20,6 +20,8 @@ const char *part_pool(const struct state *st, const struct instance *i, const st
 /* All volumes of an instance on a node: data, and metadata for drbd. part_data(): one data volume, appended to a list of step_volume. */
 void part_data(const struct state *st, const struct instance *i, int index, struct step_volume *ret);
 void part_volumes(const struct state *st, const struct instance *i, struct step_volumes *ret);
+/* What its DRBD resource is called: as the instance was when it was made (doc/design/016-rename.adoc). */
+const char *part_resource_name(const struct instance *i);
 /* The DRBD resource as both nodes have it; nodes[2] = whom it joins. */
 void part_drbd_conf(const struct state *st, const struct instance *i, char *const *nodes, bool arbitrated, struct step_drbd_conf *ret);
 void part_resource(const struct instance *i, struct step_resource *ret);

@@ -199,6 +199,20 @@ struct sinstance *state_put_instance(struct state *st, const struct instance *i)
 	return s;
 }
 
+void state_rename_instance(struct state *st, struct sinstance *s, const char *name)
+{
+	bool found;
+	int at = instance_slot(st, s->i.name, &found);
+
+	assert(found && st->instances[at] == s);
+	remove_ptr((void **)(void *)st->instances, st->n_instances, at);
+	st->n_instances--;
+	(void)str_copy(s->i.name, sizeof(s->i.name), name);
+	at = instance_slot(st, name, &found);
+	assert(!found);
+	insert_ptr((void ***)(void *)&st->instances, st->n_instances++, at, s);
+}
+
 void state_delete_node(struct state *st, const char *uuid)
 {
 	for (int i = 0; i < st->n_nodes; i++)
@@ -218,7 +232,7 @@ void state_delete_instance(struct state *st, const char *uuid)
 		return;
 	struct sinstance *s = st->by_uuid[k];
 	int at = instance_slot(st, s->i.name, &named);
-	assert(named && st->instances[at] == s); /* an instance keeps its name */
+	assert(named && st->instances[at] == s); /* it changes by state_rename_instance() only */
 	remove_ptr((void **)(void *)st->by_uuid, st->n_instances, k);
 	remove_ptr((void **)(void *)st->instances, st->n_instances, at);
 	st->n_instances--;

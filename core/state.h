@@ -93,6 +93,8 @@ struct sinstance *state_instance_named(const struct state *st, const char *name)
 /* Takes a copy; inserts or replaces by uuid. */
 struct snode *state_put_node(struct state *st, const struct node *n);
 struct sinstance *state_put_instance(struct state *st, const struct instance *i);
+/* Nobody has that name yet. */
+void state_rename_instance(struct state *st, struct sinstance *s, const char *name);
 void state_delete_node(struct state *st, const char *uuid);
 void state_delete_instance(struct state *st, const char *uuid);
 const char *state_node_name(const struct state *st, const char *uuid); /* "?" when unknown */

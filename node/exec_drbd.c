@@ -115,10 +115,15 @@ int probe_drbd_attach(struct exec_env *env, const struct exec_call *c, bool *ret
 	return rc;
 }
 
+const char *exec_whose(const struct step_resource *a)
+{
+	return a->name[0] ? a->name : a->resource;
+}
+
 static int lost_its_disk(const struct step_resource *a, struct err *err)
 {
-	return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource),
-	       err_hint(err, "'gnt instance replace-disks -s %s' makes it anew", a->resource);
+	return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", exec_whose(a)),
+	       err_hint(err, "'gnt instance replace-disks -s %s' makes it anew", exec_whose(a));
 }
 
 int do_drbd_attach(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
@@ -180,9 +185,9 @@ static int may_connect(struct exec_env *env, const struct step_resource *a, cons
 
 	/* A side without its disk that is not Primary never connects: a frozen Primary would thaw with no verdict (H11). */
 	if (RULE(ATTACH_FIRST) && diskless && !primary)
-		return err_set(err, ERR_WRONG_STATE, "the disks of '%s' are not attached on this node", a->resource);
+		return err_set(err, ERR_WRONG_STATE, "the disks of '%s' are not attached on this node", exec_whose(a));
 	if (env->system->pinned(env->system, a->uuid))
-		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", a->resource);
+		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", exec_whose(a));
 	/* A Primary that has lost its disk lives on its peer's: it may look for it again. */
 	if (RULE(MARK) && a->force != 1 && !diskless && env->system->stale_marked(env->system, a->uuid))
 		return lost_its_disk(a, err);
@@ -201,7 +206,7 @@ int do_drbd_connect(struct exec_env *env, const struct exec_call *c, json_t **re
 		return rc;
 	rc = may_connect(env, a, &s, err);
 	if (rc == 0 && a->discard == 1 && s.role == DRBD_ROLE_PRIMARY)
-		rc = err_set(err, ERR_NOT_SAFE, "'%s' is Primary on this node: its data is not discarded", a->resource);
+		rc = err_set(err, ERR_NOT_SAFE, "'%s' is Primary on this node: its data is not discarded", exec_whose(a));
 	if (rc == 0)
 		rc = exec_tail_kept(env, &a->tail, err);
 	if (rc == 0 && env->system->split) /* if it still is, the handler says so again */
@@ -220,7 +225,7 @@ int do_drbd_adjust(struct exec_env *env, const struct exec_call *c, json_t **ret
 	if (rc < 0 || !s.up)
 		return rc;
 	if (env->system->pinned(env->system, a->uuid))
-		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", a->resource);
+		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", exec_whose(a));
 	if (a->force != 1 && env->system->stale_marked(env->system, a->uuid))
 		return lost_its_disk(a, err);
 	return env->drbd->ops->adjust(env->drbd, a->resource, err);
@@ -274,7 +279,7 @@ int do_drbd_cut(struct exec_env *env, const struct exec_call *c, json_t **ret, s
 	if (rc == 0)
 		rc = exec_until(env, c, 20000, is_apart, &l, err);
 	if (rc == -ERR_TIMEOUT)
-		return err_set(err, ERR_TIMEOUT, "DRBD still shows a connection of '%s' after the cut (%s)", l.a->resource,
+		return err_set(err, ERR_TIMEOUT, "DRBD still shows a connection of '%s' after the cut (%s)", exec_whose(l.a),
 			       drbd_cstate_name(l.s.conn));
 	return rc;
 }

@@ -47,6 +47,8 @@ exec_do_fn do_fence_off;
 exec_do_fn do_volume_grow, do_drbd_resize, do_guest_grow;
 
 struct drbd_status;
+struct step_resource;
+const char *exec_whose(const struct step_resource *a); /* the instance, for people: its resource may be called otherwise */
 /* Ends what runs on it, in H13's order, and takes it down: for a Primary that may not go on. */
 int exec_tear_down(struct exec_env *env, const struct exec_call *c, struct err *err) WARN_UNUSED;
 bool exec_drbd_attached(const struct drbd_status *s); /* every disk is there, whatever is on it */

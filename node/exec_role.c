@@ -11,7 +11,7 @@
 struct look {
 	struct exec_env *env;
 	const struct exec_call *call;
-	const char *resource;
+	const char *resource, *whose;
 	struct drbd_status s;
 	int idle;     /* looks in a row at which nothing came nearer to the end */
 	int permille; /* last told */
@@ -24,7 +24,9 @@ static int read_status(struct look *l, struct err *err)
 
 static struct look look_at(struct exec_env *env, const struct exec_call *c)
 {
-	return (struct look){ .env = env, .call = c, .resource = ((const struct step_resource *)c->args)->resource, .permille = -1 };
+	const struct step_resource *a = c->args;
+
+	return (struct look){ .env = env, .call = c, .resource = a->resource, .whose = exec_whose(a), .permille = -1 };
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------------ */
@@ -37,7 +39,7 @@ static int is_connected(void *arg, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (!l->s.up || l->s.conn == DRBD_CONN_STANDALONE) /* from there it does not come by itself */
-		return err_set(err, ERR_DEGRADED, "the replicas of '%s' do not connect (%s)", l->resource,
+		return err_set(err, ERR_DEGRADED, "the replicas of '%s' do not connect (%s)", l->whose,
 			       drbd_cstate_name(l->s.conn)),
 		       err_hint(err, "the kernel log of both nodes says why: another secret, or data that has parted");
 	return l->s.conn == DRBD_CONN_CONNECTED;
@@ -50,7 +52,7 @@ int do_drbd_wait_connected(struct exec_env *env, const struct exec_call *c, json
 
 	(void)ret;
 	if (rc == -ERR_TIMEOUT)
-		return err_set(err, ERR_DEGRADED, "the replicas of '%s' do not connect (%s)", l.resource, drbd_cstate_name(l.s.conn)),
+		return err_set(err, ERR_DEGRADED, "the replicas of '%s' do not connect (%s)", l.whose, drbd_cstate_name(l.s.conn)),
 		       err_hint(err, "look at the replication network between the nodes");
 	return rc;
 }
@@ -67,11 +69,11 @@ int do_drbd_skip_sync(struct exec_env *env, const struct exec_call *c, json_t **
 	if (drbd_status_in_sync(&l.s))
 		return 0;
 	if (l.s.conn != DRBD_CONN_CONNECTED)
-		return err_set(err, ERR_WRONG_STATE, "the replicas of '%s' are not connected", l.resource);
+		return err_set(err, ERR_WRONG_STATE, "the replicas of '%s' are not connected", l.whose);
 	for (int i = 0; i < l.s.n_volumes; i++)
 		if (l.s.volumes[i].disk != DRBD_DISK_INCONSISTENT || l.s.volumes[i].peer_disk != DRBD_DISK_INCONSISTENT ||
 		    l.s.volumes[i].repl != DRBD_REPL_ESTABLISHED)
-			return err_set(err, ERR_NOT_SAFE, "a replica of '%s' has been in use", l.resource),
+			return err_set(err, ERR_NOT_SAFE, "a replica of '%s' has been in use", l.whose),
 			       err_hint(err, "let it resync; or make the metadata of both sides anew");
 	return env->drbd->ops->new_current_uuid(env->drbd, l.resource, true, err);
 }
@@ -114,10 +116,10 @@ static int is_in_sync(void *arg, struct err *err)
 		return 1;
 	l->idle = resyncs(&l->s) ? 0 : l->idle + 1;
 	if (!l->s.up || l->s.conn == DRBD_CONN_STANDALONE || (l->idle > IDLE_LOOKS && l->s.conn != DRBD_CONN_CONNECTED))
-		return err_set(err, ERR_NODE_DOWN, "the mirror of '%s' has gone during the resync (%s)", l->resource,
+		return err_set(err, ERR_NODE_DOWN, "the mirror of '%s' has gone during the resync (%s)", l->whose,
 			       drbd_cstate_name(l->s.conn));
 	if (l->idle > IDLE_LOOKS)
-		return err_set(err, ERR_DEGRADED, "no resync of '%s' runs, though its replicas are not in sync", l->resource);
+		return err_set(err, ERR_DEGRADED, "no resync of '%s' runs, though its replicas are not in sync", l->whose);
 	tell(l);
 	return 0;
 }
@@ -146,9 +148,9 @@ int do_drbd_prove(struct exec_env *env, const struct exec_call *c, json_t **ret,
 	(void)ret;
 	if (rc < 0 || drbd_status_in_sync(&l.s) || !RULE(PROVE))
 		return rc;
-	return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' may lack acknowledged writes: the replicas are not connected and in sync (%s)", l.resource,
+	return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' may lack acknowledged writes: the replicas are not connected and in sync (%s)", l.whose,
 		       l.s.up ? drbd_cstate_name(l.s.conn) : "down"),
-	       err_hint(err, "look at the replication network, and try again; 'gnt instance failover --ignore-consistency %s' loses what it lacks", l.resource);
+	       err_hint(err, "look at the replication network, and try again; 'gnt instance failover --ignore-consistency %s' loses what it lacks", l.whose);
 }
 
 /* ---- roles ------------------------------------------------------------------------------------------------ */
@@ -167,18 +169,18 @@ int probe_drbd_primary(struct exec_env *env, const struct exec_call *c, bool *re
 static int may_promote(struct exec_env *env, const struct step_resource *a, const struct drbd_status *s, struct err *err)
 {
 	if (!s->up)
-		return err_set(err, ERR_WRONG_STATE, "the replica of '%s' on this node is down", a->resource);
+		return err_set(err, ERR_WRONG_STATE, "the replica of '%s' on this node is down", exec_whose(a));
 	if (a->force == 1)
 		return 0;
 	if (RULE(MARK) && env->system->stale_marked(env->system, a->uuid))
-		return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource);
+		return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", exec_whose(a));
 	/* Nobody has decided yet which side has the truth: to promote this one would be a decision. */
 	if (env->system->split_marked && env->system->split_marked(env->system, a->uuid))
-		return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart", a->resource),
-		       err_hint(err, "'gnt instance confirm -n NODE %s' says which one has the truth", a->resource);
+		return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart", exec_whose(a)),
+		       err_hint(err, "'gnt instance confirm -n NODE %s' says which one has the truth", exec_whose(a));
 	for (int i = 0; i < s->n_volumes; i++)
 		if (s->volumes[i].disk == DRBD_DISK_OUTDATED || s->volumes[i].disk == DRBD_DISK_INCONSISTENT)
-			return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", a->resource,
+			return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", exec_whose(a),
 				       drbd_dstate_name(s->volumes[i].disk));
 	return 0;
 }
@@ -295,7 +297,7 @@ static int fit(struct exec_env *env, const struct step_resource *a, struct look 
 
 	/* A marked replica is not even attached: it has nothing to say. */
 	if (rc == 0 && RULE(MARK) && a->force != 1 && env->system->stale_marked(env->system, a->uuid))
-		rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", a->resource);
+		rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", exec_whose(a));
 	if (rc == 0 && !exec_drbd_attached(&l->s)) {
 		rc = env->drbd->ops->attach(env->drbd, a->resource, err);
 		if (rc == 0)
@@ -311,7 +313,7 @@ static int fit(struct exec_env *env, const struct step_resource *a, struct look 
 		rc = may_promote(env, a, &l->s, err);
 	for (int i = 0; rc == 0 && i < l->s.n_volumes && a->force != 1; i++)
 		if (l->s.volumes[i].disk != DRBD_DISK_UPTODATE && l->s.volumes[i].disk != DRBD_DISK_CONSISTENT)
-			rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", a->resource,
+			rc = err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node is %s", exec_whose(a),
 				     drbd_dstate_name(l->s.volumes[i].disk));
 	return rc;
 }
@@ -323,7 +325,7 @@ static int apart_long_enough(struct exec_env *env, const struct step_resource *a
 		return 0;
 	int64_t ms = env->system->apart_ms && l->s.conn != DRBD_CONN_CONNECTED ? env->system->apart_ms(env->system, a->uuid) : 0;
 	if (ms < a->apart_ms)
-		return err_set(err, ERR_NO_EVIDENCE, "the replicas of '%s' have been apart for %lld ms only, %lld ms are needed", a->resource, (long long)ms,
+		return err_set(err, ERR_NO_EVIDENCE, "the replicas of '%s' have been apart for %lld ms only, %lld ms are needed", exec_whose(a), (long long)ms,
 			       (long long)a->apart_ms);
 	return 0;
 }

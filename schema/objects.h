@@ -99,6 +99,7 @@ SCHEMA_DECLARE(ownership, OWNERSHIP_ROWS)
 	F(T, STR, guard_node, UUID_LEN, 0, NULL, "", "node whose watchdog guards the guest")                             \
 	F(T, INT, guard_rev, 0, INT64_MAX, 0, "0", "", "... under this ha_rev")                                          \
 	F(T, TEXT, secret, SECRET_LEN, FIELD_SECRET, NULL, "", "DRBD shared secret")                                     \
+	F(T, TEXT, resource, NAME_LEN, FIELD_SINCE(2), NULL, "", "DRBD resource, if it is not called as the instance: a renamed one keeps it") \
 	F(T, TEXT, image, NAME_LEN, 0, NULL, "", "image it was made from")                                               \
 	F(T, INT, created_ms, 0, INT64_MAX, 0, "0", "", "wall clock")
 SCHEMA_DECLARE(instance, INSTANCE_ROWS)

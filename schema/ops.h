@@ -74,6 +74,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(55, instance, converge,        JOB,   INSTANCE, ADMIN, SAFE, op_instance_name,    "bring an instance to what is wanted of it (internal: the reconciler)") \
 	OP(56, instance, confirm,         JOB,   INSTANCE, ADMIN, ASK,  op_instance_confirm, "after a restore: say which node has the truth of an instance") \
 	OP(57, instance, grow_disk,       JOB,   INSTANCE, ADMIN, SAFE, op_grow_disk,        "make a disk larger, while the guest runs") \
+	OP(58, instance, rename,          JOB,   INSTANCE, ADMIN, SAFE, op_instance_rename,  "give an instance that is down another name") \
 	OP(70, disk, tails,               CLIENT, NONE,    READ,  ASK,  op_disk_tails,       "list what was kept of replicas that lost (--remove: remove it)") \
 	OP(71, disk, list_tails,          QUERY, NONE,     READ,  SAFE, op_list,             "what was kept, or waits to be kept (internal)") \
 	OP(72, disk, remove_tail,         JOB,   INSTANCE, ADMIN, SAFE, op_disk_remove_tail, "remove what was kept, or give up what waits to be kept (internal)") \
@@ -321,6 +322,11 @@ SCHEMA_DECLARE(op_instance_remove, OP_INSTANCE_REMOVE_ROWS)
 	F(T, OBJ, hv, hvparams, 0, "-H", "kernel_path=,...: used from the next start; KEY=default: the cluster's again") \
 	F(T, STRS, reset, 64, FIELD_HIDDEN, "", "parameters to take back: be.KEY, hv.KEY")
 SCHEMA_DECLARE(op_instance_modify, OP_INSTANCE_MODIFY_ROWS)
+
+#define OP_INSTANCE_RENAME_ROWS(F, T)                                                                                    \
+	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \
+	F(T, STR, new_name, NAME_LEN, FIELD_REQUIRED | FIELD_SINCE(2), NULL, "@", "its name from now on")
+SCHEMA_DECLARE(op_instance_rename, OP_INSTANCE_RENAME_ROWS)
 
 #define OP_INSTANCE_MIGRATE_ROWS(F, T)                                                                                   \
 	F(T, STR, name, NAME_LEN, FIELD_REQUIRED, NULL, "@", "instance")                                                 \

@@ -64,6 +64,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(instance_admin,  MASTER, UNDO,    FAST,   0, step_admin,    "record the wanted state")                       \
 	STEP(instance_disk,   MASTER, FORWARD, FAST,   0, step_disk,     "record the disk's new size")                    \
 	STEP(instance_params, MASTER, UNDO,    FAST,   0, step_params,   "record the parameters")                         \
+	STEP(instance_rename, MASTER, NONE,    FAST,   0, step_rename,   "record the new name")                           \
 	STEP(own_migrate,     MASTER, UNDO,    FAST,   0, step_own,      "record the migration")                          \
 	STEP(own_pivot,       MASTER, FORWARD, FAST,   0, step_own,      "hand the guest over to the target")             \
 	STEP(own_settle,      MASTER, FORWARD, FAST,   0, step_own,      "record the end of the migration")               \
@@ -190,7 +191,7 @@ SCHEMA_DECLARE(step_drbd_peer, STEP_DRBD_PEER_ROWS)
 /* previous: the same arguments of the file that it replaces (undo writes that back); absent: undo removes the file. */
 #define STEP_DRBD_CONF_ROWS(F, T)                                                                                        \
 	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
-	F(T, STR, resource, NAME_LEN, FIELD_REQUIRED, NULL, "", "resource = instance name")                              \
+	F(T, STR, resource, NAME_LEN, FIELD_REQUIRED, NULL, "", "resource: the instance's name, or what it was called first")                              \
 	F(T, INT, port, 1, 65535, FIELD_REQUIRED, NULL, "", "port")                                                      \
 	F(T, STR, secret, SECRET_LEN, FIELD_REQUIRED | FIELD_SECRET, NULL, "", "shared secret")                          \
 	F(T, BOOL, arbitrated, 0, "no", "", "fencing resource-and-stonith")                                              \
@@ -218,7 +219,8 @@ SCHEMA_DECLARE(step_tail_ref, STEP_TAIL_REF_ROWS)
 	F(T, OBJ, tail, step_tail_ref, 0, "", "drbd_connect: what must have been kept before")                           \
 	F(T, BOOL, arbitrated, 0, "no", "", "promotion is pulled: ask the master first")                                 \
 	F(T, BOOL, only_up, 0, "no", "", "drbd_adjust: what is down stays down, and comes up by its new file")           \
-	F(T, INT, apart_ms, 0, INT64_MAX, 0, NULL, "", "drbd_probe_target: it must have been cut off for so long")
+	F(T, INT, apart_ms, 0, INT64_MAX, 0, NULL, "", "drbd_probe_target: it must have been cut off for so long")       \
+	F(T, STR, name, NAME_LEN, FIELD_SINCE(2), NULL, "", "the instance's name, if the resource is not called so")
 SCHEMA_DECLARE(step_resource, STEP_RESOURCE_ROWS)
 
 #define STEP_GUEST_DISK_ROWS(F, T)                                                                                       \
@@ -263,6 +265,11 @@ SCHEMA_DECLARE(step_migrate, STEP_MIGRATE_ROWS)
 	F(T, ENUM, state, admin_state_names, FIELD_REQUIRED, NULL, "", "wanted")                                         \
 	F(T, ENUM, previous, admin_state_names, FIELD_REQUIRED, NULL, "", "for undo")
 SCHEMA_DECLARE(step_admin, STEP_ADMIN_ROWS)
+
+#define STEP_RENAME_ROWS(F, T)                                                                                           \
+	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \
+	F(T, STR, name, NAME_LEN, FIELD_REQUIRED | FIELD_SINCE(2), NULL, "", "its new name")
+SCHEMA_DECLARE(step_rename, STEP_RENAME_ROWS)
 
 #define STEP_PARAMS_ROWS(F, T)                                                                                           \
 	F(T, STR, uuid, UUID_LEN, FIELD_REQUIRED, NULL, "", "instance")                                                  \

@@ -253,7 +253,7 @@ static int secondary(struct drbdm *d, const char *resource, struct err *err)
 	if (rc < 0)
 		return rc;
 	json_object_foreach(world_part(k.l.node, "guests"), key, g)
-		if (strcmp(json_str(g, "name", ""), resource) == 0)
+		if (strcmp(key, json_str(k.me, "uuid", "")) == 0) /* its name may have changed since the resource got it */
 			rc = err_set(err, ERR_BUSY, "resource '%s' is held open by its guest", resource);
 	if (rc == 0)
 		set_str(k.me, "role", "Secondary");

@@ -255,7 +255,7 @@ static bool check_instance(const json_t *o)
 	for (int i = 0; i < W.n; i++) {
 		struct machine *m = &W.m[i];
 		const struct guest *g = m->power ? guest_find(m, uuid) : NULL;
-		struct replica *r = replica_find(m, name);
+		struct replica *r = replica_find(m, json_str(o, "resource", name)); /* a renamed one keeps it */
 		bool ours = r && r->conf && strcmp(r->uuid, uuid) == 0;
 
 		if (!m->power)

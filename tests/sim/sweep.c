@@ -23,6 +23,7 @@
 #define FRAMES_MAX 60 /* of one request: the rest are beats and reports, which repeat */
 #define ADD_VM1 "{\"name\":\"vm1\",\"disk\":[{\"size\":1024},{\"size\":64}],\"node\":\"node1:node2\",\"no_install\":true}"
 #define NAME_VM1 "{\"name\":\"vm1\"}"
+#define RENAME_VM1 "{\"name\":\"vm1\",\"new_name\":\"web1\"}"
 
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
@@ -54,6 +55,11 @@ static const struct scenario scenarios[] = {
 	{ OP_instance_reboot, "reboot full", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"type\":\"full\"}", false, 0, 0 },
 	{ OP_instance_remove, "remove", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_modify, "modify", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"be\":{\"memory\":600}}", false, 0, 0 },
+	{ OP_instance_rename, "rename", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, RENAME_VM1, false, 0, 0 },
+	{ OP_instance_startup, "startup under the new name", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 }, { "instance.rename", RENAME_VM1 } },
+	  "{\"name\":\"web1\"}", false, 0, 0 },
+	{ OP_instance_add, "add under the name that was left", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 }, { "instance.rename", RENAME_VM1 } },
+	  ADD_VM1, false, 0, 0 },
 	{ OP_instance_migrate, "migrate", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_migrate, "migrate cleanup", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"cleanup\":true}", false, 0, 0 },
 	{ OP_instance_failover, "failover", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },

@@ -13,6 +13,7 @@
 #include "tests/sweep/world.h"
 
 #define ADD_VM1 "{\"name\":\"vm1\",\"disk\":[{\"size\":1024},{\"size\":64}],\"node\":\"node1:node2\",\"no_install\":true}"
+#define RENAME_VM1 "{\"name\":\"vm1\",\"new_name\":\"web1\"}"
 
 struct scenario {
 	enum op_index op;
@@ -43,6 +44,12 @@ static const struct scenario scenarios[] = {
 	  "{\"name\":\"vm1\",\"disk\":0,\"amount\":2048,\"absolute\":true}", false, 0 },
 	{ OP_instance_grow_disk, "grow what is down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", "{\"name\":\"vm1\"}" } },
 	  "{\"name\":\"vm1\",\"disk\":0,\"amount\":512}", true, 0 },
+	{ OP_instance_rename, "rename", { { "instance.add", ADD_VM1 }, { "instance.shutdown", "{\"name\":\"vm1\"}" } }, RENAME_VM1, false, 0 },
+	{ OP_instance_rename, "rename what runs", { { "instance.add", ADD_VM1 } }, RENAME_VM1, true, 0 },
+	{ OP_instance_startup, "startup under the new name", { { "instance.add", ADD_VM1 }, { "instance.shutdown", "{\"name\":\"vm1\"}" }, { "instance.rename", RENAME_VM1 } },
+	  "{\"name\":\"web1\"}", false, 0 },
+	{ OP_instance_add, "add under the name that was left", { { "instance.add", ADD_VM1 }, { "instance.shutdown", "{\"name\":\"vm1\"}" }, { "instance.rename", RENAME_VM1 } },
+	  ADD_VM1, false, 0 },
 	{ OP_instance_migrate, "migrate", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\"}", false, 0 },
 	{ OP_instance_migrate, "migrate cleanup", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"cleanup\":true}", false, 0 },
 	{ OP_instance_failover, "failover", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\"}", false, 0 },

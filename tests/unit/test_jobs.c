@@ -607,6 +607,7 @@ static void see(struct rig *r, const char *node, const char *uuid, bool ours)
 	struct observed o;
 
 	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
 	if (uuid[0]) {
 		struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &o);
 
@@ -738,6 +739,61 @@ static void the_level_stays_as_it_is_where_nobody_knows_a_higher_one(void **stat
 	assert_int_equal(core_state(r->core)->cluster.schema_version, level_here.newest);
 }
 
+/* ---- another name ------------------------------------------------------------------------------------------- */
+
+static const char *first_name(struct rig *r)
+{
+	(void)ask(r, "q", "instance.list", json_object());
+	return json_string_value(json_array_get(json_array_get(json_object_get(r->reply, "rows"), 0), 0));
+}
+
+static json_t *stored_instance(const struct rig *r)
+{
+	for (int i = 0; i < r->n_kvs; i++)
+		if (strcmp(r->kvs[i].key, "/gantry/instance/" VM) == 0)
+			return json_loads(r->kvs[i].value, 0, NULL);
+	return NULL;
+}
+
+static void rename_is(struct rig *r, const char *id, const char *from, const char *to, const char *resource)
+{
+	int64_t job = ask(r, id, "instance.rename", json_pack("{s:s, s:s}", "name", from, "new_name", to));
+
+	assert_string_equal(json_str(json_object_get(r->reply, "last"), "state", ""), "success");
+	AUTO_JSON json_t *stored = stored_instance(r);
+	assert_string_equal(json_str(stored, "name", ""), to);
+	assert_string_equal(json_str(stored, "resource", "none"), resource);
+	assert_string_equal(first_name(r), to);
+	const struct sinstance *s = state_instance_named(core_state(r->core), to);
+	assert_non_null(s);
+	assert_null(state_instance_named(core_state(r->core), from));
+	assert_int_equal(s->busy_job, 0); /* the job let go of it, by its new name */
+	assert_true(job > 0);
+}
+
+/* The record has the new name and the old resource; called so again it needs no other one. A next master finds it as it is. */
+static void a_renamed_instance_is_found_by_its_new_name(void **state)
+{
+	struct rig *r = *state;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(core_node_speaks(r->core, NODE1, "x", 1, 2, &err), 0);
+	assert_int_equal(core_node_speaks(r->core, NODE2, "x", 1, 2, &err), 0);
+	tick(r, 1000);
+	put_instance(r);
+	see(r, NODE1, "", false);
+	rename_is(r, "a", "vm1", "web1", "vm1");
+	rename_is(r, "b", "web1", "aweb", "vm1");
+	core_free(r->core);
+	start_core(r);
+	link_nodes(r);
+	see(r, NODE1, "", false);
+	rename_is(r, "c", "aweb", "vm1", "none");
+	ask_uncommitted(r, "d", "instance.rename", json_pack("{s:s, s:s}", "name", "aweb", "new_name", "x"));
+	commit_all(r);
+	assert_string_equal(r->error, "NOT_FOUND");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -745,6 +801,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_newer_clusters_state_is_not_touched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_level_stays_as_it_is_where_nobody_knows_a_higher_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fence_password_is_in_the_nodes_record_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_renamed_instance_is_found_by_its_new_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_on_the_wrong_node_is_an_alarm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_of_no_instance_is_an_alarm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(where_a_guest_may_be_it_is_no_alarm, set_up, tear_down),

@@ -632,6 +632,92 @@ static void a_disk_that_cannot_grow(void **state)
 	assert_int_equal(step_at(w, "drbd_resize", A), -1);
 }
 
+/* ---- another name ------------------------------------------------------------------------------------------------------------------ */
+
+static int rename_to(struct world *w, const char *name)
+{
+	AUTO_FREE char *args = xasprintf("{\"name\":\"vm1\",\"new_name\":\"%s\"}", name);
+
+	return plan(w, OP_instance_rename, args);
+}
+
+/* One transaction, of an instance of which nothing runs anywhere (doc/design/016-rename.adoc). */
+static void only_what_is_down_is_renamed(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	assert_int_equal(rename_to(w, "web1"), -ERR_WRONG_STATE);
+	s->i.admin_state = ADMIN_DOWN;
+	for (int k = 0; k < 3; k++) { /* also where it does not belong */
+		see_guest(w->st.nodes[k]);
+		assert_int_equal(rename_to(w, "web1"), -ERR_WRONG_STATE);
+		assert_non_null(strstr(w->err.msg, w->st.nodes[k]->n.name));
+		schema_list_remove(schema_find(&observed_schema, "guests"), &w->st.nodes[k]->seen, 0);
+	}
+	w->st.nodes[0]->connected = false;
+	assert_int_equal(rename_to(w, "web1"), -ERR_NODE_DOWN);
+	w->st.nodes[0]->connected = true;
+	w->st.nodes[0]->seen_ms = 0; /* back, and has not reported */
+	assert_int_equal(rename_to(w, "web1"), -ERR_NODE_DOWN);
+	w->st.nodes[0]->seen_ms = 1;
+	w->st.nodes[1]->connected = false; /* the mirror is asked nothing */
+	assert_int_equal(rename_to(w, "web1"), 0);
+	assert_int_equal(w->plan.n_steps, 1);
+	assert_string_equal(w->plan.steps[0].kind, "instance_rename");
+	assert_string_equal(w->plan.steps[0].node, "");
+	assert_int_equal(w->plan.steps[0].pivot, 1);
+	assert_int_equal(w->plan.needs_level, 2);
+	assert_int_equal(rename_to(w, "vm1"), -ERR_EXISTS);
+	assert_int_equal(rename_to(w, "node3"), -ERR_EXISTS);
+	static const char *const none[] = { "", "-x", ".", "a/b", "a b", "../../etc" };
+	for (size_t k = 0; k < ARRAY_SIZE(none); k++)
+		assert_int_equal(rename_to(w, none[k]), -ERR_BAD_VALUE);
+}
+
+static void a_rename_locks_both_names(void **state)
+{
+	struct world *w = *state;
+	struct op_instance_rename a;
+	char **locks = NULL;
+	int n = 0;
+
+	schema_init(&op_instance_rename_schema, &a);
+	(void)str_copy(a.name, sizeof(a.name), "vm1");
+	(void)str_copy(a.new_name, sizeof(a.new_name), "web1");
+	assert_int_equal(plan_locks(&w->st, OP_instance_rename, &a, &locks, &n, &w->err), 0);
+	assert_int_equal(n, 2);
+	assert_true(strs_has(locks, n, "instance:vm1") && strs_has(locks, n, "instance:web1"));
+	strs_clear(&locks, &n);
+}
+
+/* Orders name the resource as it is, and the instance for people; another instance of the old name gets a resource of its own. */
+static void a_renamed_instance_keeps_its_resource(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+
+	assert_int_equal(plan(w, OP_instance_activate_disks, "{\"name\":\"vm1\"}"), 0);
+	assert_string_equal(json_str(w->plan.steps[0].args, "resource", ""), "vm1");
+	assert_null(json_object_get(w->plan.steps[0].args, "name"));
+	s->i.resource = xstrdup("vm1");
+	state_rename_instance(&w->st, s, "web1");
+	assert_null(state_instance_named(&w->st, "vm1"));
+	assert_int_equal(plan(w, OP_instance_activate_disks, "{\"name\":\"web1\"}"), 0);
+	for (int k = 0; k < w->plan.n_steps; k++) {
+		assert_string_equal(json_str(w->plan.steps[k].args, "resource", ""), "vm1");
+		assert_string_equal(json_str(w->plan.steps[k].args, "name", ""), "web1");
+	}
+	assert_int_equal(w->plan.needs_level, 2);
+	assert_int_equal(plan(w, OP_instance_add, "{\"name\":\"vm1\",\"disk\":[{\"size\":64}],\"node\":\"node1:node2\",\"no_install\":true}"), 0);
+	const char *uuid = json_str(w->plan.steps[0].args, "uuid", "?");
+	int conf = step_at(w, "drbd_configure", A);
+	assert_string_equal(json_str(w->plan.steps[0].args, "resource", ""), uuid);
+	assert_string_equal(json_str(w->plan.steps[conf].args, "resource", ""), uuid);
+	assert_int_equal(plan(w, OP_instance_add, "{\"name\":\"vm1\",\"disk_template\":\"diskless\"}"), 0);
+	assert_null(json_object_get(w->plan.steps[0].args, "resource"));
+}
+
 /* ---- addresses ----------------------------------------------------------------------------------------------------------------- */
 
 /* The record alone would be a lie: certificate, the node's own file and its links would keep the old one. */
@@ -845,6 +931,9 @@ int main(void)
 		T(a_disk_grows_from_below),
 		T(disks_that_are_apart_are_brought_together),
 		T(a_disk_that_cannot_grow),
+		T(only_what_is_down_is_renamed),
+		T(a_rename_locks_both_names),
+		T(a_renamed_instance_keeps_its_resource),
 		T(a_replication_address_is_given_at_the_join),
 		T(the_primarys_replica_is_rebuilt_in_three_jobs),
 		T(nothing_is_rebuilt_from_a_lost_disk),
