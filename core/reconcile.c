@@ -214,6 +214,29 @@ static void check_instance(struct core *c, struct sinstance *s)
 	reconcile_file(c, OP_instance_converge, json_pack("{s:s}", "name", s->i.name), NULL);
 }
 
+static bool usable(const struct core *c, const struct snode *n)
+{
+	struct err ignored = ERR_INIT;
+
+	return live_of(n) == NODE_ONLINE && n->seen_ms && state_need_usable(&c->st, n, &ignored) == 0;
+}
+
+/* What failed without this node was no fault of the instances' own: they need not wait out what they were put off for. */
+static void check_back(struct core *c, struct snode *n)
+{
+	bool was = n->usable;
+
+	n->usable = usable(c, n);
+	for (int i = 0; n->usable && !was && i < c->st.n_instances; i++) {
+		struct sinstance *s = c->st.instances[i];
+
+		if (!strs_has(s->i.nodes, s->i.n_nodes, n->n.uuid))
+			continue;
+		s->restarts = 0;
+		s->next_try_ms = 0;
+	}
+}
+
 /* ---- left over ------------------------------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b)
@@ -376,6 +399,8 @@ void reconcile_tick(struct core *c)
 	if (c->st.now_ms < c->next_reconcile_ms || c->store_silent_since_ms)
 		return;
 	c->next_reconcile_ms = c->st.now_ms + PERIOD_MS;
+	for (int i = 0; i < c->st.n_nodes; i++)
+		check_back(c, c->st.nodes[i]);
 	restored_tick(c);
 	check_strays(c);
 	check_voters(c);

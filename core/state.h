@@ -37,6 +37,7 @@ struct snode { /* a node: object, and what is seen of it */
 	char **strays;           /* guests that an alarm has told of */
 	int n_strays;
 	bool alarmed;            /* it was said once that it lives though it was known to be off */
+	bool usable;             /* at the last look: takes part, answers, and has told what it has */
 };
 
 struct sinstance {

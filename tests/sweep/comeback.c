@@ -317,6 +317,28 @@ static void crashed_guest_backs_off(void)
 	scene_end(w);
 }
 
+/* What was put off for minutes is tried when one of its nodes is back, whichever: that may be what was missing. */
+static void who_is_back_is_waited_for_no_longer(void)
+{
+	struct world *w = scene_cluster("a node is back, and the pause is over");
+
+	add_instance(w, "vm1", "node2:node3", "\"ha\":\"restart\"");
+	CHECK(run_until(w, vm1_whole, 10000));
+	(void)starts(w, 660 * 1000);
+	CHECK(run_until(w, vm1_on_2, 320 * 1000)); /* the pause is five minutes from now on */
+	vm1_at(w, 1)->guest = false;
+	CHECK(!run_until(w, vm1_on_2, 100 * 1000));
+	world_node_cut(w, 3, true); /* not its own */
+	world_run(w, 3000);
+	world_node_cut(w, 3, false);
+	CHECK(!run_until(w, vm1_on_2, 60 * 1000));
+	world_node_cut(w, 2, true);
+	world_run(w, 3000);
+	world_node_cut(w, 2, false);
+	CHECK(run_until(w, vm1_on_2, 20 * 1000));
+	scene_end(w);
+}
+
 static void broken_replication_is_mended(void)
 {
 	struct world *w = scene_cluster("a replica that stands alone");
@@ -395,6 +417,7 @@ static void strays_are_alarms(void)
 int main(void)
 {
 	crashed_guest_backs_off();
+	who_is_back_is_waited_for_no_longer();
 	broken_replication_is_mended();
 	left_overs_on_two_nodes_are_tidied();
 	strays_are_alarms();
