@@ -191,6 +191,21 @@ static int backup(struct command *c, struct cli_link *l, struct err *err)
 
 /* ---- disk tails ---------------------------------------------------------------------------------------- */
 
+/* A link of its own: who asks is told once a link, to the first request, and every job shall know who filed it. */
+static int remove_tail(struct command *c, const json_t *row, struct err *err)
+{
+	AUTO(call_close) struct cli_link *l = NULL;
+	AUTO_JSON json_t *args = json_pack("{s:s, s:s, s:I}", "name", json_str(row, "instance", ""), "node", json_str(row, "node", ""), "gen",
+					   (json_int_t)json_int(row, "gen", 0));
+	AUTO_JSON json_t *job = NULL, *last = NULL;
+	int64_t stale = 0;
+	int rc = call_open(c, &l, err);
+
+	if (rc == 0)
+		rc = call_request(l, "disk.remove_tail", args, &c->opt, 30000, &job, &stale, err);
+	return rc < 0 ? rc : follow_job(l, json_int(job, "job", 0), &c->opt, &last, err);
+}
+
 static int tails(struct command *c, struct cli_link *l, struct err *err)
 {
 	const struct op_disk_tails *a = c->args;
@@ -215,17 +230,13 @@ static int tails(struct command *c, struct cli_link *l, struct err *err)
 	const char *done = ""; /* the disks of one instance on one node go together */
 	int64_t done_gen = -1;
 	json_array_foreach(rows, i, row) {
-		const char *instance = json_str(row, "instance", ""), *node = json_str(row, "node", "");
-		AUTO_JSON json_t *one = json_pack("{s:s, s:s, s:I}", "name", instance, "node", node, "gen", (json_int_t)json_int(row, "gen", 0));
-		AUTO_JSON json_t *job = NULL, *last = NULL;
+		const char *instance = json_str(row, "instance", "");
 
 		if (json_int(row, "gen", 0) == done_gen && strcmp(done, instance) == 0)
 			continue;
 		done = instance;
 		done_gen = json_int(row, "gen", 0);
-		rc = call_request(l, "disk.remove_tail", one, &c->opt, 30000, &job, &stale, err);
-		if (rc == 0)
-			rc = follow_job(l, json_int(job, "job", 0), &c->opt, &last, err);
+		rc = remove_tail(c, row, err);
 		if (rc < 0)
 			return rc;
 	}
