@@ -127,6 +127,31 @@ static void line(const char *name, const json_t *v, char how)
 		(void)printf("%-10s %s\n", name, text);
 }
 
+static void duration(int64_t ms, char *out, size_t size)
+{
+	long long s = (long long)(ms / 1000);
+
+	if (s < 60)
+		(void)snprintf(out, size, "%lld.%lld s", s, (long long)(ms % 1000 / 100));
+	else if (s < 3600)
+		(void)snprintf(out, size, "%lld m %02lld s", s / 60, s % 60);
+	else
+		(void)snprintf(out, size, "%lld h %02lld m", s / 3600, s / 60 % 60);
+}
+
+/* When it began (the day is the job's) and how long it took; of one that runs, how long by now. */
+static void job_step(size_t i, const json_t *s)
+{
+	char began[32] = "", took[32] = "";
+
+	render_value(json_object_get(s, "started_ms"), 't', began, sizeof(began));
+	if (json_object_get(s, "took_ms"))
+		duration(json_int(s, "took_ms", 0), took, sizeof(took));
+	const char *clock = strchr(began, ' ');
+	(void)printf("%3zu  %-9s %-16s %-8s %9s  %s\n", i + 1, json_str(s, "state", ""), json_str(s, "node", ""), clock ? clock + 1 : "", took,
+		     json_str(s, "text", ""));
+}
+
 /* Who asked for what, why, and how far it is. */
 static void job_info(const json_t *j)
 {
@@ -147,7 +172,7 @@ static void job_info(const json_t *j)
 	if (json_array_size(json_object_get(j, "plan")))
 		(void)puts("Steps");
 	json_array_foreach(json_object_get(j, "plan"), i, s)
-		(void)printf("%3zu  %-9s %-16s %s\n", i + 1, json_str(s, "state", ""), json_str(s, "node", ""), json_str(s, "text", ""));
+		job_step(i, s);
 	if (json_array_size(json_object_get(j, "news")))
 		(void)puts("Log");
 	json_array_foreach(json_object_get(j, "news"), i, s)

@@ -11,9 +11,6 @@
 #include "core/plan.h"
 #include "core/state.h"
 
-enum step_state { STEP_PENDING, STEP_STARTED, STEP_DONE, STEP_FAILED, STEP_SKIPPED, STEP_UNDOING, STEP_UNDONE };
-extern const char *const step_state_names[];
-
 struct waiter { /* a client that waits for news of a job */
 	struct list link;
 	uint64_t client;
@@ -119,6 +116,7 @@ void job_free(struct cjob *j);
 /* Shared by the files of the job machine. */
 void job_answer_waiters(struct core *c, struct cjob *j);
 void job_news(struct core *c, struct cjob *j, const char *fmt, ...) PRINTF(3, 4);
+void job_note_time(struct cjob *j, int step, enum record_event ev, int64_t wall_ms); /* when a step began and ended; its undo is not timed */
 bool job_past_pivot(const struct cjob *j);
 void job_set_busy(struct core *c, const struct cjob *j, int64_t job);
 void job_advance(struct core *c, struct cjob *j); /* walks on until it waits or ends */

@@ -13,8 +13,6 @@
 #include "core/inside.h"
 #include "core/saga.h"
 
-const char *const step_state_names[] = { "pending", "started", "done", "failed", "skipped", "undoing", "undone", NULL };
-
 static const struct sm_state job_states[] = {
 	[JOB_QUEUED] = { "queued", SM_BIT(JOB_WAITING) | SM_BIT(JOB_RUNNING) | SM_BIT(JOB_ERROR) | SM_BIT(JOB_CANCELED), SM_INITIAL },
 	[JOB_WAITING] = { "waiting", SM_BIT(JOB_RUNNING) | SM_BIT(JOB_ERROR) | SM_BIT(JOB_CANCELED), 0 },
@@ -57,6 +55,16 @@ static void put_job(struct core *c, const struct cjob *j)
 	outbox_put(c->out, key, schema_encode_text_at(&job_schema, &j->j, c->st.cluster.schema_version));
 }
 
+void job_note_time(struct cjob *j, int step, enum record_event ev, int64_t wall_ms)
+{
+	struct plan_step *s = &j->j.steps[step];
+
+	if (ev == RECORD_STARTED)
+		s->started_ms = wall_ms;
+	else if ((ev == RECORD_DONE || ev == RECORD_FAILED) && s->started_ms != FIELD_UNSET)
+		s->ended_ms = wall_ms;
+}
+
 static void put_record(struct core *c, struct cjob *j, int step, enum record_event ev, json_t *result, const struct err *err)
 {
 	struct job_record r;
@@ -66,6 +74,7 @@ static void put_record(struct core *c, struct cjob *j, int step, enum record_eve
 	r.step = step;
 	r.event = (int)ev;
 	r.at_ms = c->st.wall_ms;
+	job_note_time(j, step, ev, r.at_ms);
 	r.result = result ? json_incref(result) : NULL;
 	if (err && err->code) {
 		(void)str_copy(r.error, sizeof(r.error), err_name(err->code));
@@ -128,6 +137,7 @@ static void end_job(struct core *c, struct cjob *j, int state)
 	for (int i = 0; i < j->j.n_steps; i++) {
 		json_decref(j->j.steps[i].args);
 		j->j.steps[i].args = NULL;
+		j->j.steps[i].state = j->step[i];
 	}
 	(void)snprintf(key, sizeof(key), "/gantry/job/%lld/", (long long)j->j.id);
 	if (j->n_records && j->first_unit == outbox_unit(c->out))

@@ -23,6 +23,8 @@ static int load_record(struct cjob *j, const char *text, struct err *err)
 			       (long long)j->j.id, (long long)r.step);
 	}
 	j->step[r.step] = to[r.event];
+	if (r.at_ms != FIELD_UNSET)
+		job_note_time(j, (int)r.step, (enum record_event)r.event, r.at_ms);
 	/* A failed step that was passed over is followed by later records; one that was not is followed by the undo. */
 	j->n_records++;
 	schema_done(&job_record_schema, &r);
@@ -112,6 +114,16 @@ static void find_place(struct cjob *j)
 	}
 }
 
+/* The journal of one that has ended is gone. */
+static void recall_states(struct cjob *j)
+{
+	for (int i = 0; i < j->j.n_steps; i++)
+		if (j->j.steps[i].state >= 0)
+			j->step[i] = (unsigned char)j->j.steps[i].state;
+		else if (j->j.state == JOB_SUCCESS)
+			j->step[i] = STEP_DONE; /* kept at level 1, which does not say */
+}
+
 void job_resume(struct core *c)
 {
 	job_list_loaded(c);
@@ -120,8 +132,10 @@ void job_resume(struct core *c)
 
 		if (j->j.id > c->last_job)
 			c->last_job = j->j.id;
-		if (job_ended(j))
+		if (job_ended(j)) {
+			recall_states(j);
 			continue;
+		}
 		if (j->j.state == JOB_QUEUED || j->j.state == JOB_WAITING) {
 			j->trial = true;
 			continue;

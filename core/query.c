@@ -486,6 +486,25 @@ static int job_list(struct core *c, const struct op_job_list *a, json_t **ret)
 	return 0;
 }
 
+/* How long it took, or has taken so far; its undo is not counted. */
+static json_t *job_step(const struct core *c, const struct cjob *j, int i)
+{
+	const struct plan_step *s = &j->j.steps[i];
+	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s}", "n", i, "kind", s->kind, "node", s->node[0] ? state_node_name(&c->st, s->node) : "master", "text",
+			      s->text, "state", step_state_names[j->step[i]]);
+	bool ended = s->ended_ms != FIELD_UNSET;
+	int64_t took = (ended ? s->ended_ms : c->st.wall_ms) - s->started_ms;
+
+	if (s->started_ms == FIELD_UNSET)
+		return o;
+	set(o, "started_ms", json_integer(s->started_ms));
+	if (ended)
+		set(o, "ended_ms", json_integer(s->ended_ms));
+	if (ended || j->step[i] == STEP_STARTED)
+		set(o, "took_ms", json_integer(took > 0 ? took : 0)); /* a wall clock may have been set back meanwhile */
+	return o;
+}
+
 static int job_info(struct core *c, const struct op_job_id *a, json_t **ret, struct err *err)
 {
 	struct cjob *j = job_find(c, a->id);
@@ -494,9 +513,7 @@ static int job_info(struct core *c, const struct op_job_id *a, json_t **ret, str
 		return err_set(err, ERR_NOT_FOUND, "job %lld does not exist", (long long)a->id);
 	json_t *o = job_news_json(c, j, 0), *steps = json_array();
 	for (int i = 0; i < j->j.n_steps; i++)
-		json_array_append_new(steps, json_pack("{s:i, s:s, s:s, s:s, s:s}", "n", i, "kind", j->j.steps[i].kind, "node",
-						       j->j.steps[i].node[0] ? state_node_name(&c->st, j->j.steps[i].node) : "master", "text",
-						       j->j.steps[i].text, "state", step_state_names[j->step[i]]));
+		json_array_append_new(steps, job_step(c, j, i));
 	set(o, "plan", steps);
 	set(o, "user", json_string(j->j.user));
 	if (j->j.reason)

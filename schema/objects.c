@@ -2,6 +2,7 @@
 #include "schema/objects.h"
 
 const char *const job_state_names[] = { "queued", "waiting", "running", "undoing", "success", "error", "canceled", "stuck", NULL };
+const char *const step_state_names[] = { "pending", "started", "done", "failed", "skipped", "undoing", "undone", NULL };
 const char *const record_event_names[] = { "started", "done", "failed", "undo-started", "undone", "undo-failed", NULL };
 
 SCHEMA_DEFINE(beparams, BEPARAMS_ROWS)

@@ -187,7 +187,10 @@ SCHEMA_DECLARE(backup, BACKUP_ROWS)
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
-/* One step of a plan; args by the step kind's rows (schema/steps.h). */
+enum step_state { STEP_PENDING, STEP_STARTED, STEP_DONE, STEP_FAILED, STEP_SKIPPED, STEP_UNDOING, STEP_UNDONE };
+extern const char *const step_state_names[];
+
+/* One step of a plan; args by the step kind's rows (schema/steps.h). Its state is the journal's to say while the job runs, and stands here afterwards. */
 #define PLAN_STEP_ROWS(F, T)                                                                                             \
 	F(T, STR, kind, 39, FIELD_REQUIRED, NULL, "", "step kind")                                                       \
 	F(T, STR, node, UUID_LEN, 0, NULL, "", "where; empty = the master itself")                                       \
@@ -195,7 +198,10 @@ SCHEMA_DECLARE(backup, BACKUP_ROWS)
 	F(T, BOOL, pivot, 0, "no", "", "from here on only forward")                                                      \
 	F(T, BOOL, may_fail, 0, "no", "", "failure is noted, not followed (a lost node's half)")                         \
 	F(T, BOOL, after_all, 0, "no", "", "left out when an earlier step of its instance was passed over")              \
-	F(T, STR, text, 120, 0, NULL, "", "what a person reads")
+	F(T, STR, text, 120, 0, NULL, "", "what a person reads")                                                         \
+	F(T, ENUM, state, step_state_names, FIELD_SINCE(2), NULL, "", "what became of it, once the job has ended")       \
+	F(T, INT, started_ms, 0, INT64_MAX, FIELD_SINCE(2), NULL, "", "wall clock")                                      \
+	F(T, INT, ended_ms, 0, INT64_MAX, FIELD_SINCE(2), NULL, "", "wall clock")
 SCHEMA_DECLARE(plan_step, PLAN_STEP_ROWS)
 
 enum job_state { JOB_QUEUED, JOB_WAITING, JOB_RUNNING, JOB_UNDOING, JOB_SUCCESS, JOB_ERROR, JOB_CANCELED, JOB_STUCK };

@@ -739,6 +739,52 @@ static void the_level_stays_as_it_is_where_nobody_knows_a_higher_one(void **stat
 	assert_int_equal(core_state(r->core)->cluster.schema_version, level_here.newest);
 }
 
+/* ---- when, and for how long --------------------------------------------------------------------------------- */
+
+static const json_t *step_told(struct rig *r, int64_t job)
+{
+	(void)ask(r, "i", "job.info", json_pack("{s:I}", "id", (json_int_t)job));
+	return json_array_get(json_object_get(r->reply, "plan"), 0);
+}
+
+static void master_changes(struct rig *r, int64_t later_ms)
+{
+	core_free(r->core);
+	r->now_ms += later_ms;
+	start_core(r);
+	link_nodes(r);
+}
+
+/* A step's times, and what became of it, outlive the master; they stay when the journal goes. */
+static void a_steps_times_are_told(void **state)
+{
+	struct rig *r = *state;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(core_node_speaks(r->core, NODE1, "x", 1, 2, &err), 0);
+	assert_int_equal(core_node_speaks(r->core, NODE2, "x", 1, 2, &err), 0);
+	tick(r, 1000);
+	int64_t job = ask(r, "a", "debug.noop", json_pack("{s:s}", "node", "node2")), began = 1700000000000 + r->now_ms;
+	tick(r, 3000);
+	const json_t *s = step_told(r, job);
+	assert_string_equal(json_str(s, "state", ""), "started");
+	assert_int_equal(json_int(s, "started_ms", 0), began);
+	assert_int_equal(json_int(s, "took_ms", 0), 3000); /* so far */
+	assert_null(json_object_get(s, "ended_ms"));
+	master_changes(r, 2000);
+	tick(r, 0);
+	assert_int_equal(json_int(step_told(r, job), "took_ms", 0), 5000);
+	result_of(r, job);
+	for (int masters = 0; masters < 2; masters++) {
+		s = step_told(r, job);
+		assert_string_equal(json_str(s, "state", ""), "done");
+		assert_int_equal(json_int(s, "started_ms", 0), began);
+		assert_int_equal(json_int(s, "ended_ms", 0), began + 5000);
+		assert_int_equal(json_int(s, "took_ms", 0), 5000);
+		master_changes(r, 60000);
+	}
+}
+
 /* ---- another name ------------------------------------------------------------------------------------------- */
 
 static const char *first_name(struct rig *r)
@@ -801,6 +847,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_newer_clusters_state_is_not_touched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_level_stays_as_it_is_where_nobody_knows_a_higher_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fence_password_is_in_the_nodes_record_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_steps_times_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_renamed_instance_is_found_by_its_new_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_on_the_wrong_node_is_an_alarm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guest_of_no_instance_is_an_alarm, set_up, tear_down),
