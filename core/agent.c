@@ -46,7 +46,7 @@ static const struct sm rec_sm = { "agent record", rec_states, (int)ARRAY_SIZE(re
 	F(T, INT, attempt, 0, 1000000, 0, "0", "", "try")                                                                \
 	F(T, BOOL, ended, 0, "no", "", "ended; else started, and not known to have ended")                               \
 	F(T, BOOL, was_so, 0, "no", "", "nothing was done here: an undo has nothing to take back")                       \
-	F(T, JSON, args, 0, "", "arguments, to go on after a crash")                                                     \
+	F(T, JSON, args, 0, "", "arguments without secrets, for a person who looks")                                                     \
 	F(T, JSON, result, 0, "", "what it answered")                                                                    \
 	F(T, STR, error, 39, 0, NULL, "", "error name")                                                                  \
 	F(T, TEXT, msg, 1024, 0, NULL, "", "what went wrong")                                                            \
@@ -168,7 +168,11 @@ static void persist(struct agent *a, struct rec *r)
 
 	r->token = act.token = ++a->next_token;
 	key_of(r, act.record_key);
-	AUTO_FREE char *text = schema_encode_text_at(&agent_disk_schema, &r->d, a->level);
+	/* Passwords were for the order: whoever gives it again, after a crash too, gives them with it (doc/design/014-node-journal.adoc). */
+	struct agent_disk d = r->d;
+	AUTO_JSON json_t *args = d.args ? schema_json_public(step_infos[step_kind_by_name(d.kind)].args, d.args) : NULL;
+	d.args = args;
+	AUTO_FREE char *text = schema_encode_text_at(&agent_disk_schema, &d, a->level);
 	act.record_text = text;
 	a->emit(a->arg, &act);
 }

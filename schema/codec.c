@@ -311,6 +311,30 @@ json_t *schema_encode_public(const struct schema *s, const void *obj)
 	return encode(s, obj, (struct how){ .level = INT64_MAX });
 }
 
+json_t *schema_json_public(const struct schema *s, const json_t *j)
+{
+	json_t *o = json_copy((json_t *)(uintptr_t)j), *e;
+	size_t k;
+
+	for (int i = 0; i < s->n_fields; i++) {
+		const struct field *f = &s->fields[i];
+		json_t *v = json_object_get(o, f->name);
+
+		if (f->flags & FIELD_SECRET) {
+			(void)json_object_del(o, f->name);
+		} else if (f->type == FIELD_OBJ && v) {
+			(void)json_object_set_new(o, f->name, schema_json_public(f->sub, v));
+		} else if (f->type == FIELD_LIST && v) {
+			json_t *a = json_array();
+
+			json_array_foreach(v, k, e)
+				(void)json_array_append_new(a, schema_json_public(f->sub, e));
+			(void)json_object_set_new(o, f->name, a);
+		}
+	}
+	return o;
+}
+
 char *schema_encode_text(const struct schema *s, const void *obj)
 {
 	return schema_encode_text_at(s, obj, INT64_MAX);

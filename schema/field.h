@@ -101,6 +101,7 @@ char *schema_encode_text_at(const struct schema *s, const void *obj, int64_t lev
 /* The lowest level that can say what is set here, with *ret_field (may be NULL) the row that asks for it. */
 int64_t schema_needs(const struct schema *s, const void *obj, const struct field **ret_field);
 json_t *schema_encode_public(const struct schema *s, const void *obj); /* without FIELD_SECRET */
+json_t *schema_json_public(const struct schema *s, const json_t *j);  /* the same of what is encoded already; gives */
 char *schema_encode_text(const struct schema *s, const void *obj);     /* gives */
 
 /* ---- text (command line, defaults) --------------------------------------------------------- */

@@ -200,7 +200,7 @@ SCHEMA_DECLARE(step_drbd_peer, STEP_DRBD_PEER_ROWS)
 	F(T, BOOL, force, 0, "no", "", "drbd_make_md: also over metadata that is there")                                 \
 	F(T, LIST, volumes, step_drbd_volume, DISKS_MAX, 0, "", "volumes")                                               \
 	F(T, LIST, peers, step_drbd_peer, 2, 0, "", "the two nodes")                                                     \
-	F(T, JSON, previous, 0, "", "what it replaces")
+	F(T, JSON, previous, FIELD_SECRET, "", "what it replaces, its secret with it")
 SCHEMA_DECLARE(step_drbd_conf, STEP_DRBD_CONF_ROWS)
 
 /* disks = 0: nothing must. */

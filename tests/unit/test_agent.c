@@ -23,6 +23,7 @@ struct act {
 	bool delete;
 	enum step_dir dir;
 	char error[40];
+	bool hush;       /* its arguments have the password */
 };
 
 struct rig {
@@ -33,7 +34,7 @@ struct rig {
 	int n_files;
 	bool so;         /* what a probe finds */
 	int rc;          /* what an execution gives */
-	int done, undone, replies;
+	int done, undone, replies, told_all; /* told_all: executed with the password */
 	char last_error[40];
 };
 
@@ -47,6 +48,8 @@ static void emit(void *arg, const struct agent_action *a)
 	t->kind = a->kind;
 	t->token = a->token;
 	t->dir = a->dir;
+	AUTO_FREE char *args = a->args ? json_text(a->args) : NULL;
+	t->hush = args && strstr(args, "hush");
 	(void)str_copy(t->key, sizeof(t->key), a->record_key);
 	t->delete = a->kind == AGENT_PERSIST && !a->record_text;
 	if (a->record_text)
@@ -88,6 +91,7 @@ static void run(struct rig *r, int calls)
 			break;
 		case AGENT_PROBE: agent_probed(r->a, t.token, 0, r->so, NULL); break;
 		case AGENT_EXEC:
+			r->told_all += t.hush;
 			*(t.dir == STEP_DO ? &r->done : &r->undone) += 1;
 			if (r->rc < 0)
 				(void)err_set(&err, (enum err_code)-r->rc, "as asked");
@@ -250,12 +254,55 @@ static void it_may_die_anywhere(void **state)
 	}
 }
 
+/* The order has a password; the disk does not, and the order that comes again after a crash has it again. */
+static void secrets_stay_off_the_disk(void **state)
+{
+	static const struct {
+		const char *kind, *args;
+	} steps[] = {
+		{ "fence_off", "{\"uuid\":\"u\",\"name\":\"node2\",\"agents\":[{\"agent\":\"fence_x\",\"options\":\"password=hush\"}]}" },
+		{ "drbd_configure", "{\"uuid\":\"u\",\"resource\":\"vm1\",\"port\":11000,\"secret\":\"hush\",\"previous\":{\"secret\":\"hush\"}}" },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(steps); k++)
+		for (int die = 0; die < 6; die++) {
+			struct rig r = { .a = NULL };
+			struct msg_step m;
+
+			boot(&r);
+			schema_init(&msg_step_schema, &m);
+			m.epoch = 5;
+			m.job = 7;
+			m.index = 3;
+			m.dir = STEP_DO;
+			(void)str_copy(m.kind, sizeof(m.kind), steps[k].kind);
+			m.args = json_loads(steps[k].args, 0, NULL);
+			agent_step(r.a, &m);
+			run(&r, die);
+			boot(&r); /* it was killed */
+			agent_step(r.a, &m);
+			run(&r, 1000);
+			schema_done(&msg_step_schema, &m);
+			assert_true(r.done >= 1);
+			assert_int_equal(r.told_all, r.done);
+			bool seen = false;
+			for (int i = 0; i < r.n_files; i++) {
+				assert_null(strstr(r.texts[i], "hush"));
+				seen = seen || strstr(r.texts[i], steps[k].kind);
+			}
+			assert_true(seen);
+			end(&r);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_step_is_done_once_and_answered_again), cmocka_unit_test(lower_epochs_are_refused_also_after_a_crash),
 		cmocka_unit_test(a_late_do_finds_the_tombstone),          cmocka_unit_test(what_was_so_before_is_not_taken_back),
 		cmocka_unit_test(a_failed_step_is_tried_again_only_when_asked), cmocka_unit_test(it_may_die_anywhere),
+		cmocka_unit_test(secrets_stay_off_the_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
