@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting and stopping daemons: by systemd on a real node; as detached children with a pid file in tests/vcluster. */
+/*
+ * Starting and stopping daemons: by systemd on a real node, which also starts one again that has died; as detached children with a pid file in
+ * tests/vcluster. There nobody does on purpose: what the tests kill has to stay dead until they say otherwise (a restore is refused while a
+ * master lives, a lone voter is recovered, a dead master's successor is waited for), and a supervisor of our own beside systemd's would be one more
+ * to be proven. Half of tests/vcluster start theirs again by hand.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
