@@ -61,7 +61,10 @@ int undo_drbd_configure(struct exec_env *env, const struct exec_call *c, struct 
 	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
 }
 
-static bool frozen(const struct drbd_status *s);
+static bool frozen(const struct drbd_status *s)
+{
+	return s->suspended_fencing || s->suspended_other;
+}
 
 /* The step that takes it down may have been passed over while this node was away: up, it would keep the job from its end for ever. A Primary stays. */
 static int not_up_any_more(struct exec_env *env, const char *resource, struct err *err)
@@ -308,11 +311,6 @@ static int is_down(void *arg, struct err *err)
 	if (rc == 0)
 		rc = l->env->drbd->ops->down(l->env->drbd, l->a->resource, &l->why);
 	return rc == 0;
-}
-
-static bool frozen(const struct drbd_status *s)
-{
-	return s->suspended_fencing || s->suspended_other;
 }
 
 #define LET_GO_MS 15000

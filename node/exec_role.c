@@ -195,21 +195,25 @@ static bool needs_force(const struct step_resource *a, const struct drbd_status 
 	return a->force == 1 && behind;
 }
 
+static int promote(struct exec_env *env, const struct step_resource *a, const struct drbd_status *s, struct err *err)
+{
+	int rc = may_promote(env, a, s, err);
+
+	/* Asked in every cluster: an order may be older than the master thinks, arbitrated or not. */
+	if (rc == 0)
+		rc = env->authorise(env, a->uuid, AUTH_PROMOTE, err);
+	if (rc == 0 && s->role != DRBD_ROLE_PRIMARY)
+		rc = env->drbd->ops->primary(env->drbd, a->resource, needs_force(a, s), err);
+	return rc < 0 ? rc : env->system->pin(env->system, a->uuid, false, err);
+}
+
 int do_drbd_primary(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
-	const struct step_resource *a = c->args;
 	struct look l = look_at(env, c);
 	int rc = read_status(&l, err);
 
 	(void)ret;
-	if (rc == 0)
-		rc = may_promote(env, a, &l.s, err);
-	/* Asked in every cluster: an order may be older than the master thinks, arbitrated or not. */
-	if (rc == 0)
-		rc = env->authorise(env, a->uuid, AUTH_PROMOTE, err);
-	if (rc == 0 && l.s.role != DRBD_ROLE_PRIMARY)
-		rc = env->drbd->ops->primary(env->drbd, a->resource, needs_force(a, &l.s), err);
-	return rc < 0 ? rc : env->system->pin(env->system, a->uuid, false, err);
+	return rc < 0 ? rc : promote(env, c->args, &l.s, err);
 }
 
 int undo_drbd_primary(struct exec_env *env, const struct exec_call *c, struct err *err)
@@ -243,12 +247,11 @@ int do_drbd_secondary(struct exec_env *env, const struct exec_call *c, json_t **
 int undo_drbd_secondary(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
 	struct look l = look_at(env, c);
-	json_t *none = NULL;
 	int rc = read_status(&l, err);
 
 	if (rc < 0 || !l.s.up) /* it has gone down since, with its node perhaps: there is nothing to give back, the reconciler brings it up */
 		return rc;
-	rc = do_drbd_primary(env, c, &none, err);
+	rc = promote(env, c->args, &l.s, err);
 	/*
 	 * What the log or DRBD no longer permits is not given back: its disk failed meanwhile, say, and the mirror alone is current. A Secondary takes
 	 * nothing from anybody, and the reconciler promotes whom the log names; to insist would keep the job, and its locks, for ever.

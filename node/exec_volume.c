@@ -26,40 +26,37 @@ static void spec(const struct step_volume *v, struct volume_spec *s)
 	s->size_mib = v->size;
 }
 
-int do_volume_create(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+/* Those up to the first that fails, each by its backend. */
+static int make_each(struct exec_env *env, const struct step_volume *list, int n, bool grow, struct err *err)
 {
-	const struct step_volumes *a = c->args;
 	int rc = 0;
 
-	(void)ret;
-	for (int i = 0; i < a->n_volumes && rc == 0; i++) {
+	for (int i = 0; i < n && rc == 0; i++) {
 		struct volume_spec s;
 		struct volumes *v;
 
-		spec(&a->volumes[i], &s);
-		rc = backend(env, &a->volumes[i], &v, err);
+		spec(&list[i], &s);
+		rc = backend(env, &list[i], &v, err);
 		if (rc == 0)
-			rc = v->ops->create(v, &s, err);
+			rc = (grow ? v->ops->grow : v->ops->create)(v, &s, err);
 	}
 	return rc;
+}
+
+int do_volume_create(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	const struct step_volumes *a = c->args;
+
+	(void)ret;
+	return make_each(env, a->volumes, a->n_volumes, false, err);
 }
 
 int do_volume_grow(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_grow *a = c->args;
-	int rc = 0;
 
 	(void)ret;
-	for (int i = 0; i < a->n_volumes && rc == 0; i++) {
-		struct volume_spec s;
-		struct volumes *v;
-
-		spec(&a->volumes[i], &s);
-		rc = backend(env, &a->volumes[i], &v, err);
-		if (rc == 0)
-			rc = v->ops->grow(v, &s, err);
-	}
-	return rc;
+	return make_each(env, a->volumes, a->n_volumes, true, err);
 }
 
 /* Goes on past a volume that cannot be removed: the first error counts. */

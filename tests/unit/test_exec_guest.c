@@ -78,27 +78,31 @@ static void test_over_the_replication_network(void **state)
 	check("fd00::2", "qemu+tls://[fd00::2]/system", "tcp://[fd00::2]");
 }
 
-/* ---- adjusting ---------------------------------------------------------------------------------------------------------- */
+/* ---- one node's DRBD ---------------------------------------------------------------------------------------------------- */
 
 struct kernel {
 	struct drbdm drbd;
-	bool up;
+	bool up, frozen;
 	enum drbd_cstate conn;
 	enum drbd_dstate disk; /* 0: UpToDate */
 	enum drbd_dstate peer_disk;
 	enum drbd_repl repl;
 	enum drbd_role role;
-	int n_adjusted;
+	int n_looks, n_adjusted, n_promoted, n_forgotten, n_made;
 };
+
+static int log_says; /* to who asks for its permission */
 
 static int status(struct drbdm *d, const char *resource, struct drbd_status *ret, struct err *err)
 {
-	const struct kernel *k = (struct kernel *)(void *)d;
+	struct kernel *k = (struct kernel *)(void *)d;
 
 	(void)resource;
 	(void)err;
+	k->n_looks++;
 	memset(ret, 0, sizeof(*ret));
 	ret->up = k->up;
+	ret->suspended_fencing = k->frozen;
 	ret->conn = k->conn;
 	ret->role = k->role;
 	ret->n_volumes = 1;
@@ -119,6 +123,50 @@ static int adjust(struct drbdm *d, const char *resource, struct err *err)
 	return 0;
 }
 
+static int primary(struct drbdm *d, const char *resource, bool force, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	assert_false(force);
+	((struct kernel *)(void *)d)->n_promoted++;
+	return 0;
+}
+
+static int down(struct drbdm *d, const char *resource, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	((struct kernel *)(void *)d)->up = false;
+	return 0;
+}
+
+static int remove_conf(struct drbdm *d, const char *resource, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	assert_false(((struct kernel *)(void *)d)->up); /* nobody could take it down any more */
+	((struct kernel *)(void *)d)->n_forgotten++;
+	return 0;
+}
+
+static int create_md(struct drbdm *d, const struct drbd_conf *c, bool force, struct err *err)
+{
+	(void)c;
+	(void)err;
+	assert_true(force);
+	assert_false(((struct kernel *)(void *)d)->up); /* drbdmeta would refuse */
+	((struct kernel *)(void *)d)->n_made++;
+	return 0;
+}
+
+static int disconnect(struct drbdm *d, const char *resource, bool force, struct err *err)
+{
+	(void)d;
+	(void)resource;
+	(void)force;
+	return err_set(err, ERR_NOT_FOUND, "it is not configured here");
+}
+
 static bool not_marked(struct exec_system *s, const char *uuid)
 {
 	(void)s;
@@ -126,53 +174,77 @@ static bool not_marked(struct exec_system *s, const char *uuid)
 	return false;
 }
 
-static int adjusted(bool up, bool only_up)
+static int not_set(struct exec_system *s, const char *uuid, bool on, struct err *err)
 {
-	static const struct drbdm_ops ops = { .name = "seen", .status = status, .adjust = adjust };
-	struct kernel k = { .drbd = { .ops = &ops }, .up = up };
-	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked };
-	struct exec_env env = { .drbd = &k.drbd, .system = &sys, .time_factor = 1 };
-	struct step_resource a;
-	struct err err = ERR_INIT;
+	(void)s;
+	(void)uuid;
+	(void)err;
+	assert_false(on);
+	return 0;
+}
+
+static int ask(struct exec_env *env, const char *uuid, enum authority act, struct err *err)
+{
+	(void)env;
+	(void)uuid;
+	assert_int_equal(act, AUTH_PROMOTE);
+	return log_says ? err_set(err, (enum err_code)log_says, "not permitted") : 0;
+}
+
+static int run_with(struct kernel *k, enum step_kind kind, enum step_dir dir, void *args, struct err *err)
+{
+	static const struct drbdm_ops ops = { .name = "seen", .status = status, .adjust = adjust, .primary = primary, .down = down, .remove_conf = remove_conf,
+					      .create_md = create_md, .disconnect = disconnect };
+	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked, .pin = not_set, .stale_mark = not_set };
+	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .handler_path = "/usr/lib/handler", .time_factor = 1 };
+	struct exec_call c = { .kind = kind, .dir = dir, .args = args };
 	json_t *result = NULL;
+
+	k->drbd.ops = &ops;
+	k->n_looks = 0;
+	err_clear(err);
+	int rc = exec_run(&env, &c, &result, err);
+	json_decref(result);
+	return rc;
+}
+
+static int run_step(struct kernel *k, enum step_kind kind, enum step_dir dir, bool only_up, struct err *err)
+{
+	struct step_resource a;
 
 	schema_init(&step_resource_schema, &a);
 	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
 	a.only_up = only_up;
-	struct exec_call c = { .kind = STEP_KIND_drbd_adjust, .dir = STEP_DO, .args = &a };
-	assert_int_equal(exec_run(&env, &c, &result, &err), 0);
-	json_decref(result);
+	int rc = run_with(k, kind, dir, &a, err);
 	schema_done(&step_resource_schema, &a);
-	return k.n_adjusted;
+	return rc;
 }
+
+/* ---- adjusting ---------------------------------------------------------------------------------------------------------- */
 
 /* Switching arbitration adjusts what is up when the step is done, whatever the planner saw; what is down stays down (H20). */
 static void test_adjusts_what_is_up(void **state)
 {
+	static const struct {
+		bool up, only_up;
+		int adjusted;
+	} rows[] = { { true, true, 1 }, { false, true, 0 }, { false, false, 1 } }; /* elsewhere adjusting brings it up */
+
 	(void)state;
-	assert_int_equal(adjusted(true, true), 1);
-	assert_int_equal(adjusted(false, true), 0);
-	assert_int_equal(adjusted(false, false), 1); /* elsewhere adjusting brings it up */
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kernel k = { .up = rows[i].up };
+		struct err err = ERR_INIT;
+
+		assert_int_equal(run_step(&k, STEP_KIND_drbd_adjust, STEP_DO, rows[i].only_up, &err), 0);
+		assert_int_equal(k.n_adjusted, rows[i].adjusted);
+	}
 }
 
 /* ---- the mirror's proof ----------------------------------------------------------------------------------------------------- */
 
 static int proven(struct kernel *k, struct err *err)
 {
-	static const struct drbdm_ops ops = { .name = "seen", .status = status };
-	struct exec_env env = { .drbd = &k->drbd, .time_factor = 1 };
-	struct step_resource a;
-	json_t *result = NULL;
-
-	k->drbd.ops = &ops;
-	err_clear(err);
-	schema_init(&step_resource_schema, &a);
-	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
-	struct exec_call c = { .kind = STEP_KIND_drbd_prove, .dir = STEP_DO, .args = &a };
-	int rc = exec_run(&env, &c, &result, err);
-	json_decref(result);
-	schema_done(&step_resource_schema, &a);
-	return rc;
+	return run_step(k, STEP_KIND_drbd_prove, STEP_DO, false, err);
 }
 
 /* Only a pair that is connected and in sync this very moment; everything else is a refusal that says what helps. */
@@ -195,53 +267,32 @@ static void test_a_mirror_is_proven_by_drbd_alone(void **state)
 	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);
 }
 
+/* ---- who a message is about ------------------------------------------------------------------------------------------------------ */
+
+/* A renamed instance's resource has another name, which says nothing to a person (doc/design/016-rename.adoc). */
+static void test_words_name_the_instance(void **state)
+{
+	struct kernel k = { .up = false };
+	struct step_resource a;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	schema_init(&step_resource_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	(void)str_copy(a.name, sizeof(a.name), "web1");
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_prove, STEP_DO, &a, &err), -ERR_STALE_REPLICA);
+	assert_non_null(strstr(err.msg, "'web1'"));
+	assert_non_null(strstr(err.hint, " web1'"));
+	schema_done(&step_resource_schema, &a);
+}
+
 /* ---- undoing a Secondary ------------------------------------------------------------------------------------------------------- */
-
-static int log_says; /* to who asks for its permission */
-
-static int ask(struct exec_env *env, const char *uuid, enum authority act, struct err *err)
-{
-	(void)env;
-	(void)uuid;
-	assert_int_equal(act, AUTH_PROMOTE);
-	return log_says ? err_set(err, (enum err_code)log_says, "not permitted") : 0;
-}
-
-static int primary(struct drbdm *d, const char *resource, bool force, struct err *err)
-{
-	(void)resource;
-	(void)err;
-	assert_false(force);
-	((struct kernel *)(void *)d)->n_adjusted++;
-	return 0;
-}
-
-static int not_pinned(struct exec_system *s, const char *uuid, bool on, struct err *err)
-{
-	(void)s;
-	(void)uuid;
-	(void)err;
-	assert_false(on);
-	return 0;
-}
 
 static int undo_secondary(struct kernel *k)
 {
-	static const struct drbdm_ops ops = { .name = "seen", .status = status, .primary = primary };
-	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked, .pin = not_pinned };
-	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .time_factor = 1 };
 	struct err err = ERR_INIT;
-	struct step_resource a;
-	json_t *result = NULL;
 
-	k->drbd.ops = &ops;
-	schema_init(&step_resource_schema, &a);
-	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
-	struct exec_call c = { .kind = STEP_KIND_drbd_secondary, .dir = STEP_UNDO_DIR, .args = &a };
-	int rc = exec_run(&env, &c, &result, &err);
-	json_decref(result);
-	schema_done(&step_resource_schema, &a);
-	return rc;
+	return run_step(k, STEP_KIND_drbd_secondary, STEP_UNDO_DIR, false, &err);
 }
 
 /* What is refused for good is not insisted on; what may come is. */
@@ -253,7 +304,8 @@ static void test_a_secondary_is_undone_as_far_as_the_log_permits(void **state)
 	(void)state;
 	log_says = 0;
 	assert_int_equal(undo_secondary(&k), 0);
-	assert_int_equal(k.n_adjusted, 1);
+	assert_int_equal(k.n_promoted, 1);
+	assert_int_equal(k.n_looks, 1); /* what is decided on is what was seen */
 	log_says = ERR_NOT_OWNER;
 	assert_int_equal(undo_secondary(&k), 0);
 	log_says = ERR_NODE_DOWN; /* no answer: asked again */
@@ -263,81 +315,60 @@ static void test_a_secondary_is_undone_as_far_as_the_log_permits(void **state)
 	assert_int_equal(undo_secondary(&k), 0);
 	k = (struct kernel){ .up = false }; /* its node was off meanwhile */
 	assert_int_equal(undo_secondary(&k), 0);
-	assert_int_equal(k.n_adjusted, 0);
+	assert_int_equal(k.n_promoted, 0);
 }
 
 /* ---- what is left behind ------------------------------------------------------------------------------------------------------- */
-
-static int down(struct drbdm *d, const char *resource, struct err *err)
-{
-	(void)resource;
-	(void)err;
-	((struct kernel *)(void *)d)->up = false;
-	return 0;
-}
-
-static int remove_conf(struct drbdm *d, const char *resource, struct err *err)
-{
-	(void)resource;
-	(void)err;
-	assert_false(((struct kernel *)(void *)d)->up); /* nobody could take it down any more */
-	((struct kernel *)(void *)d)->n_adjusted++;
-	return 0;
-}
-
-static int disconnect(struct drbdm *d, const char *resource, bool force, struct err *err)
-{
-	(void)d;
-	(void)resource;
-	(void)force;
-	return err_set(err, ERR_NOT_FOUND, "it is not configured here");
-}
-
-static int unmark(struct exec_system *s, const char *uuid, bool on, struct err *err)
-{
-	return not_pinned(s, uuid, on, err);
-}
-
-static int run_step(struct kernel *k, enum step_kind kind, enum step_dir dir)
-{
-	static const struct drbdm_ops ops = { .name = "seen", .status = status, .down = down, .remove_conf = remove_conf, .disconnect = disconnect };
-	struct exec_system sys = { .pin = not_pinned, .stale_mark = unmark };
-	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .time_factor = 1 };
-	struct err err = ERR_INIT;
-	struct step_resource a;
-	json_t *result = NULL;
-
-	k->drbd.ops = &ops;
-	schema_init(&step_resource_schema, &a);
-	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
-	struct exec_call c = { .kind = kind, .dir = dir, .args = &a };
-	int rc = exec_run(&env, &c, &result, &err);
-	json_decref(result);
-	schema_done(&step_resource_schema, &a);
-	return rc;
-}
 
 /* The step that takes it down may have been passed over while its node was away. */
 static void test_forgets_what_is_still_up(void **state)
 {
 	struct kernel k = { .up = true, .role = DRBD_ROLE_SECONDARY };
+	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(run_step(&k, STEP_KIND_drbd_forget, STEP_DO), 0);
-	assert_int_equal(k.n_adjusted, 1);
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_forget, STEP_DO, false, &err), 0);
+	assert_int_equal(k.n_forgotten, 1);
 	k = (struct kernel){ .up = true, .role = DRBD_ROLE_PRIMARY };
-	assert_int_equal(run_step(&k, STEP_KIND_drbd_forget, STEP_DO), -ERR_BUSY);
-	assert_true(k.up);
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_forget, STEP_DO, false, &err), -ERR_BUSY);
+	assert_true(k.up && !k.n_forgotten);
+}
+
+/* The same before new metadata is written; one that is in use, or waits for a verdict, keeps what it has. */
+static void test_metadata_is_made_anew_of_what_is_not_used(void **state)
+{
+	struct step_drbd_conf a;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	schema_init(&step_drbd_conf_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	a.force = 1;
+	for (int i = 0; i < 2; i++)
+		(void)schema_list_add(schema_find(&step_drbd_conf_schema, "peers"), &a);
+	struct kernel k = { .up = true, .role = DRBD_ROLE_SECONDARY };
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), 0);
+	assert_true(!k.up && k.n_made == 1);
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), 0); /* it is down already */
+	assert_int_equal(k.n_made, 2);
+	k = (struct kernel){ .up = true, .role = DRBD_ROLE_PRIMARY };
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), -ERR_BUSY);
+	assert_true(k.up && !k.n_made);
+	k = (struct kernel){ .up = true, .role = DRBD_ROLE_SECONDARY, .frozen = true };
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), -ERR_BUSY);
+	assert_true(k.up && !k.n_made);
+	schema_done(&step_drbd_conf_schema, &a);
 }
 
 static void test_what_is_down_needs_no_disconnecting(void **state)
 {
 	struct kernel k = { .up = false };
+	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(run_step(&k, STEP_KIND_drbd_connect, STEP_UNDO_DIR), 0);
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_connect, STEP_UNDO_DIR, false, &err), 0);
 	k.up = true;
-	assert_int_equal(run_step(&k, STEP_KIND_drbd_connect, STEP_UNDO_DIR), -ERR_NOT_FOUND);
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_connect, STEP_UNDO_DIR, false, &err), -ERR_NOT_FOUND);
 }
 
 int main(void)
@@ -345,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up),
 					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone),
 					  cmocka_unit_test(test_a_secondary_is_undone_as_far_as_the_log_permits), cmocka_unit_test(test_forgets_what_is_still_up),
+					  cmocka_unit_test(test_words_name_the_instance), cmocka_unit_test(test_metadata_is_made_anew_of_what_is_not_used),
 					  cmocka_unit_test(test_what_is_down_needs_no_disconnecting) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
