@@ -11,7 +11,7 @@ packages_build=(
 
 # What Gantry's programs need on a node, as a package of ours would depend on it.
 packages_run=(
-	libconfig9 libcurl3-gnutls libgnutls30 libjansson4 libmnl0 libnanomsg5 libsodium23 libsystemd0
+	libconfig9 libcurl3-gnutls libgnutls30 libjansson4 libmnl0 libnanomsg5 libsodium23
 	libuuid1 libuv1 libvirt0 libxml2
 	drbd-utils etcd-client etcd-server kmod iproute2 lvm2 openssl
 	libvirt-clients libvirt-daemon-driver-qemu libvirt-daemon-system qemu-system-x86 qemu-utils
