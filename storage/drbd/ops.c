@@ -361,16 +361,14 @@ int drbdm_op_two_primaries(struct drbdm *d, const char *resource, bool allow, st
 	struct drbdm_real *r = drbdm_real_of(d);
 	const char *const argv[] = {"drbdadm", "net-options",
 				    allow ? "--allow-two-primaries=yes" : "--allow-two-primaries=no", resource, NULL};
+	struct err ignored = ERR_INIT;
 	struct drbd_status s;
 
-	int rc = drbdm_op_status(d, resource, &s, err);
+	int rc = drbdm_check_name(resource, err);
 	if (rc < 0)
 		return rc;
-	if (!allow && is_cut(&s, 0))
-		return 0; /* a new connection begins with the file's "no" */
 	for (int i = 0; i < TRIES_MAX; i++) {
 		enum drbdm_outcome outcome = DRBDM_UNKNOWN;
-		struct err ignored = ERR_INIT;
 		bool shown = false;
 
 		rc = drbdm_run(r, argv, DRBDM_SHORT_MS, &outcome, err);
@@ -380,6 +378,12 @@ int drbdm_op_two_primaries(struct drbdm *d, const char *resource, bool allow, st
 			break;
 		if (shows_two_primaries(r, resource, &shown, &ignored) == 0 && shown == allow)
 			return 0;
+	}
+	/* Without a connection there is no option to change, and a new one begins with the file's "no". */
+	if (!allow && drbdm_op_status(d, resource, &s, &ignored) == 0 && is_cut(&s, 0)) {
+		if (err)
+			err_clear(err);
+		return 0;
 	}
 	return err_wrap(err, "resource '%s'", resource);
 }
