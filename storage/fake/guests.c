@@ -82,8 +82,10 @@ static int reset(struct hypervisor *h, const char *uuid, struct err *err)
 	return world_end(self(h), &l, rc, false, err);
 }
 
-static int set_state(struct hypervisor *h, const char *uuid, const char *state, struct err *err)
+/* Sets KEY of the guest, or of the object `of` in it; takes value. */
+static int set(struct hypervisor *h, const char *uuid, const char *of, const char *key, json_t *value, struct err *err)
 {
+	AUTO_JSON json_t *v = value;
 	struct world_lock l;
 	int rc = take(h, &l, err);
 
@@ -91,7 +93,7 @@ static int set_state(struct hypervisor *h, const char *uuid, const char *state, 
 		return rc;
 	json_t *g = json_object_get(guests(&l), uuid);
 	if (g)
-		json_object_set_new(g, "state", json_string(state));
+		json_object_set(of ? world_part(g, of) : g, key, v);
 	else
 		rc = err_set(err, ERR_WRONG_STATE, "the guest is not here");
 	return world_end(self(h), &l, rc, true, err);
@@ -99,27 +101,17 @@ static int set_state(struct hypervisor *h, const char *uuid, const char *state, 
 
 static int fake_suspend(struct hypervisor *h, const char *uuid, struct err *err)
 {
-	return set_state(h, uuid, "paused", err);
+	return set(h, uuid, NULL, "state", json_string("paused"), err);
 }
 
 static int fake_resume(struct hypervisor *h, const char *uuid, struct err *err)
 {
-	return set_state(h, uuid, "running", err);
+	return set(h, uuid, NULL, "state", json_string("running"), err);
 }
 
 static int disk_grown(struct hypervisor *h, const char *uuid, const char *path, int64_t size_mib, struct err *err)
 {
-	struct world_lock l;
-	int rc = take(h, &l, err);
-
-	if (rc < 0)
-		return rc;
-	json_t *g = json_object_get(guests(&l), uuid);
-	if (g)
-		json_object_set_new(world_part(g, "grown"), path, json_integer(size_mib));
-	else
-		rc = err_set(err, ERR_WRONG_STATE, "the guest is not here");
-	return world_end(self(h), &l, rc, true, err);
+	return set(h, uuid, "grown", path, json_integer(size_mib), err);
 }
 
 static bool canceled(struct hypervisor *h, const char *uuid)

@@ -103,15 +103,21 @@ bool script_join(struct machine *m)
 	return script_settle(120 * SEC);
 }
 
-const char *script_job_state(int64_t job)
+void script_job_says(int64_t job, const char *field, const char *if_unset, const char *if_gone, char *out, size_t size)
 {
-	static char state[32];
 	char key[64];
 
 	(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)job);
 	AUTO_FREE char *text = store_world_get(key);
 	AUTO_JSON json_t *j = text ? json_loads(text, 0, NULL) : NULL;
-	(void)str_copy(state, sizeof(state), j ? json_str(j, "state", "queued") : "?");
+	(void)str_copy(out, size, j ? json_str(j, field, if_unset) : if_gone);
+}
+
+const char *script_job_state(int64_t job)
+{
+	static char state[32];
+
+	script_job_says(job, "state", "queued", "?", state, sizeof(state));
 	return state;
 }
 

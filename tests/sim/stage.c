@@ -89,12 +89,8 @@ int64_t stage_job(const char *op, const char *args)
 const char *stage_error(int64_t job)
 {
 	static char text[200];
-	char key[64];
 
-	(void)snprintf(key, sizeof(key), "/gantry/job/%lld", (long long)job);
-	AUTO_FREE char *record = store_world_get(key);
-	AUTO_JSON json_t *j = record ? json_loads(record, 0, NULL) : NULL;
-	(void)str_copy(text, sizeof(text), j ? json_str(j, "error_msg", "") : "");
+	script_job_says(job, "error_msg", "", "", text, sizeof(text));
 	return text;
 }
 

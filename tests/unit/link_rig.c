@@ -11,6 +11,7 @@
 #include "common/xmem.h"
 #include "io/pki.h"
 #include "tests/unit/link_rig.h"
+#include "tests/unit/loop_wait.h"
 
 static void on_open(void *arg, struct link *k, const char *peer)
 {
@@ -91,30 +92,9 @@ struct link *dial(struct rig *r)
 	return dial_with(r, r->tls_b, "");
 }
 
-struct watch {
-	struct loop *loop;
-	const int *value;
-	int target;
-	int64_t until_ms;
-};
-
-static void look(void *arg)
-{
-	struct watch *w = arg;
-
-	if (*w->value >= w->target || loop_now_ms(w->loop) > w->until_ms)
-		loop_stop(w->loop);
-}
-
 bool wait_for(struct rig *r, const int *value, int target, int64_t at_most_ms)
 {
-	struct watch w = { r->loop, value, target, loop_now_ms(r->loop) + at_most_ms };
-	struct loop_timer *t = loop_timer_new(r->loop, look, &w);
-
-	loop_timer_start(t, 0, 1);
-	loop_run(r->loop);
-	loop_timer_free(t);
-	return *value >= target;
+	return loop_wait_for(r->loop, value, target, at_most_ms, NULL, NULL);
 }
 
 void run_ms(struct rig *r, int64_t ms)

@@ -221,6 +221,14 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static void master_changes(struct rig *r, int64_t later_ms)
+{
+	core_free(r->core);
+	r->now_ms += later_ms;
+	start_core(r);
+	link_nodes(r);
+}
+
 /* Files it; *_uncommitted leaves the answer to whoever lets the store go on. */
 static void ask_uncommitted(struct rig *r, const char *id, const char *op, json_t *args)
 {
@@ -263,7 +271,7 @@ static int count(const struct rig *r, const char *prefix)
 	return n;
 }
 
-static void result_of(struct rig *r, int64_t job)
+static void result_from(struct rig *r, const char *node, int64_t job)
 {
 	struct msg_step_result m;
 
@@ -272,9 +280,14 @@ static void result_of(struct rig *r, int64_t job)
 	m.job = job;
 	m.index = 0;
 	m.dir = STEP_DO;
-	core_step_result(r->core, NODE2, &m);
+	core_step_result(r->core, node, &m);
 	schema_done(&msg_step_result_schema, &m);
 	commit_all(r);
+}
+
+static void result_of(struct rig *r, int64_t job)
+{
+	result_from(r, NODE2, job);
 }
 
 /* ---- tests --------------------------------------------------------------------------------------------- */
@@ -553,24 +566,14 @@ static void a_fence_password_is_in_the_nodes_record_only(void **state)
 	assert_non_null(strstr(order, "fence_x"));
 	assert_int_equal(count(r, "/gantry/job/"), 3); /* two jobs, and that the step was started */
 	assert_int_equal(stored_with(r, "hush"), 1);
-	core_free(r->core); /* the next master orders it again, as complete */
 	json_decref(r->last_args);
 	r->last_args = NULL;
-	start_core(r);
-	link_nodes(r);
+	master_changes(r, 0); /* the next one orders it again, as complete */
 	tick(r, 1000);
 	assert_non_null(r->last_args);
 	AUTO_FREE char *again = json_text(r->last_args);
 	assert_non_null(strstr(again, "hush"));
-	struct msg_step_result m;
-	schema_init(&msg_step_result_schema, &m);
-	m.epoch = 7;
-	m.job = job;
-	m.index = 0;
-	m.dir = STEP_DO;
-	core_step_result(r->core, NODE1, &m);
-	schema_done(&msg_step_result_schema, &m);
-	commit_all(r);
+	result_from(r, NODE1, job);
 	assert_int_equal(core_jobs_open(r->core), 0);
 	assert_int_equal(stored_with(r, "hush"), 1); /* the agents are the node's still, though the job changed its record */
 	assert_true(state_node(core_state(r->core), NODE2)->n.power_checked_ms > 0);
@@ -596,9 +599,7 @@ static void put_instance(struct rig *r)
 	AUTO_FREE char *text = schema_encode_text(&instance_schema, &i);
 	keep(r, "/gantry/instance/" VM, text);
 	schema_done(&instance_schema, &i);
-	core_free(r->core);
-	start_core(r);
-	link_nodes(r);
+	master_changes(r, 0);
 }
 
 /* The node reports that it runs this guest, or none ("" = none). */
@@ -747,14 +748,6 @@ static const json_t *step_told(struct rig *r, int64_t job)
 	return json_array_get(json_object_get(r->reply, "plan"), 0);
 }
 
-static void master_changes(struct rig *r, int64_t later_ms)
-{
-	core_free(r->core);
-	r->now_ms += later_ms;
-	start_core(r);
-	link_nodes(r);
-}
-
 /* A step's times, and what became of it, outlive the master; they stay when the journal goes. */
 static void a_steps_times_are_told(void **state)
 {
@@ -830,9 +823,7 @@ static void a_renamed_instance_is_found_by_its_new_name(void **state)
 	see(r, NODE1, "", false);
 	rename_is(r, "a", "vm1", "web1", "vm1");
 	rename_is(r, "b", "web1", "aweb", "vm1");
-	core_free(r->core);
-	start_core(r);
-	link_nodes(r);
+	master_changes(r, 0);
 	see(r, NODE1, "", false);
 	rename_is(r, "c", "aweb", "vm1", "none");
 	ask_uncommitted(r, "d", "instance.rename", json_pack("{s:s, s:s}", "name", "aweb", "new_name", "x"));

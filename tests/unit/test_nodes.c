@@ -13,6 +13,7 @@
 #include "core/state.h"
 #include "io/pki.h"
 #include "master/bridge.h"
+#include "tests/unit/loop_wait.h"
 
 #define UUID_A "aaaaaaaa-2222-4333-8444-555555555555"
 #define LEASE_MS 2000
@@ -145,17 +146,9 @@ static void on_closed(void *arg, struct link *k, const struct err *err)
 	r->link = NULL;
 }
 
-struct watch {
-	struct rig *rig;
-	const int *value;
-	int target;
-	int64_t until_ms;
-};
-
 static void look(void *arg)
 {
-	struct watch *w = arg;
-	struct rig *r = w->rig;
+	struct rig *r = arg;
 
 	while (r->seq) {
 		int64_t seq = r->seq;
@@ -170,19 +163,11 @@ static void look(void *arg)
 		(void)link_send(r->second, beat, strlen(beat));
 		master_nodes_tick(&r->m);
 	}
-	if (*w->value >= w->target || loop_now_ms(r->loop) > w->until_ms)
-		loop_stop(r->loop);
 }
 
 static void must(struct rig *r, const int *value, int target)
 {
-	struct watch w = { r, value, target, loop_now_ms(r->loop) + 10000 };
-	struct loop_timer *t = loop_timer_new(r->loop, look, &w);
-
-	loop_timer_start(t, 0, 1);
-	loop_run(r->loop);
-	loop_timer_free(t);
-	if (*value < target)
+	if (!loop_wait_for(r->loop, value, target, 10000, look, r))
 		fail_msg("waited for %d, have %d", target, *value);
 }
 

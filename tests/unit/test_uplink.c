@@ -17,6 +17,7 @@
 #include "io/spawn.h"
 #include "node/node.h"
 #include "storage/runner.h"
+#include "tests/unit/loop_wait.h"
 
 #define MASTER "aaaaaaaa-2222-4333-8444-555555555555"
 #define NODE "bbbbbbbb-7777-4888-9999-aaaaaaaaaaaa"
@@ -103,30 +104,9 @@ static void order(struct side *s, int job)
 
 /* ---- the rig --------------------------------------------------------------------------------------------------- */
 
-struct watch {
-	struct rig *rig;
-	const int *value;
-	int target;
-	int64_t until_ms;
-};
-
-static void look(void *arg)
-{
-	struct watch *w = arg;
-
-	if (*w->value >= w->target || loop_now_ms(w->rig->loop) > w->until_ms)
-		loop_stop(w->rig->loop);
-}
-
 static void must(struct rig *r, const int *value, int target)
 {
-	struct watch w = { r, value, target, loop_now_ms(r->loop) + WAIT_MS };
-	struct loop_timer *t = loop_timer_new(r->loop, look, &w);
-
-	loop_timer_start(t, 0, 5);
-	loop_run(r->loop);
-	loop_timer_free(t);
-	if (*value < target)
+	if (!loop_wait_for(r->loop, value, target, WAIT_MS, NULL, NULL))
 		fail_msg("waited for %d, have %d", target, *value);
 }
 
