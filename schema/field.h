@@ -55,11 +55,14 @@ struct field {
 	const char *help;
 };
 
+struct schema_memo;
+
 struct schema {
 	const char *name;
 	size_t size;
 	const struct field *fields;
 	int n_fields;
+	struct schema_memo **memo; /* what value.c has worked out of the rows */
 };
 
 /* ---- values -------------------------------------------------------------------------------- */
@@ -172,9 +175,10 @@ int schema_check(const struct schema *s, const void *obj, struct err *err) WARN_
 /* Table: in one .c file. */
 #define SCHEMA_DEFINE(tag, ROWS)                                                    \
 	static const struct field tag##_fields[] = { ROWS(FIELD_ROW, tag) };        \
+	static struct schema_memo *tag##_memo;                                      \
 	const struct schema tag##_schema = {                                        \
 		.name = #tag, .size = sizeof(struct tag), .fields = tag##_fields,   \
-		.n_fields = (int)ARRAY_SIZE(tag##_fields),                          \
+		.n_fields = (int)ARRAY_SIZE(tag##_fields), .memo = &tag##_memo,     \
 	};
 
 #endif

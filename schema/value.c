@@ -16,6 +16,21 @@ static int *count(const struct field *f, const void *obj)
 	return (int *)(void *)((char *)(uintptr_t)obj + f->n_offset);
 }
 
+/*
+ * Objects of some schemas are made, copied and freed for each message and each look: what follows from the rows alone is worked out once, by whoever
+ * comes first. Workers come too, so it is published whole; it is kept for good.
+ */
+struct schema_memo {
+	void *fresh;      /* an object as schema_init() leaves it */
+	bool fresh_owns;  /* a default is a text of its own */
+	int n_deep;       /* the fields that own something, or hold objects that do: all that a copy of the bytes does not copy */
+	const struct field *deep[];
+};
+
+static const struct schema_memo *memo_of(const struct schema *s);
+static void field_copy(const struct field *f, void *dst, const void *src);
+static void field_free(const struct field *f, void *obj);
+
 static void unset(const struct field *f, void *obj)
 {
 	void *p = at(f, obj);
@@ -38,38 +53,6 @@ static void unset(const struct field *f, void *obj)
 	}
 }
 
-/* Defaults are plain words of ours, set in each message: they need no parser that looks for units and mistakes. */
-static bool set_plain(const struct field *f, void *obj)
-{
-	void *p = at(f, obj);
-	char *end;
-
-	switch (f->type) {
-	case FIELD_STR:
-		return str_copy(p, (size_t)f->max + 1, f->def) == 0;
-	case FIELD_BOOL:
-		*(int *)p = strcmp(f->def, "yes") == 0;
-		return *(int *)p || strcmp(f->def, "no") == 0;
-	case FIELD_ENUM:
-		for (int i = 0; f->names[i]; i++)
-			if (strcmp(f->names[i], f->def) == 0) {
-				*(int *)p = i;
-				return true;
-			}
-		return false;
-	case FIELD_INT:
-		*(int64_t *)p = strtoll(f->def, &end, 10);
-		return !*end && *(int64_t *)p >= f->min && *(int64_t *)p <= f->max;
-	case FIELD_TEXT:
-	case FIELD_SIZE:
-	case FIELD_OBJ:
-	case FIELD_LIST:
-	case FIELD_STRS:
-	case FIELD_JSON:
-	default: return false;
-	}
-}
-
 static void set_default(const struct field *f, void *obj)
 {
 	struct err err = ERR_INIT;
@@ -78,16 +61,65 @@ static void set_default(const struct field *f, void *obj)
 	assert(rc == 0);
 }
 
-void schema_init(const struct schema *s, void *obj)
+static bool owns(const struct field *f)
 {
-	memset(obj, 0, s->size);
+	switch (f->type) {
+	case FIELD_TEXT:
+	case FIELD_LIST:
+	case FIELD_STRS:
+	case FIELD_JSON: return true;
+	case FIELD_OBJ: return memo_of(f->sub)->n_deep > 0;
+	default: return false;
+	}
+}
+
+static struct schema_memo *memo_make(const struct schema *s)
+{
+	struct schema_memo *m = xcalloc(1, sizeof(*m) + (size_t)s->n_fields * sizeof(m->deep[0]));
+
+	m->fresh = xcalloc(1, s->size);
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		unset(f, obj);
-		if (f->def && f->def[0] && !set_plain(f, obj))
-			set_default(f, obj);
+		unset(f, m->fresh);
+		if (f->def && f->def[0])
+			set_default(f, m->fresh);
+		if (!owns(f))
+			continue;
+		m->deep[m->n_deep++] = f;
+		m->fresh_owns = m->fresh_owns || (f->type == FIELD_OBJ ? memo_of(f->sub)->fresh_owns : f->type == FIELD_TEXT && f->def && f->def[0]);
 	}
+	return m;
+}
+
+static void memo_free(struct schema_memo *m)
+{
+	for (int i = 0; i < m->n_deep; i++)
+		field_free(m->deep[i], m->fresh);
+	free(m->fresh);
+	free(m);
+}
+
+static const struct schema_memo *memo_of(const struct schema *s)
+{
+	struct schema_memo *m = __atomic_load_n(s->memo, __ATOMIC_ACQUIRE), *first = NULL;
+
+	if (m)
+		return m;
+	m = memo_make(s);
+	if (__atomic_compare_exchange_n(s->memo, &first, m, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return m;
+	memo_free(m); /* another thread was quicker */
+	return first;
+}
+
+void schema_init(const struct schema *s, void *obj)
+{
+	const struct schema_memo *m = memo_of(s);
+
+	memcpy(obj, m->fresh, s->size);
+	for (int i = 0; m->fresh_owns && i < m->n_deep; i++)
+		field_copy(m->deep[i], obj, m->fresh);
 }
 
 static void field_free(const struct field *f, void *obj)
@@ -110,8 +142,10 @@ static void field_free(const struct field *f, void *obj)
 
 void schema_done(const struct schema *s, void *obj)
 {
-	for (int i = 0; i < s->n_fields; i++)
-		field_free(&s->fields[i], obj);
+	const struct schema_memo *m = memo_of(s);
+
+	for (int i = 0; i < m->n_deep; i++)
+		field_free(m->deep[i], obj);
 	schema_init(s, obj);
 }
 
@@ -160,9 +194,11 @@ static void field_copy(const struct field *f, void *dst, const void *src)
 
 void schema_copy(const struct schema *s, void *dst, const void *src)
 {
-	memset(dst, 0, s->size);
-	for (int i = 0; i < s->n_fields; i++)
-		field_copy(&s->fields[i], dst, src);
+	const struct schema_memo *m = memo_of(s);
+
+	memcpy(dst, src, s->size);
+	for (int i = 0; i < m->n_deep; i++)
+		field_copy(m->deep[i], dst, src);
 }
 
 static bool field_equal(const struct field *f, const void *a, const void *b)

@@ -91,6 +91,45 @@ static void defaults_and_unset_fields(void **state)
 	schema_done(&thing_schema, &t);
 }
 
+#define LABEL_ROWS(F, T)                                  \
+	F(T, TEXT, words, 20, 0, "as ever", "", "words")  \
+	F(T, INT, n, 0, 9, 0, "7", "", "a number")
+SCHEMA_DECLARE(label, LABEL_ROWS)
+SCHEMA_DEFINE(label, LABEL_ROWS)
+#define BOX_ROWS(F, T)                                    \
+	F(T, OBJ, lid, label, 0, "", "what stands on it") \
+	F(T, LIST, sides, label, 4, 0, "", "the others")
+SCHEMA_DECLARE(box, BOX_ROWS)
+SCHEMA_DEFINE(box, BOX_ROWS)
+
+/* What is worked out of the rows once is no object's own: none may share a text with it, or with another. */
+static void each_object_owns_its_defaults(void **state)
+{
+	const struct field *sides = schema_find(&box_schema, "sides");
+	struct box a, b, c;
+
+	(void)state;
+	schema_init(&box_schema, &a);
+	schema_init(&box_schema, &b);
+	assert_string_equal(a.lid.words, "as ever");
+	assert_int_equal(a.lid.n, 7);
+	assert_ptr_not_equal(a.lid.words, b.lid.words);
+	a.lid.words[0] = 'A';
+	((struct label *)schema_list_add(sides, &a))->words[0] = 'S';
+	schema_copy(&box_schema, &c, &a);
+	schema_done(&box_schema, &a); /* as new again */
+	assert_string_equal(a.lid.words, "as ever");
+	assert_string_equal(b.lid.words, "as ever");
+	assert_string_equal(c.lid.words, "As ever");
+	assert_string_equal(c.sides[0].words, "Ss ever");
+	assert_string_equal(((struct label *)schema_list_add(sides, &b))->words, "as ever");
+	schema_done(&box_schema, &b);
+	schema_done(&box_schema, &c);
+	free(a.lid.words); /* of an object that is as new this alone is its own */
+	free(b.lid.words);
+	free(c.lid.words);
+}
+
 static void everything_goes_to_json_and_back(void **state)
 {
 	static const char full[] =
@@ -512,6 +551,7 @@ int main(void)
 		cmocka_unit_test(a_greeting_is_read_by_whoever_hears_it),
 		cmocka_unit_test(no_row_is_ahead_of_its_version),
 		cmocka_unit_test(defaults_and_unset_fields),
+		cmocka_unit_test(each_object_owns_its_defaults),
 		cmocka_unit_test(everything_goes_to_json_and_back),
 		cmocka_unit_test(what_differs_is_not_equal),
 		cmocka_unit_test(decoding_is_strict_and_names_the_field),
