@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#undef _FORTIFY_SOURCE /* its longjmp aborts where one stack is left for another; it looks at nothing else here */
 #include "tests/sim/engine.h"
 
 #include <assert.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,11 +32,16 @@ struct engine eng;
 bool tracing;
 
 struct event {
-	int64_t when;
-	uint64_t seq;
 	struct proc *p;
 	event_fn *fn; /* NULL: canceled */
 	void *arg;
+	struct event *next_free;
+};
+
+struct due {
+	int64_t when;
+	uint64_t seq;
+	struct event *e;
 };
 
 /* ---- trace ------------------------------------------------------------------------------------------ */
@@ -66,28 +73,28 @@ bool chance(int permille)
 
 /* ---- events ------------------------------------------------------------------------------------------- */
 
-static bool before(const struct event *a, const struct event *b)
+static bool before(const struct due *a, const struct due *b)
 {
 	return a->when != b->when ? a->when < b->when : a->seq < b->seq;
 }
 
-static void push(struct event *e)
+static void push(struct due d)
 {
 	if (eng.n_heap == eng.cap_heap) {
 		eng.cap_heap = eng.cap_heap ? 2 * eng.cap_heap : 256;
-		eng.heap = xrealloc(eng.heap, (size_t)eng.cap_heap * sizeof(struct event *));
+		eng.heap = xrealloc(eng.heap, (size_t)eng.cap_heap * sizeof(*eng.heap));
 	}
 	int i = eng.n_heap++;
-	while (i > 0 && before(e, eng.heap[(i - 1) / 2])) {
+	while (i > 0 && before(&d, &eng.heap[(i - 1) / 2])) {
 		eng.heap[i] = eng.heap[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
-	eng.heap[i] = e;
+	eng.heap[i] = d;
 }
 
-static struct event *pop(void)
+static struct due pop(void)
 {
-	struct event *top = eng.heap[0], *last = eng.heap[--eng.n_heap];
+	struct due top = eng.heap[0], last = eng.heap[--eng.n_heap];
 	int i = 0;
 
 	for (;;) {
@@ -95,26 +102,50 @@ static struct event *pop(void)
 
 		if (c >= eng.n_heap)
 			break;
-		if (c + 1 < eng.n_heap && before(eng.heap[c + 1], eng.heap[c]))
+		if (c + 1 < eng.n_heap && before(&eng.heap[c + 1], &eng.heap[c]))
 			c++;
-		if (!before(eng.heap[c], last))
+		if (!before(&eng.heap[c], &last))
 			break;
 		eng.heap[i] = eng.heap[c];
 		i = c;
 	}
-	if (eng.n_heap)
-		eng.heap[i] = last;
+	eng.heap[i] = last;
 	return top;
+}
+
+/* Most of what a world does is to make an event and to free it. Under ASan each is memory of its own: a handle that is used too late shows. */
+static struct event *free_events;
+
+static struct event *event_new(void)
+{
+	struct event *e = free_events;
+
+	if (!e)
+		return xcalloc(1, sizeof(*e));
+	free_events = e->next_free;
+	return e;
+}
+
+static void event_free(struct event *e)
+{
+	if (e->p)
+		proc_unref(e->p);
+#ifdef WITH_ASAN
+	free(e);
+#else
+	e->next_free = free_events;
+	free_events = e;
+#endif
 }
 
 static struct event *schedule(struct proc *p, int64_t when, event_fn *fn, void *arg)
 {
-	struct event *e = xcalloc(1, sizeof(*e));
+	struct event *e = event_new();
 
-	*e = (struct event){ when < eng.now ? eng.now : when, eng.seq++, p, fn, arg };
+	*e = (struct event){ .p = p, .fn = fn, .arg = arg };
 	if (p)
 		p->refs++;
-	push(e);
+	push((struct due){ when < eng.now ? eng.now : when, eng.seq++, e });
 	return e;
 }
 
@@ -134,23 +165,18 @@ void event_cancel(struct event *e)
 		e->fn = NULL;
 }
 
-static void event_free(struct event *e)
-{
-	if (e->p)
-		proc_unref(e->p);
-	free(e);
-}
-
 /* A dead process's event is dropped with what it holds, as the memory of a real one; a stalled one's waits. */
-static void run_event(struct event *e)
+static void run_event(struct due d)
 {
+	struct event *e = d.e;
+
 	if (!e->fn || (e->p && e->p->dead)) {
 		event_free(e);
 		return;
 	}
 	if (e->p && e->p->stalled_until > eng.now) {
-		e->when = e->p->stalled_until;
-		push(e);
+		d.when = e->p->stalled_until;
+		push(d);
 		return;
 	}
 	eng.proc = e->p;
@@ -164,11 +190,11 @@ static void run_event(struct event *e)
 
 void engine_run(int64_t until)
 {
-	while (eng.n_heap && eng.heap[0]->when <= until && !eng.stop) {
-		struct event *e = pop();
+	while (eng.n_heap && eng.heap[0].when <= until && !eng.stop) {
+		struct due d = pop();
 
-		eng.now = e->when;
-		run_event(e);
+		eng.now = d.when;
+		run_event(d);
 	}
 	if (!eng.stop && eng.now < until)
 		eng.now = until;
@@ -176,62 +202,99 @@ void engine_run(int64_t until)
 
 /* ---- fibers --------------------------------------------------------------------------------------------- */
 
+/*
+ * A place where a fiber runs, and where one that has ended waits for the next. Only the very first time it is entered by way of ucontext, whose every
+ * switch asks the kernel for the signal mask; from then on by _setjmp. (ASan takes a longjmp for the end of the frames that it leaves: there it is
+ * always ucontext.)
+ */
+struct stack {
+	char *bytes;
+	ucontext_t ctx;
+	jmp_buf at;
+	bool entered; /* "at" is valid */
+	struct stack *next_free;
+	void *asan_fake;
+};
+
 struct fiber {
 	struct list link; /* of its process */
 	struct proc *p;
-	ucontext_t ctx;
-	char *stack;
+	struct stack *stack;
 	event_fn *fn;
 	void *arg;
 	struct event *wake;
 	bool woken, ended;
-	void *asan_fake;
 };
 
-static ucontext_t scheduler;
-static char *free_stacks[256];
-static int n_free_stacks;
+static struct stack scheduler = { .entered = true };
+static struct stack *free_stacks;
+
 #ifdef WITH_ASAN
-static void *scheduler_fake;
 static const void *scheduler_bottom;
 static size_t scheduler_size;
-#endif
 
-static char *stack_new(void)
+static void leave_for(struct stack *from, struct stack *to)
 {
-	if (n_free_stacks) {
-#ifdef WITH_ASAN
-		__asan_unpoison_memory_region(free_stacks[n_free_stacks - 1], STACK_BYTES);
-#endif
-		return free_stacks[--n_free_stacks];
-	}
-	char *s = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	assert(s != MAP_FAILED);
-	return s;
-}
+	bool back = to == &scheduler;
 
-static void stack_free(char *s)
-{
-	if (n_free_stacks < 256)
-		free_stacks[n_free_stacks++] = s;
-	else
-		(void)munmap(s, STACK_BYTES);
+	to->entered = true;
+	__sanitizer_start_switch_fiber(&from->asan_fake, back ? scheduler_bottom : to->bytes, back ? scheduler_size : STACK_BYTES);
+	(void)swapcontext(&from->ctx, &to->ctx);
+	__sanitizer_finish_switch_fiber(from->asan_fake, back ? &scheduler_bottom : NULL, back ? &scheduler_size : NULL);
 }
+#else
+static void leave_for(struct stack *from, struct stack *to)
+{
+	if (_setjmp(from->at))
+		return;
+	if (to->entered)
+		_longjmp(to->at, 1);
+	to->entered = true;
+	(void)setcontext(&to->ctx);
+	abort();
+}
+#endif
 
 static void fiber_main(void)
 {
-	struct fiber *f = eng.fiber;
-
 #ifdef WITH_ASAN
 	__sanitizer_finish_switch_fiber(NULL, &scheduler_bottom, &scheduler_size);
 #endif
-	f->fn(f->arg);
-	f->ended = true;
+	for (;;) {
+		struct fiber *f = eng.fiber;
+
+		f->fn(f->arg);
+		f->ended = true;
+		leave_for(f->stack, &scheduler); /* comes back with the next fiber */
+	}
+}
+
+static void stack_fresh(struct stack *s)
+{
 #ifdef WITH_ASAN
-	__sanitizer_start_switch_fiber(NULL, scheduler_bottom, scheduler_size); /* NULL: this stack is not used again */
+	__asan_unpoison_memory_region(s->bytes, STACK_BYTES);
 #endif
-	(void)swapcontext(&f->ctx, &scheduler);
-	abort();
+	(void)getcontext(&s->ctx);
+	s->ctx.uc_stack.ss_sp = s->bytes;
+	s->ctx.uc_stack.ss_size = STACK_BYTES;
+	s->ctx.uc_link = NULL;
+	makecontext(&s->ctx, fiber_main, 0);
+	s->entered = false;
+}
+
+static struct stack *stack_new(void)
+{
+	struct stack *s = free_stacks;
+
+	if (s) {
+		free_stacks = s->next_free;
+		return s;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->bytes = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	assert(s->bytes != MAP_FAILED);
+	stack_fresh(s);
+	return s;
 }
 
 static struct list ended_fibers; /* others may still hold the handle */
@@ -243,26 +306,21 @@ static void fiber_end(struct fiber *f)
 	f->wake = NULL;
 	list_del(&f->link);
 	list_add_tail(&ended_fibers, &f->link);
-	stack_free(f->stack);
+	f->stack->next_free = free_stacks;
+	free_stacks = f->stack;
+	f->stack = NULL;
 	proc_unref(f->p);
 }
 
 static void enter(struct fiber *f)
 {
-	struct fiber *outer = eng.fiber;
 	struct proc *outer_proc = eng.proc;
 
-	assert(!outer); /* fibers are entered from events only */
+	assert(!eng.fiber); /* fibers are entered from events only */
 	eng.fiber = f;
 	eng.proc = f->p;
-#ifdef WITH_ASAN
-	__sanitizer_start_switch_fiber(&scheduler_fake, f->stack, STACK_BYTES);
-#endif
-	(void)swapcontext(&scheduler, &f->ctx);
-#ifdef WITH_ASAN
-	__sanitizer_finish_switch_fiber(scheduler_fake, NULL, NULL);
-#endif
-	eng.fiber = outer;
+	leave_for(&scheduler, f->stack);
+	eng.fiber = NULL;
 	eng.proc = outer_proc;
 	if (f->ended)
 		fiber_end(f);
@@ -270,15 +328,7 @@ static void enter(struct fiber *f)
 
 static void suspend(void)
 {
-	struct fiber *f = eng.fiber;
-
-#ifdef WITH_ASAN
-	__sanitizer_start_switch_fiber(&f->asan_fake, scheduler_bottom, scheduler_size);
-#endif
-	(void)swapcontext(&f->ctx, &scheduler);
-#ifdef WITH_ASAN
-	__sanitizer_finish_switch_fiber(f->asan_fake, &scheduler_bottom, &scheduler_size);
-#endif
+	leave_for(eng.fiber->stack, &scheduler);
 }
 
 static void resume(void *arg)
@@ -298,11 +348,6 @@ struct fiber *fiber_start(struct proc *p, event_fn *fn, void *arg)
 	f->fn = fn;
 	f->arg = arg;
 	f->stack = stack_new();
-	(void)getcontext(&f->ctx);
-	f->ctx.uc_stack.ss_sp = f->stack;
-	f->ctx.uc_stack.ss_size = STACK_BYTES;
-	f->ctx.uc_link = NULL;
-	makecontext(&f->ctx, fiber_main, 0);
 	list_add_tail(&p->fibers, &f->link);
 	f->wake = after(p, 0, resume, f);
 	return f;
@@ -361,8 +406,12 @@ void proc_kill(struct proc *p)
 	if (p->dead)
 		return;
 	p->dead = true;
-	while (!list_empty(&p->fibers)) /* no code of it runs any more, as after kill -9 */
-		fiber_end(list_entry(p->fibers.next, struct fiber, link));
+	while (!list_empty(&p->fibers)) { /* no code of it runs any more, as after kill -9 */
+		struct fiber *f = list_entry(p->fibers.next, struct fiber, link);
+
+		stack_fresh(f->stack); /* what stands on it is lost */
+		fiber_end(f);
+	}
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------- */
@@ -377,7 +426,7 @@ void engine_init(uint64_t seed)
 void engine_free(void)
 {
 	while (eng.n_heap)
-		event_free(pop());
+		event_free(pop().e);
 	list_for_each_safe(l, &ended_fibers) {
 		list_del(l);
 		free(list_entry(l, struct fiber, link));

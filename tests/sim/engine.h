@@ -20,6 +20,7 @@
 struct fiber;
 struct machine;
 struct event;
+struct due;
 
 /* A process of the simulated world: its events and fibers end with it. */
 struct proc {
@@ -34,7 +35,7 @@ struct proc {
 struct engine {
 	int64_t now;           /* microseconds */
 	uint64_t seq;
-	struct event **heap;
+	struct due *heap;
 	int n_heap, cap_heap;
 	struct rng rng;
 	struct proc *proc;     /* whose event or fiber runs now; NULL = the world's */
