@@ -115,12 +115,26 @@ static bool may_take(const struct term *t, int64_t now_ms)
 	return !RULE(TAKE_WAIT) || now_ms - t->beat_seen_ms >= term_ttl_ms(t) + term_margin_ms(t);
 }
 
+/*
+ * A beat that is seen late makes the wait for its silence begin late, and nobody is master for as long more. So the looks keep close to the beats: from
+ * an eighth before the next is due each eighth, until it is there or so late that there is no rhythm to keep. And one when it may be taken.
+ */
+static int64_t next_look(const struct term *t, int64_t now_ms, bool fresh)
+{
+	int64_t beat = term_beat_ms(t), due = t->beat_seen_ms + term_ttl_ms(t) + term_margin_ms(t);
+	int64_t next = now_ms + (fresh ? beat - beat / 8 : now_ms - t->beat_seen_ms < 2 * beat ? beat / 8 : beat);
+
+	due = due > t->hold_until_ms ? due : t->hold_until_ms;
+	return due < next ? due : next;
+}
+
 int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t master_rev, const char *beat_text, int64_t beat_rev)
 {
 	t->busy = false;
 	if (t->state != TERM_STANDBY)
 		return 0;
-	if (!t->seen_any || beat_rev != t->beat_rev || master_rev != t->master_rev)
+	bool fresh = !t->seen_any || beat_rev != t->beat_rev || master_rev != t->master_rev;
+	if (fresh)
 		t->beat_seen_ms = now_ms;
 	t->seen_any = true;
 	t->master_rev = master_rev;
@@ -132,11 +146,7 @@ int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t m
 	if (sscanf(beat_text, "%*d %lld", &lease_ms) == 1) /* a resignation has none: its writer says nothing any more */
 		set_lease(t, lease_ms);
 	if (!may_take(t, now_ms)) {
-		/* Nobody is master for a beat longer because the look came just before: the next is at that moment, if it is sooner. */
-		int64_t due = t->beat_seen_ms + term_ttl_ms(t) + term_margin_ms(t);
-
-		due = due > t->hold_until_ms ? due : t->hold_until_ms;
-		t->next_ms = due < t->next_ms ? due : t->next_ms;
+		t->next_ms = next_look(t, now_ms, fresh);
 		return 0;
 	}
 	t->state = TERM_TAKING;

@@ -56,6 +56,7 @@ struct master {
 	bool unheard;        /* something was not said to a node, or not taken from one, because the term was not valid: all is said again when it is */
 	bool trim;           /* much memory was freed: give it back */
 	struct loop_timer *timer;
+	struct loop_timer *look; /* one-shot: a candidate's next look (term.next_ms) */
 	char self[UUID_LEN + 1];
 	char boot[UUID_LEN + 1];
 	struct list tokens;
@@ -80,6 +81,7 @@ bool master_speaks(const struct master *m);               /* master, and valid a
 
 /* ---- term.c: mastership and commits on the store ---- */
 void master_term_do(struct master *m, int todo);
+void master_term_due(void *arg);
 void master_commit(struct master *m, const struct core_action *a);
 void master_drop_core(struct master *m);
 void master_hand_over(struct master *m, const char *heir); /* "" = anybody; may be called from inside a call of the core */

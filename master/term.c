@@ -347,6 +347,22 @@ void master_hand_over(struct master *m, const char *heir)
 	loop_post(m->loop, hand_over_later, m);
 }
 
+/* A candidate's looks have their own time: the tick, a quarter of a beat apart, would make each of them late. */
+static void arm_look(struct master *m)
+{
+	int64_t now = loop_now_ms(m->loop);
+
+	if (m->term.state == TERM_STANDBY && !m->term.busy && m->term.next_ms > now)
+		loop_timer_start(m->look, m->term.next_ms - now, 0);
+}
+
+void master_term_due(void *arg)
+{
+	struct master *m = arg;
+
+	master_term_do(m, term_tick(&m->term, loop_now_ms(m->loop)));
+}
+
 void master_term_do(struct master *m, int todo)
 {
 	if (m->stopping)
@@ -383,6 +399,7 @@ void master_term_do(struct master *m, int todo)
 		log_notice("another master has taken over");
 		loop_post(m->loop, drop_later, m);
 	}
+	arm_look(m);
 }
 
 /* ---- giving it up ------------------------------------------------------------------------------------- */

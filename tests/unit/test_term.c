@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -54,7 +55,7 @@ static void waits_ttl_and_margin(void **state)
 	assert_int_equal(term_seen(&t, 200 + 2 * (TTL + MARGIN), MASTER_A, 7, "2", 9), TERM_DO_TAKE);
 }
 
-/* Looks come each beat; the one that may take comes when it may, not up to a beat later. */
+/* The look that may take comes when it may, not up to a beat later. */
 static void looks_when_it_may_take(void **state)
 {
 	struct term t = fresh(B, BOOT_B);
@@ -66,7 +67,7 @@ static void looks_when_it_may_take(void **state)
 			continue;
 		takes = term_seen(&t, at, MASTER_A, 7, at < 400 ? "0" : "1", at < 400 ? 8 : 9) == TERM_DO_TAKE ? at : 0;
 	}
-	assert_int_equal(takes, 1000 + TTL + MARGIN);
+	assert_int_equal(takes, 880 + TTL + MARGIN); /* an eighth before the beat after the first look, to the next tick of ten */
 	t = fresh(B, BOOT_B);
 	assert_int_equal(term_tick(&t, 0), TERM_DO_READ);
 	assert_int_equal(term_seen(&t, 300, MASTER_A, 7, "1", 8), 0); /* the answer took its time */
@@ -76,6 +77,32 @@ static void looks_when_it_may_take(void **state)
 		takes = term_seen(&t, at, MASTER_A, 7, "1", 8) == TERM_DO_TAKE ? at : 0;
 	}
 	assert_int_equal(takes, 300 + TTL + MARGIN);
+}
+
+/* Whatever the phase of the holder's beats: the last of them is seen an eighth of a beat after it, and two looks a beat are enough. */
+static void looks_keep_close_to_the_beats(void **state)
+{
+	(void)state;
+	for (int64_t phase = 0; phase < BEAT; phase += 90) {
+		struct term t = fresh(B, BOOT_B);
+		int64_t died = 20000, takes = 0;
+		int looks = 0;
+
+		for (int64_t at = 0; at < 40000 && !takes; at += 10) {
+			int64_t last = at < died ? at : died;
+			int64_t beats = (last + BEAT - phase) / BEAT; /* so many have been committed */
+			char text[TERM_BEAT_LEN];
+
+			if (term_tick(&t, at) != TERM_DO_READ)
+				continue;
+			looks += at < died;
+			(void)snprintf(text, sizeof(text), "%lld %d", (long long)beats, LEASE);
+			takes = term_seen(&t, at, MASTER_A, 7, text, 8 + beats) == TERM_DO_TAKE ? at : 0;
+		}
+		int64_t last_beat = died - (died - phase) % BEAT;
+		assert_in_range(takes, last_beat + TTL + MARGIN, last_beat + TTL + MARGIN + BEAT / 8 + 10);
+		assert_in_range(looks, 25, 45);
+	}
 }
 
 static void resigned_to_anybody(void **state)
@@ -245,7 +272,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_ttl_and_margin),  cmocka_unit_test(resigned_to_anybody),
-		cmocka_unit_test(looks_when_it_may_take),  cmocka_unit_test(resigned_to_anybody),
+		cmocka_unit_test(looks_when_it_may_take),
+		cmocka_unit_test(looks_keep_close_to_the_beats),  cmocka_unit_test(resigned_to_anybody),
 		cmocka_unit_test(resigned_to_me),        cmocka_unit_test(resigned_to_another),
 		cmocka_unit_test(a_word_that_only_begins_so), cmocka_unit_test(hands_over),
 		cmocka_unit_test(hands_over_after_its_beat),  cmocka_unit_test(only_a_master_resigns),
