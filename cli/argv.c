@@ -213,14 +213,42 @@ static bool is_of_words(const char *name, size_t n)
 	return false;
 }
 
+/* As the usage line has it, or as an option: "NEW_NAME", "--tail-keep". */
+static const char *as_typed(const struct field *f, char out[NAME_LEN + 3])
+{
+	char dashed[NAME_LEN + 1];
+
+	if (argv_positional(f))
+		(void)str_copy(out, NAME_LEN + 3, f->name);
+	else
+		(void)snprintf(out, NAME_LEN + 3, "--%s", argv_dashed(f->name, dashed));
+	for (char *c = out; argv_positional(f) && *c; c++)
+		*c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+	return out;
+}
+
+/* "tail_keep: '5' is out of range" says what it is called inside. */
+static void name_as_typed(const struct field *f, struct err *err)
+{
+	size_t n = strlen(f->name);
+
+	if (strncmp(err->msg, f->name, n) != 0 || err->msg[n] != ':')
+		return;
+	AUTO_FREE char *rest = xstrdup(err->msg + n);
+	(void)snprintf(err->msg, sizeof(err->msg), "%s%s", as_typed(f, (char[NAME_LEN + 3]){ 0 }), rest);
+}
+
 /* A field was named on the command line: into the struct, and noted as said. */
 static int set_field(struct command *c, const struct field *f, const char *text, struct err *err)
 {
 	const struct field *reset = f->type == FIELD_OBJ ? schema_find(op_infos[c->op].args, "reset") : NULL;
 
-	return reset ? field_set_text_or_reset(f, c->args, text, (char ***)(void *)((char *)c->args + reset->offset),
-					       (int *)(void *)((char *)c->args + reset->n_offset), err) :
-		       field_set_text(f, c->args, text, err);
+	int rc = reset ? field_set_text_or_reset(f, c->args, text, (char ***)(void *)((char *)c->args + reset->offset),
+						 (int *)(void *)((char *)c->args + reset->n_offset), err) :
+			 field_set_text(f, c->args, text, err);
+	if (rc < 0)
+		name_as_typed(f, err);
+	return rc;
 }
 
 static bool takes_value(const struct field *f)
@@ -300,7 +328,8 @@ static int check_required(const struct command *c, struct err *err)
 
 		if (!(f->flags & FIELD_REQUIRED) || field_is_set(f, c->args) || (c->many && argv_positional(f)))
 			continue;
-		(void)err_set(err, ERR_BAD_REQUEST, argv_positional(f) ? "%s is missing" : "option '--%s' is missing", argv_positional(f) ? f->help : f->name);
+		char name[NAME_LEN + 3];
+		(void)err_set(err, ERR_BAD_REQUEST, argv_positional(f) ? "%s is missing: %s" : "option '%s' is missing: %s", as_typed(f, name), f->help);
 		return err_hint(err, "see 'gnt %s %s --help'", op_infos[c->op].group, verb_text(c->op, (char[NAME_LEN + 1]){ 0 }));
 	}
 	return 0;

@@ -49,6 +49,8 @@ void help_all(void);
 void help_group(const char *group);
 void help_op(enum op_index op);
 int help_is_group(const char *word);
+/* A hint that holds for every command ("look at it with 'gnt GROUP info'"), for this one ("node.modify"). */
+void help_fill_hint(const char *op_name, struct err *err);
 int help_no_group(const char *word, struct err *err); /* an error that names the nearest */
 void help_dump_bash(void);  /* completion */
 void help_dashed(const char *name); /* printed as it is typed */

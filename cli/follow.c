@@ -46,6 +46,14 @@ static void wipe(bool tty)
 		(void)fprintf(stderr, "\r%100s\r", "");
 }
 
+/* Its last line, which the command's own error says again. */
+static bool is_its_error(const json_t *n, const char *line)
+{
+	static const char failed[] = "failed: ";
+
+	return json_bool(n, "ended", false) && strncmp(line, failed, strlen(failed)) == 0 && strcmp(line + strlen(failed), json_str(n, "error_msg", "")) == 0;
+}
+
 static void show(const json_t *n, const struct options *o, bool tty)
 {
 	const json_t *lines = json_object_get(n, "news");
@@ -57,7 +65,8 @@ static void show(const json_t *n, const struct options *o, bool tty)
 	if (json_array_size(lines))
 		wipe(tty);
 	json_array_foreach(lines, i, line)
-		(void)fprintf(stderr, "* %s\n", json_string_value(line));
+		if (!is_its_error(n, json_string_value(line)))
+			(void)fprintf(stderr, "* %s\n", json_string_value(line));
 	if (!json_bool(n, "ended", false))
 		bar(n, tty);
 }
@@ -87,6 +96,7 @@ static int job_error(const json_t *n, struct err *err)
 		return 0;
 	int rc = err_set(err, (enum err_code)err_by_name(error), "%s", json_str(n, "error_msg", error));
 	(void)err_hint(err, "%s", json_str(n, "error_hint", ""));
+	help_fill_hint(json_str(n, "op", ""), err);
 	return rc;
 }
 

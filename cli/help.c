@@ -217,3 +217,30 @@ void help_dump_bash(void)
 		   "\treturn 0\n}\n"
 		   "complete -F _gnt gnt gnt-{cluster,node,instance,job}");
 }
+
+static bool has_verb(const char *group, const char *verb)
+{
+	int op = op_by_words(group, verb);
+
+	return op >= 0 && !help_is_internal((enum op_index)op);
+}
+
+void help_fill_hint(const char *op_name, struct err *err)
+{
+	static const char at[] = "gnt GROUP ";
+	int op = op_by_name(op_name);
+	AUTO_FREE char *hint = xstrdup(err_hint_text(err));
+	char *from = strstr(hint, at), verb[NAME_LEN + 1];
+
+	if (op < 0 || !from)
+		return;
+	const char *group = op_infos[op].group, *rest = from + strlen(at);
+	(void)argv_dashed(op_infos[op].verb, verb);
+	*from = '\0';
+	if (strncmp(rest, "VERB", 4) == 0)
+		(void)err_hint(err, "%sgnt %s %s%s", hint, group, verb, rest + 4);
+	else if ((strncmp(rest, "info", 4) == 0 && has_verb(group, "info")) || (strncmp(rest, "list", 4) == 0 && has_verb(group, "list")))
+		(void)err_hint(err, "%sgnt %s %s", hint, group, rest);
+	else
+		(void)err_hint(err, "see 'gnt %s %s --help'", group, verb);
+}

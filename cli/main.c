@@ -58,7 +58,7 @@ static int confirm(const struct command *c, struct err *err)
 	if (c->op == OP_disk_tails && ((const struct op_disk_tails *)c->args)->remove != 1)
 		return 0; /* it only shows */
 	if (!isatty(STDIN_FILENO))
-		return err_set(err, ERR_REFUSED, "'gnt %s %s' asks first, and there is nobody to ask", o->group, o->verb);
+		return err_set(err, ERR_REFUSED, "'gnt %s %s' asks first, and there is nobody to ask", o->group, argv_dashed(o->verb, (char[NAME_LEN + 1]){ 0 }));
 	(void)fprintf(stderr, "%s%s. Are you sure? (y/N) ", at_risk(c->op), o->summary);
 	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return err_set(err, ERR_REFUSED, "not confirmed");
@@ -206,8 +206,10 @@ int main(int argc, char **argv)
 			return render_error(&err, NULL, false);
 		if (c.opt.help)
 			help_op(c.op);
-		else if (run(&c, &err) < 0)
+		else if (run(&c, &err) < 0) {
+			help_fill_hint(op_infos[c.op].name, &err);
 			status = render_error(&err, c.details, c.opt.json);
+		}
 		command_done(&c);
 		return status;
 	}

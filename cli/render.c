@@ -152,6 +152,17 @@ static void job_step(size_t i, const json_t *s)
 		     json_str(s, "text", ""));
 }
 
+static void hint_of(const json_t *j)
+{
+	struct err err = ERR_INIT;
+
+	(void)err_hint(&err, "%s", json_str(j, "error_hint", ""));
+	if (!err.hint[0])
+		return;
+	help_fill_hint(json_str(j, "op", ""), &err);
+	(void)printf("%-10s %s\n", "Hint", err.hint);
+}
+
 /* Who asked for what, why, and how far it is. */
 static void job_info(const json_t *j)
 {
@@ -168,7 +179,7 @@ static void job_info(const json_t *j)
 	line("Start", json_object_get(j, "started_ms"), 't');
 	line("End", json_object_get(j, "ended_ms"), 't');
 	line("Error", json_object_get(j, "error_msg"), 's');
-	line("Hint", json_object_get(j, "error_hint"), 's');
+	hint_of(j);
 	if (json_array_size(json_object_get(j, "plan")))
 		(void)puts("Steps");
 	json_array_foreach(json_object_get(j, "plan"), i, s)

@@ -155,12 +155,13 @@ static int write_private(const char *path, const char *text, struct err *err)
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
 	if (!f)
-		return err_errno(err, ERR_IO, "cannot write beside '%s'", path);
+		return err_errno(err, ERR_IO, "cannot write beside '%s'", path), err_hint(err, "name a file in a directory that is there, and that you may write to");
 	bool ok = fputs(text, f) >= 0 && fputc('\n', f) != EOF && fflush(f) == 0 && fsync(fd) == 0;
 	ok = fclose(f) == 0 && ok;
 	if (ok && rename(temp, path) == 0)
 		return 0;
 	int rc = err_errno(err, ERR_IO, "cannot write '%s'", path);
+	(void)err_hint(err, "name another file, or make room there");
 	(void)unlink(temp);
 	return rc;
 }
@@ -218,6 +219,11 @@ static int tails(struct command *c, struct cli_link *l, struct err *err)
 		json_array_append_new(names, json_string(a->names[k]));
 	json_object_set(args, "names", names);
 	int rc = call_request(l, "disk.list_tails", args, &c->opt, 30000, &all, &stale, err);
+	if (rc == 0 && a->node[0]) { /* one that is misspelt has nothing, of course */
+		AUTO_JSON json_t *node = json_pack("{s:[s]}", "names", a->node), *is = NULL;
+
+		rc = call_request(l, "node.list", node, &c->opt, 30000, &is, &stale, err);
+	}
 	if (rc < 0)
 		return rc;
 	json_array_foreach(all, i, row)

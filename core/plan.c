@@ -188,9 +188,13 @@ static void add_job(json_t *list, enum op_index op, json_t *args)
 
 static int evacuate(const struct state *st, const struct op_node_evacuate *a, json_t *list, struct err *err)
 {
-	struct snode *n;
+	struct snode *n, *to;
 	int rc = state_need_node(st, a->name, &n, err);
 
+	if (rc == 0 && a->new_secondary[0])
+		rc = state_need_node(st, a->new_secondary, &to, err);
+	if (rc == 0 && a->primary_only == 1 && a->secondary_only == 1)
+		rc = err_set(err, ERR_BAD_REQUEST, "--primary-only and --secondary-only leave nothing to move"), (void)err_hint(err, "both are moved without either");
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < st->n_instances; i++) {

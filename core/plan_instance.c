@@ -18,21 +18,6 @@ static void summary(struct plan *p, const struct state *st, const char *verb, co
 
 /* ---- add --------------------------------------------------------------------------------------- */
 
-static int check_name(const char *name, struct err *err)
-{
-	size_t n = strlen(name);
-
-	bool ok = n > 0;
-
-	for (size_t k = 0; k < n && ok; k++) {
-		char c = name[k];
-
-		ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || ((c == '-' || c == '.') && k > 0);
-	}
-	return ok ? 0 : (err_set(err, ERR_BAD_VALUE, "'%s' is no name for an instance", name),
-			 err_hint(err, "use letters, digits, '-' and '.', beginning with a letter or digit"));
-}
-
 static int check_free(const struct state *st, const char *name, struct err *err)
 {
 	if (state_instance_named(st, name))
@@ -226,7 +211,7 @@ int plan_instance_add(const struct state *st, const void *args, struct rng *rng,
 	const struct op_instance_add *a = args;
 	struct instance i;
 	bool start = a->no_start != 1;
-	int rc = check_name(a->name, err);
+	int rc = check_name("an instance", a->name, err);
 
 	if (rc == 0)
 		rc = check_free(st, a->name, err);
@@ -469,7 +454,7 @@ int plan_instance_rename(const struct state *st, const void *args, struct rng *r
 
 	(void)rng;
 	if (rc == 0)
-		rc = check_name(a->new_name, err);
+		rc = check_name("an instance", a->new_name, err);
 	if (rc == 0)
 		rc = check_free(st, a->new_name, err);
 	if (rc == 0)

@@ -261,7 +261,8 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 			after.evidence = EVIDENCE_NONE;
 		}
 		if (a->offline == 1 && strcmp(n->n.uuid, st->self) == 0)
-			rc = err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name);
+			rc = err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name),
+			(void)err_hint(err, "'gnt cluster master-failover' on another candidate first");
 	}
 	/* It stands in the node's certificate, in its own file and in every DRBD resource's: they are made for it when it joins. */
 	if (rc == 0 && a->secondary_ip[0] && strcmp(a->secondary_ip, n->n.replication_address) != 0)
@@ -384,7 +385,7 @@ static int fence_by_power(const struct state *st, const struct snode *n, enum po
 
 	if (!n->n.fence)
 		return err_set(err, ERR_BAD_REQUEST, "node '%s' has no fence agent", n->n.name),
-		       err_hint(err, "'gnt node modify --fence agent=...', or make sure yourself that it is off and say --confirmed-off");
+		       err_hint(err, "'gnt node modify --fence agent=... %s', or make sure yourself that it is off and say --confirmed-off", n->n.name);
 	int rc = what == POWER_CHECK ? 0 : not_the_master(st, n, err);
 	if (rc == 0 && what == POWER_DRILL)
 		rc = no_guest_on(st, n, err);
@@ -505,6 +506,28 @@ static const char *ha_up(const struct state *st)
 	return NULL;
 }
 
+/* What no node has, of those that tell what they have, is a slip: every guest would be refused for it later. */
+static int is_somewhere(const struct state *st, const struct op_cluster_modify *a, struct err *err)
+{
+	bool bridges = false, pools = false, bridge = !a->bridge[0], vg = !a->vg_name[0];
+
+	for (int i = 0; i < st->n_nodes; i++) {
+		const struct observed *o = &st->nodes[i]->seen;
+
+		bridges = bridges || o->n_bridges;
+		pools = pools || o->n_pools;
+		bridge = bridge || strs_has(o->bridges, o->n_bridges, a->bridge);
+		for (int k = 0; k < o->n_pools; k++)
+			vg = vg || strcmp(o->pools[k].name, a->vg_name) == 0;
+	}
+	if (bridges && !bridge)
+		return err_set(err, ERR_NOT_FOUND, "no node has a bridge '%s'", a->bridge), err_hint(err, "'gnt node prepare --bridge %s=INTERFACE' on each", a->bridge);
+	if (pools && !vg)
+		return err_set(err, ERR_NOT_FOUND, "no node has a volume group '%s'", a->vg_name),
+		       err_hint(err, "'gnt node prepare --disk DISK --vg-name %s' on each", a->vg_name);
+	return 0;
+}
+
 int plan_cluster_modify(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_cluster_modify *a = args;
@@ -529,6 +552,8 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 	schema_merge(&beparams_schema, &c.be, &a->be);
 	schema_merge(&hvparams_schema, &c.hv, &a->hv);
 	rc = schema_reset(&cluster_schema, &c, a->reset, a->n_reset, err);
+	if (rc == 0)
+		rc = is_somewhere(st, a, err);
 	if (a->bridge[0])
 		(void)str_copy(c.bridge, sizeof(c.bridge), a->bridge);
 	if (a->vg_name[0])
@@ -551,8 +576,10 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 	if (a->tail_keep != FIELD_UNSET)
 		c.tail_keep_s = a->tail_keep;
 	const char *ha = c.lease_ms < st->cluster.lease_ms ? ha_up(st) : NULL;
-	if (rc < 0)
+	if (rc == -ERR_UNKNOWN_KEY)
 		(void)err_hint(err, "it is be.KEY or hv.KEY, as in 'gnt cluster info'");
+	else if (rc < 0)
+		; /* it says itself what to do */
 	else if (ha)
 		rc = err_set(err, ERR_NOT_SAFE, "guest '%s' is up with ha=failover: its node could still count with the longer lease", ha),
 		(void)err_hint(err, "shut such guests down, or set -B ha=none, before ha.lease is lowered");

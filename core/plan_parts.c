@@ -386,3 +386,19 @@ int need_instance(const struct state *st, const char *name, struct sinstance **r
 
 	return rc < 0 ? rc : need_owner(st, &(*ret)->i, ret_owner, err);
 }
+
+int check_name(const char *of, const char *name, struct err *err)
+{
+	size_t n = strlen(name);
+	bool ok = n > 0;
+
+	for (size_t k = 0; k < n && ok; k++) {
+		char c = name[k];
+
+		ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || ((c == '-' || c == '.') && k > 0);
+	}
+	if (ok)
+		return 0;
+	(void)err_set(err, ERR_BAD_VALUE, "'%s' is no name for %s", name, of);
+	return err_hint(err, "use letters, digits, '-' and '.', beginning with a letter or digit");
+}

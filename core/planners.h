@@ -53,6 +53,8 @@ void add_disks_down(struct plan *p, const struct state *st, const struct instanc
 int64_t shutdown_timeout(const struct state *st, const struct instance *i, int64_t asked);
 int64_t instance_memory(const struct state *st, const struct instance *i);
 int64_t instance_disk_mib(const struct instance *i, const char *pool, const struct state *st);
+/* What it shall be called looks like a name; of = "an instance". */
+int check_name(const char *of, const char *name, struct err *err) WARN_UNUSED;
 /* Owner known, node usable. */
 int need_owner(const struct state *st, const struct instance *i, struct snode **ret, struct err *err) WARN_UNUSED;
 /* The instance of that name, and the node that runs it, which must be usable. */

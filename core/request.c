@@ -6,6 +6,7 @@
 
 #include "common/xmem.h"
 #include "core/inside.h"
+#include "core/planners.h"
 
 /* ---- requests ----------------------------------------------------------------------------------- */
 
@@ -32,6 +33,9 @@ static int make_token(struct core *c, const struct op_node_token *a, const json_
 
 	if (!extra)
 		return err_set(err, ERR_INTERNAL, "token without a hash");
+	int rc = a->name[0] ? check_name("a node", a->name, err) : 0;
+	if (rc < 0)
+		return rc;
 	if (st->n_tokens >= 100)
 		return err_set(err, ERR_TOO_BIG, "100 join tokens are open"), err_hint(err, "let some expire");
 	st->tokens = xrealloc(st->tokens, (size_t)(st->n_tokens + 1) * sizeof(struct token));

@@ -44,7 +44,7 @@ enum op_danger { OP_SAFE, OP_ASK };
 	OP(23, node, join,                LOCAL, NONE,     ADMIN, SAFE, op_node_join,        "join the cluster that the token is from (on the new machine)") \
 	OP(24, node, list,                QUERY, NONE,     READ,  SAFE, op_list,             "list the nodes") \
 	OP(25, node, info,                QUERY, NONE,     READ,  SAFE, op_node_info,        "show nodes") \
-	OP(26, node, modify,              JOB,   NODE,     ADMIN, SAFE, op_node_modify,      "change a node: drained, offline, master candidate, addresses") \
+	OP(26, node, modify,              JOB,   NODE,     ADMIN, SAFE, op_node_modify,      "change a node: drained, offline, master candidate, fence agents") \
 	OP(27, node, migrate,             JOB,   NONE,     ADMIN, ASK,  op_node_name,        "migrate every guest that runs on the node to its mirror") \
 	OP(28, node, failover,            JOB,   NONE,     ADMIN, ASK,  op_node_failover,    "fail over every instance of the node to its mirror") \
 	OP(29, node, evacuate,            JOB,   NONE,     ADMIN, ASK,  op_node_evacuate,    "move the node's mirrors (and primaries) to other nodes") \

@@ -718,6 +718,39 @@ static void a_renamed_instance_keeps_its_resource(void **state)
 	assert_null(json_object_get(w->plan.steps[0].args, "resource"));
 }
 
+/* ---- slips of the pen ------------------------------------------------------------------------------------------------------------- */
+
+static void what_no_node_has_is_no_default(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"vg_name\":\"a/b\"}"), -ERR_NOT_FOUND);
+	assert_non_null(strstr(err_hint_text(&w->err), "node prepare"));
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"bridge\":\"br1\"}"), 0); /* nobody has told of any bridge */
+	strs_add(&w->st.nodes[0]->seen.bridges, &w->st.nodes[0]->seen.n_bridges, "br0");
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"bridge\":\"br1\"}"), -ERR_NOT_FOUND);
+	strs_add(&w->st.nodes[1]->seen.bridges, &w->st.nodes[1]->seen.n_bridges, "br1");
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"bridge\":\"br1\"}"), 0);
+	assert_int_equal(plan(w, OP_cluster_modify, "{\"reset\":[\"be.nosuch\"]}"), -ERR_UNKNOWN_KEY);
+	assert_non_null(strstr(err_hint_text(&w->err), "be.KEY"));
+}
+
+static void evacuation_checks_where_to(void **state)
+{
+	struct world *w = *state;
+	struct op_node_evacuate a;
+	json_t *jobs = NULL;
+
+	schema_init(&op_node_evacuate_schema, &a);
+	(void)str_copy(a.name, sizeof(a.name), "node1");
+	(void)str_copy(a.new_secondary, sizeof(a.new_secondary), "nosuch");
+	assert_int_equal(plan_fan_out(&w->st, OP_node_evacuate, &a, &jobs, &w->err), -ERR_NOT_FOUND);
+	a.new_secondary[0] = '\0';
+	a.primary_only = a.secondary_only = 1;
+	assert_int_equal(plan_fan_out(&w->st, OP_node_evacuate, &a, &jobs, &w->err), -ERR_BAD_REQUEST);
+	assert_null(jobs);
+}
+
 /* ---- addresses ----------------------------------------------------------------------------------------------------------------- */
 
 /* The record alone would be a lie: certificate, the node's own file and its links would keep the old one. */
@@ -931,6 +964,8 @@ int main(void)
 		T(a_disk_grows_from_below),
 		T(disks_that_are_apart_are_brought_together),
 		T(a_disk_that_cannot_grow),
+		T(what_no_node_has_is_no_default),
+		T(evacuation_checks_where_to),
 		T(only_what_is_down_is_renamed),
 		T(a_rename_locks_both_names),
 		T(a_renamed_instance_keeps_its_resource),
