@@ -15,6 +15,11 @@ static void *or_abort(void *p)
 	return p;
 }
 
+void *xmalloc(size_t size)
+{
+	return or_abort(malloc(size ? size : 1));
+}
+
 void *xcalloc(size_t n, size_t size)
 {
 	return or_abort(calloc(n ? n : 1, size ? size : 1));

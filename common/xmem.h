@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+void *xmalloc(size_t size); /* as it comes: for what is filled at once */
 void *xcalloc(size_t n, size_t size) __attribute__((returns_nonnull, malloc));
 void *xrealloc(void *p, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((returns_nonnull, malloc));

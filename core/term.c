@@ -2,6 +2,7 @@
 #include "core/term.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/rule.h"
@@ -128,6 +129,36 @@ static int64_t next_look(const struct term *t, int64_t now_ms, bool fresh)
 	return due < next ? due : next;
 }
 
+static const char *word(const char *text, char out[UUID_LEN + 1])
+{
+	size_t n;
+
+	text += strspn(text, " ");
+	n = strcspn(text, " ");
+	(void)snprintf(out, UUID_LEN + 1, "%.*s", (int)(n < UUID_LEN ? n : UUID_LEN), text);
+	return text + n;
+}
+
+/* "UUID BOOT". The same one is seen every second by everybody. */
+static void read_master(struct term *t, const char *text)
+{
+	size_t n = strlen(t->master);
+
+	if (n && strncmp(text, t->master, n) == 0 && text[n] == ' ' && strcmp(text + n + 1, t->master_boot) == 0)
+		return;
+	(void)word(word(text, t->master), t->master_boot);
+}
+
+/* The second number of "SENT LEASE"; 0 = there is none. */
+static int64_t lease_in(const char *beat_text)
+{
+	char *end, *last;
+
+	(void)strtoll(beat_text, &end, 10);
+	long long lease_ms = strtoll(end, &last, 10);
+	return end != beat_text && last != end ? lease_ms : 0;
+}
+
 int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t master_rev, const char *beat_text, int64_t beat_rev)
 {
 	t->busy = false;
@@ -140,11 +171,8 @@ int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t m
 	t->master_rev = master_rev;
 	t->beat_rev = beat_rev;
 	t->resigned = resigned_to(t, beat_text);
-	t->master[0] = t->master_boot[0] = '\0';
-	(void)sscanf(master_text, "%36s %36s", t->master, t->master_boot);
-	long long lease_ms = 0;
-	if (sscanf(beat_text, "%*d %lld", &lease_ms) == 1) /* a resignation has none: its writer says nothing any more */
-		set_lease(t, lease_ms);
+	read_master(t, master_text);
+	set_lease(t, lease_in(beat_text)); /* a resignation has none: its writer says nothing any more */
 	if (!may_take(t, now_ms)) {
 		t->next_ms = next_look(t, now_ms, fresh);
 		return 0;

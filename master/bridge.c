@@ -64,13 +64,12 @@ void master_emit(void *arg, const struct core_action *a)
 /* Renewed by this machine's node daemon; links that are open keep what they have. etcd and the store read the files anew by themselves. */
 static void follow_identity(struct master *m, int64_t now)
 {
-	struct err err = ERR_INIT;
-
 	if (now < m->identity_next_ms)
 		return;
 	m->identity_next_ms = now + IDENTITY_EVERY_MS;
 	if (!identity_changed(&m->conf, &m->id))
 		return;
+	struct err err = ERR_INIT;
 	if (identity_load(&m->conf, &m->id, &err) < 0) {
 		log_err_record(LOG_LEVEL_WARNING, "the new certificate", &err);
 		return;

@@ -451,10 +451,9 @@ int master_listen(struct master *m, struct err *err)
 /* A replication network that comes up later than the daemon is no reason not to serve the primary one. */
 void master_listen_replication(struct master *m, int64_t now)
 {
-	struct err err = ERR_INIT;
-
 	if (m->servers[1] || m->conf.listen_all || now < m->listen_next_ms || strcmp(m->conf.address, m->conf.replication_address) == 0)
 		return;
+	struct err err = ERR_INIT;
 	bool first = m->listen_next_ms == 0;
 
 	m->listen_next_ms = now + LISTEN_AGAIN_MS;

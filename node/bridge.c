@@ -15,13 +15,13 @@
 static void follow_identity(struct noded *n)
 {
 	int64_t now = loop_now_ms(n->loop);
-	struct err err = ERR_INIT;
 
 	if (!n->member || now < n->identity_next_ms)
 		return;
 	n->identity_next_ms = now + IDENTITY_EVERY_MS;
 	if (!identity_changed(&n->conf, &n->id))
 		return;
+	struct err err = ERR_INIT;
 	if (identity_load(&n->conf, &n->id, &err) < 0) {
 		log_err_record(LOG_LEVEL_WARNING, "the new certificate", &err);
 		return;

@@ -126,7 +126,6 @@ void takeover_again(struct noded *n)
 void takeover_tick(struct noded *n)
 {
 	struct takeover *t = n->takeover;
-	struct err err = ERR_INIT;
 
 	if (!t)
 		return;
@@ -138,6 +137,7 @@ void takeover_tick(struct noded *n)
 		ask(n, t);
 	if (loop_now_ms(n->loop) < t->deadline_ms)
 		return;
+	struct err err = ERR_INIT;
 	if (uplink_no_majority(n)) {
 		(void)err_set(&err, ERR_NO_MAJORITY, "no majority of voters answers: nobody can be master");
 		(void)err_hint(&err, "start the other master candidates; if they are lost for good: 'gnt cluster restore'");

@@ -59,12 +59,12 @@ static void on_exit_of(void *arg, int status)
 void watch_tick(struct noded *n)
 {
 	const char *const argv[] = { "drbdsetup", "events2", NULL };
-	struct err err = ERR_INIT;
 
 	if (!n->member || n->stopping || n->drbd_events || loop_now_ms(n->loop) < n->watch_at_ms)
 		return;
 	if (strcmp(n->conf.storage, "lvm+drbd") != 0)
 		return; /* the fake world tells nobody */
+	struct err err = ERR_INIT;
 	n->watch_at_ms = loop_now_ms(n->loop) + AGAIN_MS;
 	n->drbd_events = loop_child_new(n->loop, argv, on_line, on_exit_of, n, &err);
 	note_gap(n);

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/hear.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/xmem.h"
 
+#define SMALL_BYTES 1024
+
 static int give(const struct hear_row *row, struct wire *w, void *who, void *by, struct err *err)
 {
-	void *msg = xcalloc(1, row->schema->size);
+	_Alignas(max_align_t) char room[SMALL_BYTES];
+	bool small = row->schema->size <= sizeof(room);
+	void *msg = small ? room : xmalloc(row->schema->size);
 	int rc = (row->loosely ? wire_read_greeting : wire_read)(w, row->schema, msg, err);
 
 	if (rc == 0) {
 		rc = row->fn(who, by, msg, err);
 		schema_done(row->schema, msg);
 	}
-	free(msg);
+	if (!small)
+		free(msg);
 	return rc;
 }
 
