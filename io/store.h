@@ -103,6 +103,8 @@ struct store_mem_faults {
 };
 struct store *store_mem_new(const struct store_mem_faults *f);
 int store_mem_pump(struct store *s); /* delivers what is due; returns how many */
+/* From outside, at once, without faults; a pump for writes that are late. Borrowed until the next call; returns how many. */
+int store_mem_look(struct store *s, const char *key, bool exact, const struct store_kv **ret);
 /* A second handle on the same data: another master. */
 struct store *store_mem_share(struct store *s, const struct store_mem_faults *f);
 void store_mem_set_faults(struct store *s, const struct store_mem_faults *f);

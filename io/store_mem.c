@@ -44,7 +44,7 @@ struct mem_call {
 	char *key;
 	bool exact;
 	int tries;
-	struct err bad; /* refused at once, answered at the pump */
+	struct err *bad; /* refused at once, answered at the pump; NULL = it is in order */
 	store_cb *cb;
 	void *arg;
 };
@@ -241,6 +241,7 @@ static void call_free(struct mem_call *c)
 	list_del(&c->link);
 	txn_free(c->txn);
 	free(c->key);
+	free(c->bad);
 	free(c);
 }
 
@@ -341,12 +342,12 @@ static bool run_read(struct mem_store *m, const struct mem_call *c)
 /* True when it was answered. */
 static bool run(struct mem_store *m, struct mem_call *c)
 {
-	struct err err = ERR_INIT;
-
 	c->tries++;
-	if (c->bad.code) {
-		answer(c, STORE_FAILED, 0, &c->bad);
+	if (c->bad) {
+		answer(c, STORE_FAILED, 0, c->bad);
 	} else if (!m->available) {
+		struct err err = ERR_INIT;
+
 		(void)err_set(&err, ERR_NO_MAJORITY, "the store has no majority");
 		answer(c, STORE_FAILED, 0, &err);
 	} else if (c->txn) {
@@ -361,25 +362,36 @@ static bool run(struct mem_store *m, struct mem_call *c)
 
 static struct mem_store *mem_of(struct store *s);
 
+static void refuse(struct mem_call *c, const struct err *why)
+{
+	c->bad = xcalloc(1, sizeof(*c->bad));
+	*c->bad = *why;
+}
+
 static void mem_txn(struct store *s, const struct store_cmp *cmps, int n_cmps, const struct store_op *ops, int n_ops,
 		    int timeout_ms, store_cb *cb, void *arg)
 {
 	struct mem_call *c = call_new(mem_of(s), cb, arg);
 
+	struct err err = ERR_INIT;
+
 	(void)timeout_ms; /* pumps are the clock here */
-	if (store_check_txn(cmps, n_cmps, ops, n_ops, &c->bad) == 0)
+	if (store_check_txn(cmps, n_cmps, ops, n_ops, &err) == 0)
 		c->txn = txn_copy(cmps, n_cmps, ops, n_ops);
+	else
+		refuse(c, &err);
 }
 
 static void mem_read(struct store *s, const char *key, bool exact, int timeout_ms, store_cb *cb, void *arg)
 {
 	struct mem_call *c = call_new(mem_of(s), cb, arg);
+	struct err err = ERR_INIT;
 
 	(void)timeout_ms;
 	c->key = xstrdup(key);
 	c->exact = exact;
-	if (store_check_read(key, exact, &c->bad) < 0)
-		return;
+	if (store_check_read(key, exact, &err) < 0)
+		refuse(c, &err);
 }
 
 static void mem_destroy(struct mem_store *m)
@@ -461,6 +473,17 @@ void store_mem_set_faults(struct store *s, const struct store_mem_faults *f)
 void store_mem_set_available(struct store *s, bool available)
 {
 	mem_of(s)->available = available;
+}
+
+int store_mem_look(struct store *s, const char *key, bool exact, const struct store_kv **ret)
+{
+	struct mem_data *d = mem_of(s)->data;
+
+	assert(!d->pumping);
+	run_late(d);
+	int from = lower_bound(d, key), to = exact ? from + (find(d, key) != NULL) : prefix_end(d, from, key);
+	*ret = d->kvs + from;
+	return to - from;
 }
 
 int store_mem_pump(struct store *s)

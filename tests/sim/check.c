@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "io/store.h"
 #include "schema/field.h"
 #include "tests/sim/kernel.h"
 
@@ -112,24 +113,27 @@ static void check_guest(const struct machine *m, const struct guest *g)
 	}
 }
 
-/* The same few texts come again and again: those of the instances that are looked at in turn. Borrowed until PARSED others have come. */
+/* A text of the store: what it says is read once for each time that it is written. Borrowed until PARSED others have come. */
 #define PARSED 16
-static const json_t *parsed(const char *text)
+static struct {
+	char *key;
+	int64_t revision;
+	json_t *j;
+} kept[PARSED];
+
+static const json_t *parsed(const struct store_kv *kv)
 {
-	static struct {
-		char *text;
-		json_t *j;
-	} kept[PARSED];
 	static int next;
 
 	for (int i = 0; i < PARSED; i++)
-		if (kept[i].text && strcmp(kept[i].text, text) == 0)
+		if (kept[i].key && kept[i].revision == kv->mod_revision && strcmp(kept[i].key, kv->key) == 0)
 			return kept[i].j;
 	int at = next++ % PARSED;
-	free(kept[at].text);
+	free(kept[at].key);
 	json_decref(kept[at].j);
-	kept[at].text = xstrdup(text);
-	kept[at].j = json_loads(text, 0, NULL);
+	kept[at].key = xstrdup(kv->key);
+	kept[at].revision = kv->mod_revision;
+	kept[at].j = json_loads(kv->value, 0, NULL);
 	return kept[at].j;
 }
 
@@ -143,8 +147,8 @@ void check_alone(const struct replica *r)
 	struct machine *pm = machine_by_name(r->kernel_peer);
 
 	(void)snprintf(key, sizeof(key), "/gantry/instance/%s", r->uuid);
-	AUTO_FREE char *text = r->arbitrated && pm ? store_world_get(key) : NULL;
-	const json_t *own = json_object_get(text ? parsed(text) : NULL, "own");
+	const struct store_kv *kv = r->arbitrated && pm ? store_world_find(key) : NULL;
+	const json_t *own = json_object_get(kv ? parsed(kv) : NULL, "own");
 	if (!json_bool(own, "arbitrated", false) || !among(json_object_get(own, "current"), pm->uuid))
 		return;
 	const struct replica *p = replica_find(pm, r->name);
@@ -161,8 +165,8 @@ void check_runner(const struct guest *g, const char *how)
 	char key[64];
 
 	(void)snprintf(key, sizeof(key), "/gantry/instance/%s", g->uuid);
-	AUTO_FREE char *text = store_world_get(key);
-	const json_t *own = json_object_get(text ? parsed(text) : NULL, "own");
+	const struct store_kv *kv = store_world_find(key);
+	const json_t *own = json_object_get(kv ? parsed(kv) : NULL, "own");
 	const char *runner = json_str(own, strcmp(json_str(own, "run", ""), "target") == 0 ? "target" : "owner", "");
 	if (own && strcmp(runner, g->m->uuid) != 0 && !g->m->lied_about)
 		violation("guest '%s' %s on %s, and the log names another node", g->name, how, g->m->name);
@@ -219,14 +223,11 @@ static void check_owner(const json_t *o)
 
 void check_owners(void)
 {
-	char **keys, **values;
-	int n = store_world_dump("/gantry/instance/", &keys, &values), nv = n;
+	const struct store_kv *kvs;
+	int n = store_world_look("/gantry/instance/", &kvs);
 
-	for (int i = 0; i < n; i++) {
-		check_owner(parsed(values[i]));
-	}
-	strs_clear(&keys, &n);
-	strs_clear(&values, &nv);
+	for (int i = 0; i < n; i++)
+		check_owner(parsed(&kvs[i]));
 }
 
 /* ---- at rest: the store's texts against the machines ---------------------------------------------------------- */
@@ -242,32 +243,112 @@ static bool bad(const char *fmt, ...)
 	return false;
 }
 
-static bool check_instance(const json_t *o)
+/*
+ * It is asked twice a second, and the store seldom changes: what was read of texts that have not been written since is kept. Whatever is written, under
+ * any key, has a higher revision than all before: as many texts as before, and the newest as old as before, are the same ones.
+ */
+struct stamp {
+	int n;
+	int64_t newest;
+};
+
+static struct stamp stamp_of(const struct store_kv *kvs, int n)
 {
-	const char *uuid = json_str(o, "uuid", ""), *name = json_str(o, "name", ""), *tmpl = json_str(o, "template", "");
-	const json_t *own = json_object_get(o, "own"), *nodes = json_object_get(o, "nodes");
-	const char *owner = json_str(own, "owner", "");
-	bool up = strcmp(json_str(o, "admin_state", ""), "up") == 0, drbd = strcmp(tmpl, "drbd") == 0;
+	struct stamp s = { n, 0 };
+
+	for (int i = 0; i < n; i++)
+		s.newest = kvs[i].mod_revision > s.newest ? kvs[i].mod_revision : s.newest;
+	return s;
+}
+
+struct wanted { /* an instance as the store has it; the texts are those of o */
+	json_t *o;
+	int64_t revision;
+	const char *uuid, *name, *owner, *target;
+	const char *resource; /* a renamed one keeps it */
+	const json_t *nodes, *disks;
+	size_t n_current;
+	bool up, drbd;
+};
+
+static struct wanted *wanted;
+static int n_wanted;
+static struct stamp wanted_of, jobs_good;
+static struct good_job { /* in order when it was written, and so for good */
+	char *key;
+	int64_t revision;
+} *good;
+static int n_good;
+
+/* Revisions are those of one world. */
+void check_world_new(void)
+{
+	memset(kept, 0, sizeof(kept)); /* the texts are lost with their world */
+	wanted_of = jobs_good = (struct stamp){ -1, 0 };
+	n_good = 0;
+}
+
+static void want(struct wanted *w, const struct store_kv *kv)
+{
+	json_t *o = json_loads(kv->value, 0, NULL);
+	const json_t *own = json_object_get(o, "own");
+
+	*w = (struct wanted){
+		.o = o,
+		.revision = kv->mod_revision,
+		.uuid = json_str(o, "uuid", ""),
+		.name = json_str(o, "name", ""),
+		.resource = json_str(o, "resource", json_str(o, "name", "")),
+		.owner = json_str(own, "owner", ""),
+		.target = json_str(own, "target", ""),
+		.nodes = json_object_get(o, "nodes"),
+		.disks = json_object_get(o, "disks"),
+		.n_current = json_array_size(json_object_get(own, "current")),
+		.up = strcmp(json_str(o, "admin_state", ""), "up") == 0,
+		.drbd = strcmp(json_str(o, "template", ""), "drbd") == 0,
+	};
+}
+
+static void read_instances(void)
+{
+	const struct store_kv *kvs;
+	int n = store_world_look("/gantry/instance/", &kvs);
+	struct stamp now = stamp_of(kvs, n);
+
+	if (now.n == wanted_of.n && now.newest == wanted_of.newest)
+		return;
+	wanted_of = now;
+	for (int i = 0; i < n_wanted; i++)
+		json_decref(wanted[i].o);
+	wanted = xrealloc(wanted, (size_t)n * sizeof(*wanted));
+	n_wanted = n;
+	for (int i = 0; i < n; i++)
+		want(&wanted[i], &kvs[i]);
+}
+
+static bool check_instance(const struct wanted *w)
+{
+	const char *uuid = w->uuid, *name = w->name;
 	int running = 0, primaries = 0;
 
-	if (json_str(own, "target", "")[0])
+	if (w->target[0])
 		return bad("'%s': a migration is recorded and nobody migrates", name);
 	for (int i = 0; i < W.n; i++) {
 		struct machine *m = &W.m[i];
-		const struct guest *g = m->power ? guest_find(m, uuid) : NULL;
-		struct replica *r = replica_find(m, json_str(o, "resource", name)); /* a renamed one keeps it */
-		bool ours = r && r->conf && strcmp(r->uuid, uuid) == 0;
 
 		if (!m->power)
 			continue;
+		const struct guest *g = guest_find(m, uuid);
+		struct replica *r = replica_find(m, w->resource);
+		bool ours = r && r->conf && strcmp(r->uuid, uuid) == 0, its = among(w->nodes, m->uuid);
 		if (g && g->state != HV_RUNNING)
 			return bad("'%s' stands still on %s", name, m->name);
-		if (g && strcmp(owner, m->uuid) != 0)
+		if (g && strcmp(w->owner, m->uuid) != 0)
 			return bad("'%s' runs on %s, which does not own it", name, m->name);
 		running += g != NULL;
-		if (ours && !among(nodes, m->uuid))
+		if (ours && !its)
 			return bad("%s has a replica of '%s' that is none of its own", m->name, name);
-		if (drbd && among(nodes, m->uuid) && !ours)
+		if (w->drbd && its && !ours)
 			return bad("%s lacks its replica of '%s'", m->name, name);
 		primaries += ours && r->up && r->role == DRBD_ROLE_PRIMARY;
 		if (ours && r->up && r->two)
@@ -277,37 +358,34 @@ static bool check_instance(const json_t *o)
 	}
 	if (primaries > 1)
 		return bad("'%s' is Primary twice", name);
-	if (up != (running == 1))
-		return bad("'%s' should be %s and runs %d times", name, up ? "up" : "down", running);
-	if (drbd && up && json_array_size(json_object_get(own, "current")) != json_array_size(nodes))
-		return bad("'%s': %zu of %zu replicas are current", name, json_array_size(json_object_get(own, "current")), json_array_size(nodes));
+	if (w->up != (running == 1))
+		return bad("'%s' should be %s and runs %d times", name, w->up ? "up" : "down", running);
+	if (w->drbd && w->up && w->n_current != json_array_size(w->nodes))
+		return bad("'%s': %zu of %zu replicas are current", name, w->n_current, json_array_size(w->nodes));
 	return true;
 }
 
-static bool known(const json_t *instances, const char *uuid)
+static bool known(const char *uuid)
 {
-	size_t i;
-	const json_t *o;
-
-	json_array_foreach((json_t *)(uintptr_t)instances, i, o)
-		if (strcmp(json_str(o, "uuid", ""), uuid) == 0)
+	for (int i = 0; i < n_wanted; i++)
+		if (strcmp(wanted[i].uuid, uuid) == 0)
 			return true;
 	return false;
 }
 
-static bool disk_known(const json_t *instances, const char *owner, const char *node)
+static bool disk_known(const char *owner, const char *node)
 {
-	size_t i, k;
-	const json_t *o, *d;
+	size_t k;
+	const json_t *d;
 
-	json_array_foreach((json_t *)(uintptr_t)instances, i, o)
-		json_array_foreach(json_object_get(o, "disks"), k, d)
+	for (int i = 0; i < n_wanted; i++)
+		json_array_foreach((json_t *)(uintptr_t)wanted[i].disks, k, d)
 			if (strcmp(json_str(d, "uuid", ""), owner) == 0)
-				return among(json_object_get(o, "nodes"), node);
+				return among(wanted[i].nodes, node);
 	return false;
 }
 
-static bool check_left_over(const json_t *instances)
+static bool check_left_over(void)
 {
 	for (int i = 0; i < W.n; i++) {
 		struct machine *m = &W.m[i];
@@ -315,91 +393,66 @@ static bool check_left_over(const json_t *instances)
 		list_for_each(l, &m->guests) {
 			const struct guest *g = list_entry(l, struct guest, link);
 
-			if (!known(instances, g->uuid))
+			if (!known(g->uuid))
 				return bad("guest '%s' on %s belongs to no instance", g->name, m->name);
 		}
 		list_for_each(l, &m->replicas) {
 			const struct replica *r = list_entry(l, struct replica, link);
 
-			if ((r->conf || r->up) && !known(instances, r->uuid))
+			if ((r->conf || r->up) && !known(r->uuid))
 				return bad("DRBD resource '%s' on %s belongs to no instance", r->name, m->name);
 		}
 		list_for_each(l, &m->volumes) {
 			const struct volume *v = list_entry(l, struct volume, link);
 
-			if (!disk_known(instances, v->owner, m->uuid))
+			if (!disk_known(v->owner, m->uuid))
 				return bad("volume '%s' on %s belongs to no instance there", v->name, m->name);
 		}
 	}
 	return true;
 }
 
-static uint64_t hash_of(char *const *texts, int n)
+static bool job_in_order(const struct store_kv *kv)
 {
-	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+	const char *id = kv->key + strlen("/gantry/job/");
 
-	for (int i = 0; i < n; i++)
-		for (const char *c = texts[i];; c++) {
-			h = (h ^ (unsigned char)*c) * UINT64_C(1099511628211);
-			if (!*c)
-				break;
-		}
-	return h;
+	for (int i = 0; i < n_good; i++)
+		if (good[i].revision == kv->mod_revision && strcmp(good[i].key, kv->key) == 0)
+			return true;
+	AUTO_JSON json_t *j = json_loads(kv->value, 0, NULL);
+	const char *state = json_str(j, "state", "");
+
+	if (strchr(id, '/'))
+		return bad("the store holds a step's record of a job that has ended: %s", kv->key);
+	if (strcmp(state, "success") != 0 && strcmp(state, "error") != 0 && strcmp(state, "canceled") != 0)
+		return bad("job %s (%s) has not ended: %s, %s", id, json_str(j, "op", "?"), state[0] ? state : "queued", json_str(j, "error_msg", ""));
+	good = xrealloc(good, (size_t)(n_good + 1) * sizeof(*good));
+	good[n_good].key = xstrdup(kv->key);
+	good[n_good++].revision = kv->mod_revision;
+	return true;
 }
 
 static bool check_jobs(void)
 {
-	char **keys, **values;
-	int n = store_world_dump("/gantry/job/", &keys, &values), nv = n;
-	static uint64_t good; /* of texts that were in order */
-	uint64_t h = hash_of(keys, n) ^ (hash_of(values, n) << 1);
-	bool ok = true;
+	const struct store_kv *kvs;
+	int n = store_world_look("/gantry/job/", &kvs);
+	struct stamp now = stamp_of(kvs, n);
 
-	for (int i = 0; i < n && ok && h != good; i++) {
-		AUTO_JSON json_t *j = json_loads(values[i], 0, NULL);
-		const char *state = json_str(j, "state", "");
-
-		if (strchr(keys[i] + strlen("/gantry/job/"), '/'))
-			ok = bad("the store holds a step's record of a job that has ended: %s", keys[i]);
-		else if (strcmp(state, "success") != 0 && strcmp(state, "error") != 0 && strcmp(state, "canceled") != 0)
-			ok = bad("job %s (%s) has not ended: %s, %s", keys[i] + strlen("/gantry/job/"), json_str(j, "op", "?"), state[0] ? state : "queued",
-				 json_str(j, "error_msg", ""));
-	}
-	if (ok)
-		good = h;
-	strs_clear(&keys, &n);
-	strs_clear(&values, &nv);
-	return ok;
-}
-
-/* It is asked twice a second, and the store seldom changes: texts that were there before are not parsed again. */
-static const json_t *all_instances(void)
-{
-	static json_t *instances;
-	static uint64_t hash;
-	char **keys, **values;
-	int n = store_world_dump("/gantry/instance/", &keys, &values), nv = n;
-	uint64_t h = hash_of(values, n);
-
-	if (!instances || h != hash) {
-		json_decref(instances);
-		instances = json_array();
-		for (int i = 0; i < n; i++)
-			json_array_append_new(instances, json_loads(values[i], 0, NULL));
-		hash = h;
-	}
-	strs_clear(&keys, &n);
-	strs_clear(&values, &nv);
-	return instances;
+	if (now.n == jobs_good.n && now.newest == jobs_good.newest)
+		return true;
+	for (int i = 0; i < n; i++)
+		if (!job_in_order(&kvs[i]))
+			return false;
+	jobs_good = now;
+	return true;
 }
 
 bool check_rest(void)
 {
-	const json_t *instances = all_instances();
-
+	read_instances();
 	W.why[0] = '\0';
-	for (size_t i = 0; i < json_array_size(instances); i++)
-		if (!check_instance(json_array_get(instances, i)))
+	for (int i = 0; i < n_wanted; i++)
+		if (!check_instance(&wanted[i]))
 			return false;
-	return check_left_over(instances) && check_jobs();
+	return check_left_over() && check_jobs();
 }

@@ -430,6 +430,7 @@ void world_new(const struct world_conf *c)
 	memset(&W, 0, sizeof(W));
 	links_world_new();
 	wire_world_new();
+	check_world_new();
 	W.n = c->n_machines + c->n_spare;
 	W.lease_ms = c->lease_ms;
 	W.next_value = W.next_uuid = 1;

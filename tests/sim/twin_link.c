@@ -35,9 +35,9 @@ struct link_server {
 
 struct frame {
 	struct list link;
-	char *text;
-	size_t len;
 	int64_t since;
+	size_t len;
+	char text[];
 };
 
 struct link {
@@ -59,6 +59,24 @@ struct link {
 };
 
 /* A text in a connection keeps what it names (twin_wire.c). */
+static struct frame *frame_new(const char *text, size_t len)
+{
+	struct frame *f = xmalloc(sizeof(*f) + len + 1);
+
+	wire_hold(text, len);
+	f->since = eng.now;
+	f->len = len;
+	memcpy(f->text, text, len);
+	f->text[len] = '\0';
+	return f;
+}
+
+static void frame_free(struct frame *f)
+{
+	wire_let_go(f->text, f->len);
+	free(f);
+}
+
 static char *text_keep(const char *text, size_t len)
 {
 	wire_hold(text, len);
@@ -179,8 +197,7 @@ static void deliver_copy(void *arg)
 
 	if (to->up && !to->closing)
 		to->cb->frame(to->arg, to, f->text, f->len);
-	text_drop(f->text, f->len);
-	free(f);
+	frame_free(f);
 }
 
 static void deliver(void *arg)
@@ -204,8 +221,7 @@ static void deliver(void *arg)
 		to->cb->frame(to->arg, to, f->text, f->len);
 		eng.proc = was;
 	}
-	text_drop(f->text, f->len);
-	free(f);
+	frame_free(f);
 	move(k);
 }
 
@@ -339,16 +355,11 @@ int link_send(struct link *k, const char *text, size_t len)
 	}
 	if (held_back(k, text, len))
 		return 0;
-	struct frame *f = xcalloc(1, sizeof(*f));
-	f->text = text_keep(text, len);
-	f->len = len;
-	f->since = eng.now;
+	struct frame *f = frame_new(text, len);
 	list_add_tail(&k->queue, &f->link);
 	if (n == W.dup_frame && k->other) {
-		struct frame *copy = xcalloc(1, sizeof(*copy));
+		struct frame *copy = frame_new(text, len);
 
-		copy->text = text_keep(text, len);
-		copy->len = len;
 		copy->link.next = (struct list *)(void *)k->other;
 		(void)after(k->other->p, 400 * MS, deliver_copy, copy);
 	}
@@ -399,8 +410,7 @@ void links_of_proc_died(struct proc *p, bool power)
 				struct frame *f = list_entry(k->queue.next, struct frame, link);
 
 				list_del(&f->link);
-				text_drop(f->text, f->len);
-				free(f);
+				frame_free(f);
 			}
 			continue;
 		}

@@ -168,8 +168,7 @@ static void run_job(void *arg)
 {
 	struct lane *lane = arg;
 	struct job *j = lane->busy;
-	struct err err = ERR_INIT;
-	int rc = j->what.work(j->what.arg, &err);
+	int rc = j->what.work(j->what.arg, &j->err);
 
 	lane->busy = NULL;
 	if (j->written_off) {
@@ -177,7 +176,6 @@ static void run_job(void *arg)
 		free(j);
 	} else {
 		j->rc = rc;
-		j->err = err;
 		loop_post(lane->pool->loop, deliver, j);
 	}
 	lane_next(lane);

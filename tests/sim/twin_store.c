@@ -338,43 +338,34 @@ void store_world_put(const char *key, const char *value)
 	(void)store_mem_pump(W.store);
 }
 
-struct dump {
-	char ***keys, ***values;
-	int n;
-};
-
-static void dump_done(void *arg, const struct store_result *r)
+int store_world_look(const char *prefix, const struct store_kv **ret)
 {
-	struct dump *d = arg;
-	int nv = 0;
-
-	for (int i = 0; i < r->n_kvs; i++) {
-		strs_add(d->keys, &d->n, r->kvs[i].key);
-		strs_add(d->values, &nv, r->kvs[i].value);
-	}
+	return store_mem_look(W.store, prefix, false, ret);
 }
 
 int store_world_dump(const char *prefix, char ***ret_keys, char ***ret_values)
 {
-	struct dump d = { ret_keys, ret_values, 0 };
+	const struct store_kv *kvs;
+	int n = store_world_look(prefix, &kvs), nk = 0, nv = 0;
 
 	*ret_keys = *ret_values = NULL;
-	W.store->ops->read(W.store, prefix, false, 1000, dump_done, &d);
-	(void)store_mem_pump(W.store);
-	return d.n;
+	for (int i = 0; i < n; i++) {
+		strs_add(ret_keys, &nk, kvs[i].key);
+		strs_add(ret_values, &nv, kvs[i].value);
+	}
+	return n;
 }
 
-static void get_done(void *arg, const struct store_result *r)
+const struct store_kv *store_world_find(const char *key)
 {
-	if (r->n_kvs)
-		*(char **)arg = xstrdup(r->kvs[0].value);
+	const struct store_kv *kv;
+
+	return store_mem_look(W.store, key, true, &kv) ? kv : NULL;
 }
 
 char *store_world_get(const char *key)
 {
-	char *text = NULL;
+	const struct store_kv *kv = store_world_find(key);
 
-	W.store->ops->read(W.store, key, true, 1000, get_done, &text);
-	(void)store_mem_pump(W.store);
-	return text;
+	return kv ? xstrdup(kv->value) : NULL;
 }

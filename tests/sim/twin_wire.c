@@ -4,6 +4,7 @@
  * JSON that it is on a real wire. Who keeps a text (links) holds what it names; what nobody holds any more is freed.
  */
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,8 @@
 
 struct box {
 	const struct schema *schema;
-	void *msg;
 	int held;
+	_Alignas(max_align_t) char msg[];
 };
 
 static struct box **boxes;
@@ -38,6 +39,24 @@ static char *json_of(const char *type, const struct schema *s, const void *msg)
 	return json_text(j);
 }
 
+/* By hand: it is most of what is written in a world. */
+static char *name_of(const char *type, int64_t number)
+{
+	char digits[24];
+	size_t n = sizeof(digits), n_type = strlen(type);
+
+	do
+		digits[--n] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	char *text = xmalloc(n_type + 3 + sizeof(digits) - n);
+	text[0] = '@';
+	memcpy(text + 1, type, n_type);
+	text[n_type + 1] = ' ';
+	memcpy(text + n_type + 2, digits + n, sizeof(digits) - n);
+	text[n_type + 2 + sizeof(digits) - n] = '\0';
+	return text;
+}
+
 char *wire_text(const char *type, const struct schema *s, const void *msg)
 {
 	if (rng_below(&eng.rng, SAMPLE) == 0)
@@ -46,12 +65,12 @@ char *wire_text(const char *type, const struct schema *s, const void *msg)
 		cap_boxes = cap_boxes ? 2 * cap_boxes : 4096;
 		boxes = xrealloc(boxes, (size_t)cap_boxes * sizeof(struct box *));
 	}
-	struct box *b = xcalloc(1, sizeof(*b));
+	struct box *b = xmalloc(sizeof(*b) + s->size);
 	b->schema = s;
-	b->msg = xcalloc(1, s->size);
+	b->held = 0;
 	schema_copy(s, b->msg, msg);
 	boxes[n_boxes] = b;
-	return xasprintf("@%s %lld", type, (long long)n_boxes++);
+	return name_of(type, n_boxes++);
 }
 
 /* One version in a world: everything is said at its level. */
@@ -67,7 +86,9 @@ static struct box *box_of(const char *text, size_t len, int64_t *ret_number)
 
 	if (!space)
 		return NULL;
-	*ret_number = strtoll(space + 1, NULL, 10);
+	*ret_number = 0;
+	for (const char *c = space + 1; c < text + len && *c >= '0' && *c <= '9'; c++)
+		*ret_number = 10 * *ret_number + (*c - '0');
 	assert(*ret_number < n_boxes && boxes[*ret_number]);
 	return boxes[*ret_number];
 }
@@ -89,7 +110,6 @@ void wire_let_go(const char *text, size_t len)
 	if (!b || --b->held > 0)
 		return;
 	schema_done(b->schema, b->msg);
-	free(b->msg);
 	free(b);
 	boxes[number] = NULL;
 }
@@ -109,7 +129,11 @@ int wire_open(struct wire *w, const char *text, size_t len, struct err *err)
 	if (in.box) {
 		const char *space = memchr(text, ' ', len);
 
-		(void)snprintf(w->type, sizeof(w->type), "%.*s", (int)(space - text - 1), text + 1);
+		size_t n = (size_t)(space - text - 1);
+
+		assert(n < sizeof(w->type));
+		memcpy(w->type, text + 1, n);
+		w->type[n] = '\0';
 	} else {
 		rc = json_parse(text, len, FRAME_MAX, &in.j, err);
 	}
@@ -119,7 +143,7 @@ int wire_open(struct wire *w, const char *text, size_t len, struct err *err)
 		(void)str_copy(w->type, sizeof(w->type), json_str(in.j, "type", ""));
 		(void)json_object_del(in.j, "type");
 	}
-	w->inside = xcalloc(1, sizeof(in));
+	w->inside = xmalloc(sizeof(in));
 	memcpy(w->inside, &in, sizeof(in));
 	return 0;
 }

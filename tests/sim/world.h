@@ -19,6 +19,7 @@ enum net { NET_FRONT, NET_REPL, NETS };
 struct noded;
 struct master;
 struct store;
+struct store_kv;
 struct drbdm;
 struct volumes;
 struct hypervisor;
@@ -155,6 +156,9 @@ void store_world_new(uint64_t seed);                 /* twin_store.c */
 void store_world_put(const char *key, const char *value);
 char *store_world_get(const char *key);              /* gives; NULL = absent */
 int store_world_dump(const char *prefix, char ***ret_keys, char ***ret_values);
+/* Borrowed until something is written. */
+int store_world_look(const char *prefix, const struct store_kv **ret);
+const struct store_kv *store_world_find(const char *key); /* NULL = absent */
 bool store_has_majority(const struct machine *from);
 void store_member_set(struct machine *m, bool member, bool learner);
 
@@ -186,6 +190,7 @@ int call_end(struct err *err);
 void violation(const char *fmt, ...) PRINTF(1, 2);
 void check_event(void *arg);  /* after every event */
 void check_owners(void);      /* after a commit: whose guests they are */
+void check_world_new(void);
 bool check_rest(void);        /* what must hold once all is quiet; fills W.why */
 struct ledger *ledger_of(const char *uuid, const char *name);
 void ledger_read_all(const char *uuid, const char *where, const uint64_t *blocks); /* a guest starts and reads its disk */
