@@ -129,6 +129,19 @@ static int instance_disk(struct core *c, const void *args, struct err *err)
 
 /* ---- ownership: every one of these is a move of core/own.c ------------------------------------ */
 
+/* H7: who stays in current has lost its disk, by its node's last report: then it is the other one that must stay. */
+static bool would_leave_lost(const struct core *c, const struct sinstance *s, const char *leaver)
+{
+	for (int i = 0; i < s->i.own.n_current; i++) {
+		const struct snode *n = state_node(&c->st, s->i.own.current[i]);
+		const struct obs_drbd *d = n && strcmp(n->n.uuid, leaver) != 0 ? state_seen_drbd(n, s->i.uuid) : NULL;
+
+		if (d && d->marked == 1)
+			return true;
+	}
+	return false;
+}
+
 static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, const void *args, struct err *err)
 {
 	const struct step_own *a = args;
@@ -167,7 +180,9 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 	case STEP_KIND_own_failover:
 		rc = own_failover(o, a->node, a->evidence == EVIDENCE_NONE, a->force == 1, (enum evidence)a->evidence, a->evidence_text, wall, err);
 		break;
-	case STEP_KIND_own_shrink: rc = own_shrink(o, a->node, wall, err); break;
+	case STEP_KIND_own_shrink:
+		rc = would_leave_lost(c, s, a->node) ? err_set(err, ERR_NOT_SAFE, "the replica that would stay has lost its disk") : own_shrink(o, a->node, wall, err);
+		break;
 	case STEP_KIND_own_leave: rc = own_leave(o, a->node, wall, err); break;
 	case STEP_KIND_own_return: own_return(o, a->node, wall); break;
 	case STEP_KIND_own_arbitrate: rc = own_arbitrate(o, a->on == 1, wall, err); break;

@@ -77,6 +77,7 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	(void)str_copy(d->resource, sizeof(d->resource), s->resource);
 	(void)str_copy(d->uuid, sizeof(d->uuid), uuid);
 	d->up = s->up;
+	d->marked = uuid[0] && l->node->env.system->stale_marked(l->node->env.system, uuid); /* a mark holds also for what is down: it asks out of current (H6) */
 	if (!s->up)
 		return;
 	(void)str_copy(d->role, sizeof(d->role), drbd_role_name(s->role));
@@ -97,7 +98,6 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	d->in_sync = drbd_status_in_sync(s);
 	d->suspended = s->suspended_fencing;
 	d->split = uuid[0] && strcmp(d->conn, "Connected") != 0 && l->node->env.system->split_marked(l->node->env.system, uuid);
-	d->marked = uuid[0] && l->node->env.system->stale_marked(l->node->env.system, uuid);
 	for (int i = 0; i < l->n_gens; i++)
 		if (strcmp(l->gens[i].instance, uuid) == 0)
 			d->gen = l->gens[i].gen;
