@@ -31,11 +31,11 @@
 	R(PAUSED_ARRIVAL, "H15: the guest stands still on arrival until the pivot")                    \
 	R(PIVOT_CURRENT, "H15: the pivot needs the migration's record and both replicas current")      \
 	R(PROVE, "without arbitration a planned hand-over needs DRBD's word that the mirror has it all")  \
-	R(NODE_EPOCH, "the node refuses a lower epoch")                                                \
+	R(NODE_EPOCH, "the node refuses a lower epoch, and tells its master of a higher one")                                                \
 	R(SEQ_GUARD, "a commit compares what the batch before left")                                   \
 	R(EPOCH_GUARD, "a commit compares the epoch")                                                  \
 	R(JOURNAL, "journal, then send")                                                               \
-	R(TOMBSTONE, "an undo leaves a tombstone")                                                     \
+	R(TOMBSTONE, "an undo leaves a tombstone, and a job that is over a memory")                                                     \
 	R(PROBE, "what was so before is not taken back by an undo")                                    \
 	R(REPEAT, "a repeated order is answered from its record")                                      \
 	R(TAKE_WAIT, "a successor waits ttl and margin")                                               \

@@ -475,7 +475,7 @@ static void obey(struct agent *a, const struct msg_step *m)
 			cancel_do(a, r);
 		return;
 	}
-	if (is_forgotten(a, m->job)) {
+	if (RULE(TOMBSTONE) && is_forgotten(a, m->job)) {
 		reply_error(a, m, ERR_TOMBSTONE, "the job was over before this order came");
 		return;
 	}

@@ -267,7 +267,7 @@ static void let_out(struct outbox *o)
 	while (!list_empty(&o->items)) {
 		struct item *i = list_entry(o->items.next, struct item, link);
 
-		if (i->after > o->committed && (RULE(JOURNAL) || i->kind != CORE_SEND))
+		if (i->after > o->committed && RULE(JOURNAL))
 			break;
 		list_del(&i->link);
 		struct core_action a = {

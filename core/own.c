@@ -362,8 +362,6 @@ int own_authorise(const struct ownership *o, const char *node, enum authority wh
 		return -err->code;
 	bool half = o->target[0] && same(o->target, node); /* the target of a migration */
 
-	if (!RULE(PULL))
-		return 0;
 	if (what == AUTH_TWO_PRIMARIES) {
 		if (o->target[0] && (half || same(o->owner, node)))
 			return 0;

@@ -71,7 +71,7 @@ int term_tick(struct term *t, int64_t now_ms)
 {
 	int todo = 0;
 
-	if (t->state == TERM_MASTERING && now_ms >= t->valid_until_ms) {
+	if (t->state == TERM_MASTERING && now_ms >= t->valid_until_ms && RULE(SPEAK)) {
 		t->state = TERM_STALE;
 		todo |= TERM_DO_PAUSE;
 	}

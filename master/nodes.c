@@ -189,7 +189,7 @@ static int on_hello(void *who, void *by, const void *msg, struct err *err)
 	p->level_newest = h->level_newest;
 	p->side = strcmp(h->side, "replication") == 0 ? 2 : 1;
 	p->clock_skew_ms = h->wall_ms ? h->wall_ms - loop_wall_ms(m->loop) : 0;
-	if (!m->core || m->paused || h->epoch > core_state(m->core)->epoch) { /* or it has seen a later master: we are not it */
+	if (!m->core || m->paused || (RULE(NODE_EPOCH) && h->epoch > core_state(m->core)->epoch)) { /* or it has seen a later master: we are not it */
 		not_master(m, p);
 		return 0;
 	}

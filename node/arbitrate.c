@@ -26,7 +26,7 @@ struct gen_entry *arbitrate_entry(struct noded *n, const char *instance)
 
 void arbitrate_gens(struct noded *n, const struct msg_gens *m)
 {
-	if (m->epoch < agent_highest_epoch(n->agent))
+	if (RULE(NODE_EPOCH) && m->epoch < agent_highest_epoch(n->agent))
 		return;
 	for (int i = 0; i < m->n_gens; i++) {
 		const struct msg_gen *g = &m->gens[i];
@@ -255,7 +255,7 @@ void arbitrate_verdict(struct noded *n, const struct msg_verdict *v)
 {
 	struct gen_entry *e = arbitrate_entry(n, v->instance);
 
-	if (!e || v->epoch < agent_highest_epoch(n->agent) || strcmp(v->boot_id, n->boot) != 0)
+	if (!e || (RULE(NODE_EPOCH) && v->epoch < agent_highest_epoch(n->agent)) || strcmp(v->boot_id, n->boot) != 0)
 		return;
 	if (v->gen > e->gen)
 		e->gen = v->gen;

@@ -179,13 +179,6 @@ bool cut_while_connected(void)
 	return script_settle(600 * SEC);
 }
 
-static bool a_runs(void)
-{
-	const struct guest *g = stage_guest(A);
-
-	return g && g->state == HV_RUNNING;
-}
-
 /*
  * H6: the mirror lost its disk, and its wish to leave current is under way; its Primary writes on unfrozen. Both lose their power; the mirror is back
  * first, its disk works again, and a person asks for it.

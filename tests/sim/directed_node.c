@@ -65,6 +65,50 @@ bool off_without_effect(void)
 	return script_settle(600 * SEC);
 }
 
+/*
+ * The replicas are apart for as long as evidence by lease needs, and A's question hangs, so the log lists both; A's beats are answered all the while.
+ * Then A's daemon dies: from here on its lease counts, and its watchdog ends the guest within it.
+ */
+static bool apart_and_leased(void)
+{
+	frames_hold(A, "ask");
+	stage_replication(false);
+	if (!stage_until(a_is_frozen, 60 * SEC))
+		return stage_failed("the freeze");
+	stage_run(20 * SEC);
+	if (!both_current() || !a_runs())
+		return stage_failed("frozen, in current, and guarded");
+	noded_kill(&W.m[A]);
+	return true;
+}
+
+static bool comes_back(void)
+{
+	stage_run(60 * SEC);
+	if (eng.stop)
+		return false;
+	frames_pass();
+	stage_replication(true);
+	noded_start(&W.m[A]);
+	return script_settle(600 * SEC);
+}
+
+bool lease_not_over(void)
+{
+	return stage_begin(5, HA) && apart_and_leased() && comes_back();
+}
+
+/* The master dies in the same moment: its successor has never heard A. */
+bool silent_for_the_new(void)
+{
+	if (!stage_begin(5, HA) || !apart_and_leased())
+		return false;
+	int me = stage_master();
+	W.m[me].masterd_enabled = false;
+	masterd_kill(&W.m[me]);
+	return comes_back();
+}
+
 /* ---- steps ------------------------------------------------------------------------------------------------------ */
 
 /* The disks are up by an operator's order; a start fails behind steps that found them so, and is undone. */

@@ -120,6 +120,11 @@ int call_begin(const char *what, int64_t max_us, struct err *err)
 
 	trace("call %lld: %s", (long long)n, what);
 	fiber_sleep(pick(1 * MS, max_us));
+	if (W.slow_named && W.slow_on == here() && strcmp(what, W.slow_named) == 0) {
+		W.slow_named = NULL;
+		trace("... which takes %lld ms", (long long)(W.slow_us / MS));
+		fiber_sleep(W.slow_us);
+	}
 	call_name = what;
 	if (n == W.crash_call)
 		crash_and_wait();

@@ -2,8 +2,9 @@
 /*
  * Switches each safety rule of common/rule.h off and runs random and directed worlds: which rules does somebody miss?
  *   mutations [--seeds N] [--first S] [--rule NAME[+NAME...]] [--jobs J] [--all 1] [--trace 1]
- * RED: a world breaks an invariant. red: several do not come to rest that do with all rules on. Fails when a rule stays white that is not in
- * `not_shown`.
+ *   mutations --world NAME[+NAME...] [--rule NAME[+NAME...]] [--first S] [--trace 1]     one directed world, with these rules off
+ * RED: a world breaks an invariant. red: several do not come to rest that do with all rules on. A rule is tried alone, or, where others stand in for
+ * it (`depth`), together with them. Fails when one stays white; "--all 1" tries those of `depth` alone too.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,20 +33,25 @@ static const struct {
 #undef R
 };
 
-/* Together they are missed. */
-static const char *const sets[] = { "ASK_NUMBER+SAID_SYNC" };
-
 /*
- * Not shown yet: neither random worlds nor a directed one miss them, because another rule, or the kernel, stands in for each, or because their
- * window is narrow. "--all 1" tries them too.
+ * Rules that stand in for each other: alone nobody misses the one that is named, with the others off a directed world does. That world is also run with
+ * each one of them on, and must be in order then: so no smaller set would do.
  */
-static const char *const not_shown[] = {
-	"ASK_NUMBER", "GROW_BOTH", "ASK_GEN",     "SAID_SYNC", "CUT_FIRST", "ASK_DISK", "ASK_CURRENT",  "SHRINK",       "PULL",      "END_PRIMARY",
-	"NODE_EPOCH", "SEQ_GUARD", "EPOCH_GUARD", "JOURNAL",   "TOMBSTONE", "SPEAK",    "LEASE_MARGIN", "SILENT_SINCE", "SUPERSEDE",
+static const struct {
+	const char *rule, *set;
+} depth[] = {
+	{ "CUT_FIRST", "CUT_FIRST+SAID_SYNC" },
+	{ "ASK_CURRENT", "MARK+ASK_CURRENT" },
+	{ "END_PRIMARY", "END_PRIMARY+HARD_CUT" },
+	{ "NODE_EPOCH", "NODE_EPOCH+SPEAK+JOURNAL" },
 };
+
+/* Each is missed alone, and together also in a world in which one of them alone is not. */
+static const char *const also[] = { "ASK_NUMBER+SAID_SYNC" };
 
 #define WORLD_S 60 /* of wall clock: a world that hangs is cut off */
 #define SEEDS 400
+#define LEAST_SEEDS 2
 #define STUCK_ENOUGH 4 /* worlds that do not come to rest, before it is called red: one or two are chance, the run is another one */
 
 struct end {
@@ -118,11 +124,6 @@ static uint64_t bits_of(const char *names)
 	return bits;
 }
 
-static bool has(const char *names, const char *name)
-{
-	return bits_of(names) & bits_of(name);
-}
-
 /* The first of its seeds that notices; a world whose schedule does not come about has noticed nothing. */
 static struct end try_directed(const char *names, int d, uint64_t off, int64_t *ret_seed)
 {
@@ -141,17 +142,43 @@ static struct end try_directed(const char *names, int d, uint64_t off, int64_t *
 	return (struct end){ CHAOS_HEALED, "" };
 }
 
+/* With any one of them on, its directed world is in order. */
+static bool is_least(const char *names, int d)
+{
+	uint64_t all = bits_of(names);
+	bool least = true;
+
+	for (int r = 0; r < (int)RULE_COUNT; r++) {
+		uint64_t one = UINT64_C(1) << r;
+
+		if (!(all & one))
+			continue;
+		for (int i = 0; i < LEAST_SEEDS; i++) {
+			struct end e = run_world(-1 - (int64_t)d * DIRECTED_SEEDS - i, all & ~one);
+
+			if (e.end == CHAOS_HEALED)
+				continue;
+			(void)printf("      %s: with %s on its world is not in order: %s\n", names, rules[r].name, e.why);
+			least = false;
+		}
+	}
+	return least;
+}
+
 /* In a process of its own. True: somebody misses them. */
 static bool try_rules(const char *names, int64_t first, int64_t n)
 {
 	int64_t stuck = 0, shown = 0, s = 0;
 	struct end e = { CHAOS_HEALED, "" }, bad = { CHAOS_HEALED, "" };
 	uint64_t off = bits_of(names);
+	bool set = strchr(names, '+'), least = true;
 
 	for (int d = 0; d < n_directed && bad.end != CHAOS_VIOLATION; d++)
-		if (has(names, directed[d].rule))
+		if (strcmp(names, directed[d].rule) == 0) {
 			bad = try_directed(names, d, off, &shown);
-	for (; s < n && bad.end != CHAOS_VIOLATION && stuck < STUCK_ENOUGH; s++) {
+			least = !set || is_least(names, d);
+		}
+	for (; s < n && !set && bad.end != CHAOS_VIOLATION && stuck < STUCK_ENOUGH; s++) {
 		e = run_world(first + s, off);
 		if (e.end == CHAOS_HEALED || e.end == CHAOS_GONE || !in_order(first + s))
 			continue;
@@ -164,15 +191,39 @@ static bool try_rules(const char *names, int64_t first, int64_t n)
 	if (found)
 		(void)printf("; seed %lld: %s\n", (long long)shown, bad.why);
 	(void)fflush(stdout);
-	return found;
+	return found && least;
 }
 
-static bool shown(const char *name)
+static int one_world(const char *world, const char *off, int64_t seed)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(not_shown); i++)
-		if (strcmp(not_shown[i], name) == 0)
-			return false;
-	return true;
+	int bad = 0;
+
+	for (int d = 0; d < n_directed; d++) {
+		if (strcmp(directed[d].rule, world) != 0)
+			continue;
+		struct end e = run_world(-seed - (int64_t)d * DIRECTED_SEEDS, off ? bits_of(off) : 0);
+
+		bad += e.end != CHAOS_HEALED;
+		(void)printf("%s, seed %lld, without %s: %s\n", world, (long long)seed, off ? off : "nothing", e.end == CHAOS_HEALED ? "in order" : e.why);
+	}
+	return bad;
+}
+
+/* What stands in for it; NULL = nothing. */
+static const char *set_of(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(depth); i++)
+		if (strcmp(depth[i].rule, name) == 0)
+			return depth[i].set;
+	return NULL;
+}
+
+/* The n-th try; NULL = there are no more. */
+static const char *try_of(int n, bool alone)
+{
+	if (n < (int)RULE_COUNT)
+		return !alone && set_of(rules[n].name) ? set_of(rules[n].name) : rules[n].name;
+	return n < (int)(RULE_COUNT + ARRAY_SIZE(also)) ? also[n - (int)RULE_COUNT] : NULL;
 }
 
 int main(int argc, char **argv)
@@ -180,7 +231,7 @@ int main(int argc, char **argv)
 	int64_t n = SEEDS, first = 1;
 	int jobs = 1, running = 0, bad = 0, tried = 0;
 	bool all = false;
-	const char *only = NULL;
+	const char *only = NULL, *world = NULL;
 
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--seeds") == 0)
@@ -189,6 +240,8 @@ int main(int argc, char **argv)
 			first = strtoll(argv[i + 1], NULL, 10);
 		else if (strcmp(argv[i], "--rule") == 0)
 			only = argv[i + 1];
+		else if (strcmp(argv[i], "--world") == 0)
+			world = argv[i + 1];
 		else if (strcmp(argv[i], "--jobs") == 0)
 			jobs = (int)strtol(argv[i + 1], NULL, 10);
 		else if (strcmp(argv[i], "--all") == 0)
@@ -196,18 +249,18 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--trace") == 0)
 			tracing = strcmp(argv[i + 1], "0") != 0;
 	}
+	if (world)
+		return one_world(world, only, first);
 	if (only)
 		return try_rules(only, first, n) ? 0 : 1;
-	const int n_tries = (int)(RULE_COUNT + ARRAY_SIZE(sets));
-	for (int r = 0; r < n_tries || running; r++) {
-		const char *names = r < (int)RULE_COUNT ? rules[r].name : r < n_tries ? sets[r - (int)RULE_COUNT] : NULL;
-		bool begin = names && (all || shown(names));
+	for (int r = 0; try_of(r, all) || running; r++) {
+		const char *names = try_of(r, all);
 
-		tried += begin;
+		tried += names != NULL;
 		(void)fflush(stdout);
-		if (begin && fork() == 0)
-			_exit(try_rules(names, first, n) || !shown(names) ? 0 : 1);
-		running += begin;
+		if (names && fork() == 0)
+			_exit(try_rules(names, first, n) || (all && set_of(names)) ? 0 : 1);
+		running += names != NULL;
 		while (running >= jobs || (!names && running)) {
 			int status = 0;
 
@@ -217,6 +270,7 @@ int main(int argc, char **argv)
 			bad += status != 0;
 		}
 	}
-	(void)printf("mutations: %d tries of %d rules; %d are missed by nobody, and should be\n", tried, (int)RULE_COUNT, bad);
+	(void)printf("mutations: %d rules, %d of them missed alone, %d where others are off that stand in for them; %d tries, %d of them failed\n", (int)RULE_COUNT,
+		     (int)(RULE_COUNT - ARRAY_SIZE(depth)), (int)ARRAY_SIZE(depth), tried, bad);
 	return bad ? 1 : 0;
 }

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "common/xmem.h"
+#include "core/term.h"
 #include "schema/field.h"
 
 uint64_t stage_seed;
+int stage_extra;
 
 bool stage_failed(const char *what)
 {
@@ -26,7 +28,7 @@ bool stage_broken(const char *what)
 
 bool stage_begin(int voters, const char *more)
 {
-	const struct world_conf c = { .seed = stage_seed, .n_machines = STAGE_MACHINES, .voters = voters, .lease_ms = 12000 };
+	const struct world_conf c = { .seed = stage_seed, .n_machines = STAGE_MACHINES + stage_extra, .voters = voters, .lease_ms = 12000 };
 
 	world_new(&c);
 	/* No masterd there: who is heard late, or has lost its power, is not the master itself. */
@@ -54,6 +56,16 @@ void stage_isolate(int machine, bool on)
 	for (int i = 0; i < W.n; i++)
 		for (int n = 0; n < NETS; n++)
 			W.cut[n][machine][i] = W.cut[n][i][machine] = on && i != machine;
+	net_changed();
+}
+
+void stage_part(int a, int b, bool on)
+{
+	for (int i = 0; i < W.n; i++)
+		for (int k = 0; k < W.n; k++)
+			if ((i == a || i == b) != (k == a || k == b))
+				for (int n = 0; n < NETS; n++)
+					W.cut[n][i][k] = on;
 	net_changed();
 }
 
@@ -124,16 +136,41 @@ bool in_sync(void)
 	return a->net == WANT_CONNECTED && a->disk == DRBD_DISK_UPTODATE && a->peer_disk == DRBD_DISK_UPTODATE && !a->frozen;
 }
 
-bool both_current(void)
+int stage_master(void)
+{
+	AUTO_FREE char *text = store_world_get(TERM_MASTER);
+	char uuid[UUID_LEN + 1] = "";
+
+	(void)sscanf(text ? text : "", "%36s", uuid);
+	const struct machine *m = machine_by_uuid(uuid);
+	return m ? m->index : M;
+}
+
+json_t *stage_own(void)
 {
 	char **keys, **values;
 	int n = store_world_dump("/gantry/instance/", &keys, &values), nv = n;
 	AUTO_JSON json_t *o = n ? json_loads(values[0], 0, NULL) : NULL;
-	bool both = json_array_size(json_object_get(json_object_get(o, "own"), "current")) == 2;
+	json_t *own = json_incref(json_object_get(o, "own"));
 
 	strs_clear(&keys, &n);
 	strs_clear(&values, &nv);
-	return both;
+	return own;
+}
+
+bool both_current(void)
+{
+	AUTO_JSON json_t *own = stage_own();
+
+	return json_array_size(json_object_get(own, "current")) == 2;
+}
+
+bool a_is_current_alone(void)
+{
+	AUTO_JSON json_t *own = stage_own();
+	const json_t *current = json_object_get(own, "current");
+
+	return json_array_size(current) == 1 && strcmp(json_string_value(json_array_get(current, 0)), W.m[A].uuid) == 0;
 }
 
 bool both_primary(void)
@@ -141,9 +178,36 @@ bool both_primary(void)
 	return stage_on(A)->role == DRBD_ROLE_PRIMARY && stage_on(B)->role == DRBD_ROLE_PRIMARY;
 }
 
-bool b_runs(void)
+static bool runs_on(int machine)
 {
-	const struct guest *g = stage_guest(B);
+	const struct guest *g = W.m[machine].power ? stage_guest(machine) : NULL;
 
 	return g && g->state == HV_RUNNING;
+}
+
+bool a_runs(void)
+{
+	return runs_on(A);
+}
+
+bool b_runs(void)
+{
+	return runs_on(B);
+}
+
+bool somebody_runs(void)
+{
+	return runs_on(A) || runs_on(B);
+}
+
+bool tool_is_slow(void)
+{
+	return !W.slow_named;
+}
+
+void stage_slow(int machine, const char *call, int64_t us)
+{
+	W.slow_on = &W.m[machine];
+	W.slow_us = us;
+	W.slow_named = call;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What directed worlds share: vm1 on A, mirrored on B; the master on M, and it does not move to A or B. C and D look on. */
+/* What directed worlds share: vm1 on A, mirrored on B; the master is M, C or D, never A or B. */
 #ifndef TESTS_SIM_STAGE_H
 #define TESTS_SIM_STAGE_H
 
@@ -8,6 +8,7 @@
 
 enum { M, A, B, C, D, STAGE_MACHINES };
 
+extern int stage_extra; /* machines besides these: set before stage_begin() */
 extern uint64_t stage_seed; /* of the world that runs: delays are drawn, what happens in which order is not */
 
 /* Both return false, and keep the first text as the world's. */
@@ -20,6 +21,8 @@ bool stage_begin(int voters, const char *more);
 void stage_replication(bool on);               /* between A and B, DRBD's and all else's */
 void stage_cut(int net, int a, int b, bool on); /* on: it is cut, in both directions */
 void stage_isolate(int machine, bool on);      /* from everybody, on both networks */
+void stage_part(int a, int b, bool on);        /* these two from all others, on both networks */
+void stage_slow(int machine, const char *call, int64_t us); /* the next call of that name there hangs so long before it does anything */
 struct replica *stage_on(int machine);
 struct guest *stage_guest(int machine);
 bool stage_until(bool (*holds)(void), int64_t us); /* looked at each millisecond */
@@ -33,14 +36,22 @@ bool stage_ends(int64_t job, int64_t us); /* done, failed or canceled */
 bool a_is_alone(void);   /* Primary, and goes on without its mirror */
 bool a_is_frozen(void);
 bool in_sync(void);
+int stage_master(void);  /* whose masterd it is, by the log */
+json_t *stage_own(void); /* gives vm1's record of ownership, as the log has it */
 bool both_current(void); /* says the log */
+bool a_is_current_alone(void);
 bool both_primary(void);
-bool b_runs(void);       /* vm1 executes there */
+bool a_runs(void);       /* vm1 executes there */
+bool b_runs(void);
+bool somebody_runs(void);
+bool tool_is_slow(void); /* the call that hangs has begun */
 
-/* The worlds: directed_disk.c, directed_node.c. */
+/* The worlds: directed_disk.c, directed_late.c, directed_master.c, directed_node.c. */
 typedef bool stage_world(void);
 stage_world late_report, late_yes, cut_off_from_all, target_asks_first, wrote_alone_unheard, cut_while_connected, marked_and_alone, no_disk_to_connect_with,
 	lost_on_arrival;
-stage_world nobody_guarded, connected_and_silent, off_without_effect, was_so_before, told_twice;
+stage_world late_yes_to_handler, outrun_by_cut, outrun_by_resume, late_question, asks_without_disk, asks_from_outside, late_no, mark_not_written, wish_hangs, replaced_mirror;
+stage_world cut_off_with_master, order_of_deposed, late_commit_of_deposed, late_commit_of_own, order_after_the_job, dead_link;
+stage_world lease_not_over, silent_for_the_new, nobody_guarded, connected_and_silent, off_without_effect, was_so_before, told_twice;
 
 #endif

@@ -161,10 +161,86 @@ static void watched_done(void *arg, const struct store_result *r)
 	free(w);
 }
 
+/* ---- a commit that is late (store_hold_commit) ---------------------------------------------------------- */
+
+static struct late { /* 129 operations are refused by etcd */
+	bool wanted, is;
+	struct store_cmp cmps[2];
+	struct store_op ops[128];
+	int n_cmps, n_ops;
+	store_cb *cb;
+	void *arg;
+} late;
+
+void store_hold_commit(void)
+{
+	memset(&late, 0, sizeof(late));
+	late.wanted = true;
+}
+
+bool store_commit_held(void)
+{
+	return late.is;
+}
+
+static void late_unknown(void *arg)
+{
+	struct err err = ERR_INIT;
+	const struct store_result r = { .outcome = STORE_UNKNOWN, .err = &err };
+
+	(void)arg;
+	(void)err_set(&err, ERR_UNKNOWN_OUTCOME, "the store did not answer in time");
+	late.cb(late.arg, &r);
+}
+
+static bool held_back(struct sim_store *s, const struct store_cmp *cmps, int n_cmps, const struct store_op *ops, int n_ops, int timeout_ms, store_cb *cb,
+		      void *arg)
+{
+	bool instance = false;
+
+	for (int i = 0; i < n_ops; i++)
+		instance = instance || (ops[i].kind == STORE_PUT && strncmp(ops[i].key, "/gantry/instance/", 17) == 0);
+	if (!late.wanted || !instance)
+		return false;
+	assert(n_cmps <= (int)ARRAY_SIZE(late.cmps) && n_ops <= (int)ARRAY_SIZE(late.ops));
+	late = (struct late){ .is = true, .n_cmps = n_cmps, .n_ops = n_ops, .cb = cb, .arg = arg };
+	for (int i = 0; i < n_cmps; i++) {
+		late.cmps[i] = cmps[i];
+		late.cmps[i].key = xstrdup(cmps[i].key);
+		late.cmps[i].value = cmps[i].value ? xstrdup(cmps[i].value) : NULL;
+	}
+	for (int i = 0; i < n_ops; i++)
+		late.ops[i] = (struct store_op){ ops[i].kind, xstrdup(ops[i].key), ops[i].value ? xstrdup(ops[i].value) : NULL };
+	(void)after(s->p, timeout_ms * MS, late_unknown, NULL);
+	trace("a commit is late");
+	return true;
+}
+
+static void late_done(void *arg, const struct store_result *r)
+{
+	*(bool *)arg = r->outcome == STORE_OK;
+}
+
+bool store_let_go(void)
+{
+	bool taken = false;
+
+	if (!late.is)
+		return false;
+	late.is = false;
+	W.store->ops->txn(W.store, late.cmps, late.n_cmps, late.ops, late.n_ops, 1000, late_done, &taken);
+	(void)store_mem_pump(W.store);
+	trace("the late commit is %s", taken ? "taken" : "refused");
+	check_owners();
+	return taken;
+}
+
 static void txn(struct store *st, const struct store_cmp *cmps, int n_cmps, const struct store_op *ops, int n_ops, int timeout_ms, store_cb *cb,
 		void *arg)
 {
 	struct sim_store *s = (struct sim_store *)(void *)st;
+	if (held_back(s, cmps, n_cmps, ops, n_ops, timeout_ms, cb, arg))
+		return;
 	for (int i = 0; i < n_ops; i++)
 		s->owners = s->owners || (ops[i].kind == STORE_PUT && strncmp(ops[i].key, "/gantry/instance/", 17) == 0);
 	bool commit = n_cmps == 2 && cmps[1].kind == STORE_CMP_VALUE && strcmp(cmps[1].key, TERM_SEQ) == 0;

@@ -105,6 +105,9 @@ struct world {
 	int64_t n_calls, n_commits, n_frames;
 	int64_t fail_call, fail_call_after, crash_call, crash_call_after, crash_commit_before, crash_commit_after, lose_frame, dup_frame;
 	const char *fail_named;            /* the next call of that name fails; NULL = none */
+	const char *slow_named;            /* the next call of that name on that machine takes so long before it has any effect; NULL = none, or begun */
+	const struct machine *slow_on;
+	int64_t slow_us;
 	char why[512];                     /* first violation; "" = none */
 	uint64_t random_hex;               /* state of pki_random_hex's twin */
 };
@@ -161,6 +164,10 @@ int store_world_look(const char *prefix, const struct store_kv **ret);
 const struct store_kv *store_world_find(const char *key); /* NULL = absent */
 bool store_has_majority(const struct machine *from);
 void store_member_set(struct machine *m, bool member, bool learner);
+/* Directed worlds: the next commit that changes an instance is late: its master is told that the outcome is unknown, and it reaches the store when let go. */
+void store_hold_commit(void);
+bool store_commit_held(void);
+bool store_let_go(void);                             /* true: the store has taken it */
 
 void wire_world_new(void);                           /* twin_wire.c */
 void wire_hold(const char *text, size_t len);
