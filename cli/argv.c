@@ -431,6 +431,7 @@ int argv_parse(int argc, char **argv, struct command *ret, struct err *err)
 	c.given = schema_encode(op_infos[op].args, c.args);
 	rc = c.opt.help ? 0 : list_check(&c, err);
 	if (rc < 0) {
+		help_fill_hint(op_infos[op].name, err);
 		command_done(&c);
 		return rc;
 	}

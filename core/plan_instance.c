@@ -48,11 +48,41 @@ static void make_mac(const struct state *st, const struct instance *self, struct
 	(void)str_copy(out, MAC_LEN + 1, mac);
 }
 
+/* Six bytes, and a guest's: one that is a group's is no card's. */
+static bool is_mac(const char *mac)
+{
+	for (int k = 0; k < MAC_LEN; k++) {
+		bool hex = (mac[k] >= '0' && mac[k] <= '9') || (mac[k] >= 'a' && mac[k] <= 'f') || (mac[k] >= 'A' && mac[k] <= 'F');
+
+		if (k % 3 == 2 ? mac[k] != ':' : !hex)
+			return false;
+	}
+	return mac[MAC_LEN] == '\0' && !strchr("13579bdfBDF", mac[1]);
+}
+
+static int check_nic(const struct nic *n, int k, struct err *err)
+{
+	if (n->mac[0] && !is_mac(n->mac))
+		return err_set(err, ERR_BAD_VALUE, "network card %d: '%s' is no hardware address of a card", k, n->mac),
+		       err_hint(err, "for example aa:00:00:12:34:56, the first byte even; without mac= one is made");
+	if (n->link && n->link[0] && (strlen(n->link) > 15 || strpbrk(n->link, "/ :")))
+		return err_set(err, ERR_BAD_VALUE, "network card %d: '%s' is no name of a bridge", k, n->link), err_hint(err, "'ip link show type bridge' on a node lists them");
+	if (n->ip && n->ip[0] && n->ip[strspn(n->ip, "0123456789abcdefABCDEF:./")])
+		return err_set(err, ERR_BAD_VALUE, "network card %d: '%s' is no address", k, n->ip), err_hint(err, "it is for the record only: leave it out");
+	return 0;
+}
+
 static int take_nics(const struct state *st, const struct op_instance_add *a, struct rng *rng, struct instance *i, struct err *err)
 {
 	const struct field *list = schema_find(&instance_schema, "nics");
 	int n = a->no_nics == 1 ? 0 : a->n_net ? a->n_net : 1;
 
+	for (int k = 0; k < a->n_net; k++) {
+		int rc = check_nic(&a->net[k], k, err);
+
+		if (rc < 0)
+			return rc;
+	}
 	for (int k = 0; k < n; k++) {
 		struct nic *nic = schema_list_add(list, i);
 

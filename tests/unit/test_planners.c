@@ -735,6 +735,27 @@ static void what_no_node_has_is_no_default(void **state)
 	assert_non_null(strstr(err_hint_text(&w->err), "be.KEY"));
 }
 
+static void a_network_card_is_looked_at(void **state)
+{
+	static const struct {
+		const char *net;
+		int rc;
+	} rows[] = {
+		{ "\"mac\":\"aa:00:00:12:34:56\"", 0 },           { "\"mac\":\"AA:00:00:12:34:56\"", 0 },  { "\"mac\":\"zz\"", -ERR_BAD_VALUE },
+		{ "\"mac\":\"aa:00:00:12:34\"", -ERR_BAD_VALUE }, { "\"mac\":\"01:00:5e:00:00:01\"", -ERR_BAD_VALUE }, { "\"link\":\"br0.7\"", 0 },
+		{ "\"link\":\"no/such\"", -ERR_BAD_VALUE },       { "\"link\":\"a-name-that-is-too-long\"", -ERR_BAD_VALUE },
+		{ "\"ip\":\"fd00::1\"", 0 },                      { "\"ip\":\"10.0.0.1\"", 0 },            { "\"ip\":\"dhcp, please\"", -ERR_BAD_VALUE },
+	};
+	struct world *w = *state;
+
+	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
+		AUTO_FREE char *args = xasprintf("{\"name\":\"web1\",\"disk_template\":\"diskless\",\"net\":[{%s}]}", rows[k].net);
+
+		assert_int_equal(plan(w, OP_instance_add, args), rows[k].rc);
+		assert_true(rows[k].rc == 0 || strncmp(w->err.msg, "network card 0: ", 16) == 0);
+	}
+}
+
 static void evacuation_checks_where_to(void **state)
 {
 	struct world *w = *state;
@@ -965,6 +986,7 @@ int main(void)
 		T(disks_that_are_apart_are_brought_together),
 		T(a_disk_that_cannot_grow),
 		T(what_no_node_has_is_no_default),
+		T(a_network_card_is_looked_at),
 		T(evacuation_checks_where_to),
 		T(only_what_is_down_is_renamed),
 		T(a_rename_locks_both_names),
