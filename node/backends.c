@@ -66,7 +66,8 @@ int backends_new(const struct conf *conf, struct exec_env *env, struct err *err)
 		log_err_record(LOG_LEVEL_WARNING, "LVM", &why);
 	if (drbdm_new(env->runner, DRBDM_CONF_DIR, &env->drbd, &why) < 0)
 		log_err_record(LOG_LEVEL_WARNING, "DRBD", &why);
-	if (dir_make(FILE_DIR, 0700, &why) < 0 || file_new(dirs, 1, NULL, &env->file, &why) < 0)
+	/* QEMU opens its image as a user of its own, whom libvirt gives the file: it must get there, and need not see what else is. */
+	if (dir_make(FILE_DIR, 0711, &why) < 0 || file_new(dirs, 1, NULL, &env->file, &why) < 0)
 		log_err_record(LOG_LEVEL_WARNING, "file disks", &why);
 	return libvirt_new("qemu:///system", &env->hv, err);
 }
