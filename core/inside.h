@@ -96,12 +96,14 @@ struct cjob *job_of_request(const struct core *c, const char *request_id); /* th
 /* Is one already there that asks the same (the reconciler must not pile them up)? */
 bool job_pending(const struct core *c, enum op_index op, const char *arg_name);
 
-/* ---- job.c: the queue and the saga ---- */
-extern const struct sm job_sm;
-bool job_ended(const struct cjob *j);
+/* ---- job_queue.c ---- */
 /* Files a job: checks, plans on trial, queues, journals. *ret_id. */
 int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err) WARN_UNUSED;
 void job_schedule(struct core *c);          /* grants locks, starts what may run */
+
+/* ---- job.c: the saga ---- */
+extern const struct sm job_sm;
+bool job_ended(const struct cjob *j);
 void job_result(struct core *c, struct cjob *j, int index, enum step_dir dir, int rc, json_t *result, const struct err *err);
 void job_progress(struct core *c, struct cjob *j, int index, int permille, const char *text);
 void job_node_back(struct core *c, const char *node); /* it is connected: orders that it may have missed are sent again */
@@ -114,6 +116,9 @@ int job_load(struct core *c, const struct core_kv *kvs, int n, struct err *err) 
 void job_resume(struct core *c); /* after loading */
 void job_free(struct cjob *j);
 /* Shared by the files of the job machine. */
+void job_put(struct core *c, const struct cjob *j);             /* its record */
+void job_set_error(struct cjob *j, const struct err *err);      /* the first one is kept: it is the cause */
+void job_end(struct core *c, struct cjob *j, int state);
 void job_answer_waiters(struct core *c, struct cjob *j);
 void job_news(struct core *c, struct cjob *j, const char *fmt, ...) PRINTF(3, 4);
 void job_note_time(struct cjob *j, int step, enum record_event ev, int64_t wall_ms); /* when a step began and ended; its undo is not timed */

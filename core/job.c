@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs: queue, locks, journal and the saga that walks a plan. The rules are in doc/design/002-core.adoc:
+ * Jobs: journal and the saga that walks a plan (queue and locks: job_queue.c). The rules are in doc/design/002-core.adoc:
  * journal, then send; before the pivot a failure undoes in reverse order, after it only forward.
  */
 #include <assert.h>
@@ -47,7 +47,7 @@ bool job_ended(const struct cjob *j)
 
 /* ---- journal ---------------------------------------------------------------------------------- */
 
-static void put_job(struct core *c, const struct cjob *j)
+void job_put(struct core *c, const struct cjob *j)
 {
 	char key[64];
 
@@ -124,7 +124,7 @@ static void drop_secrets(struct cjob *j)
 			(void)json_object_del(j->j.args, op_infos[op].args->fields[i].name);
 }
 
-static void end_job(struct core *c, struct cjob *j, int state)
+void job_end(struct core *c, struct cjob *j, int state)
 {
 	char key[72];
 
@@ -144,7 +144,7 @@ static void end_job(struct core *c, struct cjob *j, int state)
 		outbox_unput(c->out, key); /* begun and ended in one unit: none of its records is in the store */
 	else if (j->n_records)
 		outbox_put(c->out, key, NULL);
-	put_job(c, j);
+	job_put(c, j);
 	job_slim(j);
 	forget_on_nodes(c, j);
 	if (state == JOB_SUCCESS)
@@ -155,7 +155,7 @@ static void end_job(struct core *c, struct cjob *j, int state)
 		   state == JOB_SUCCESS ? "" : ": ", state == JOB_SUCCESS || !j->j.error_msg ? "" : j->j.error_msg);
 }
 
-static void set_error(struct cjob *j, const struct err *err)
+void job_set_error(struct cjob *j, const struct err *err)
 {
 	if (j->j.error[0])
 		return; /* the first one is the cause */
@@ -197,18 +197,18 @@ static json_t *order_args(const struct core *c, const struct plan_step *s)
 	return args;
 }
 
-static void send_step(struct core *c, struct cjob *j, enum step_dir dir, bool cancel)
+static void send_step(struct core *c, const struct cjob *j, int index, enum step_dir dir, bool cancel)
 {
-	const struct plan_step *s = &j->j.steps[j->cur];
+	const struct plan_step *s = &j->j.steps[index];
 	struct msg_step m;
 
 	schema_init(&msg_step_schema, &m);
 	m.epoch = c->st.epoch;
 	m.job = j->j.id;
-	m.index = j->cur;
+	m.index = index;
 	m.dir = (int)dir;
 	(void)str_copy(m.kind, sizeof(m.kind), s->kind);
-	m.attempt = j->attempt;
+	m.attempt = index == j->cur ? j->attempt : 0;
 	m.cancel = cancel;
 	m.args = order_args(c, s);
 	core_send(c, s->node, "step", &msg_step_schema, &m);
@@ -258,15 +258,17 @@ static bool order_step(struct core *c, struct cjob *j, enum step_dir dir, int *r
 		return false;
 	case STEP_NODE:
 	default:
-		send_step(c, j, dir, false);
+		send_step(c, j, j->cur, dir, false);
 		return false;
 	}
 }
 
 static void begin_undo(struct core *c, struct cjob *j)
 {
+	while (j->cur + 1 < j->j.n_steps && j->step[j->cur + 1] == STEP_STARTED) /* begun beside it */
+		j->cur++;
 	sm_move(&job_sm, &j->j.state, JOB_UNDOING);
-	put_job(c, j);
+	job_put(c, j);
 	j->attempt = 0;
 	j->waiting = false;
 	j->retry_at_ms = 0;
@@ -292,13 +294,13 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 	case SAGA_PARK:
 		if (j->j.state == JOB_RUNNING) {
 			sm_move(&job_sm, &j->j.state, JOB_STUCK);
-			put_job(c, j);
+			job_put(c, j);
 			core_event(c, "job %lld is stuck at '%s' on %s: %s", (long long)j->j.id, s->text, job_step_node(c, s), err->msg);
 		}
 		retry_later(c, j);
 		return;
 	case SAGA_GIVE_UP:
-		set_error(j, err); /* the job will end as failed, but what follows must still be done: cleaning up above all */
+		job_set_error(j, err); /* the job will end as failed, but what follows must still be done: cleaning up above all */
 		__attribute__((fallthrough));
 	case SAGA_SKIP:
 		j->step[j->cur] = STEP_SKIPPED;
@@ -312,7 +314,7 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 	case SAGA_UNDO:
 	default:
 		j->step[j->cur] = STEP_FAILED;
-		set_error(j, err);
+		job_set_error(j, err);
 		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
 		job_news(c, j, "%s on %s: %s", s->text, job_step_node(c, s), err->msg);
 		begin_undo(c, j);
@@ -328,7 +330,7 @@ static void undo_failed(struct core *c, struct cjob *j, const struct err *err)
 	if (j->attempt >= SAGA_UNDO_TRIES && j->j.state == JOB_UNDOING) {
 		sm_move(&job_sm, &j->j.state, JOB_STUCK);
 		put_record(c, j, j->cur, RECORD_UNDO_FAILED, NULL, err);
-		put_job(c, j);
+		job_put(c, j);
 		core_event(c, "job %lld is stuck undoing '%s' on %s: %s", (long long)j->j.id, s->text, job_step_node(c, s), err->msg);
 		job_news(c, j, "stuck undoing '%s' on %s: %s; tried again every minute", s->text, job_step_node(c, s), err->msg);
 	}
@@ -375,7 +377,7 @@ static bool advance_undo(struct core *c, struct cjob *j)
 		j->cur--;
 	if (j->cur < 0) {
 		j->cur = 0;
-		end_job(c, j, j->j.cancel == 1 ? JOB_CANCELED : JOB_ERROR);
+		job_end(c, j, j->j.cancel == 1 ? JOB_CANCELED : JOB_ERROR);
 		return false;
 	}
 	struct err err = ERR_INIT;
@@ -412,11 +414,33 @@ static void leave_out(struct core *c, struct cjob *j)
 	struct err err = ERR_INIT;
 
 	(void)err_set(&err, ERR_WRONG_STATE, "%s: left out, as a step that it rests on was passed over", j->j.steps[j->cur].text);
-	set_error(j, &err);
+	job_set_error(j, &err);
 	j->step[j->cur] = STEP_SKIPPED;
 	put_record(c, j, j->cur, RECORD_FAILED, NULL, &err);
 	job_news(c, j, "%s: left out, as what it rests on was passed over", j->j.steps[j->cur].text);
 	j->cur++;
+}
+
+static void begin_step(struct core *c, struct cjob *j, int i)
+{
+	const struct plan_step *s = &j->j.steps[i];
+
+	j->step[i] = STEP_STARTED;
+	put_record(c, j, i, RECORD_STARTED, NULL, NULL);
+	job_news(c, j, "%s%s%s", s->text, s->node[0] ? " on " : "", s->node[0] ? job_step_node(c, s) : "");
+}
+
+/*
+ * Steps that do not rest on the one in hand are ordered with it, so that a node works while another does. It is only an order that comes early: when the
+ * step's turn has come it is given again, unchanged, and the node answers from its record. Nothing else of the saga knows of it but the undo.
+ */
+static void begin_beside(struct core *c, struct cjob *j)
+{
+	for (int i = j->cur + 1; i < j->j.n_steps && j->j.steps[i].beside == 1 && j->step[i] == STEP_PENDING; i++) {
+		assert(step_infos[kind_of(j, i)].where == STEP_NODE);
+		begin_step(c, j, i);
+		send_step(c, j, i, STEP_DO, false);
+	}
 }
 
 static bool advance_do(struct core *c, struct cjob *j)
@@ -425,12 +449,12 @@ static bool advance_do(struct core *c, struct cjob *j)
 		struct err err = ERR_INIT;
 
 		(void)err_set(&err, ERR_CANCELED, "canceled on request");
-		set_error(j, &err);
+		job_set_error(j, &err);
 		begin_undo(c, j);
 		return true;
 	}
 	if (j->cur == j->j.n_steps) {
-		end_job(c, j, j->j.error[0] ? JOB_ERROR : JOB_SUCCESS);
+		job_end(c, j, j->j.error[0] ? JOB_ERROR : JOB_SUCCESS);
 		return false;
 	}
 	struct err err = ERR_INIT;
@@ -440,14 +464,12 @@ static bool advance_do(struct core *c, struct cjob *j)
 		leave_out(c, j);
 		return true;
 	}
-	if (j->step[j->cur] != STEP_STARTED) {
-		j->step[j->cur] = STEP_STARTED;
-		put_record(c, j, j->cur, RECORD_STARTED, NULL, NULL);
-		job_news(c, j, "%s%s%s", j->j.steps[j->cur].text, j->j.steps[j->cur].node[0] ? " on " : "",
-		     j->j.steps[j->cur].node[0] ? job_step_node(c, &j->j.steps[j->cur]) : "");
-	}
-	if (!order_step(c, j, STEP_DO, &rc, &err))
+	if (j->step[j->cur] != STEP_STARTED)
+		begin_step(c, j, j->cur);
+	if (!order_step(c, j, STEP_DO, &rc, &err)) {
+		begin_beside(c, j);
 		return false;
+	}
 	if (rc < 0) {
 		do_failed(c, j, &err);
 		return false;
@@ -511,7 +533,7 @@ void job_node_back(struct core *c, const char *node)
 
 		if (job_ended(j) || !j->waiting || j->cur >= j->j.n_steps || strcmp(j->j.steps[j->cur].node, node) != 0)
 			continue;
-		send_step(c, j, is_undoing(j) ? STEP_UNDO_DIR : STEP_DO, false);
+		send_step(c, j, j->cur, is_undoing(j) ? STEP_UNDO_DIR : STEP_DO, false);
 	}
 }
 
@@ -594,15 +616,15 @@ int job_cancel(struct core *c, int64_t id, struct err *err)
 		struct err why = ERR_INIT;
 
 		(void)err_set(&why, ERR_CANCELED, "canceled before it started");
-		set_error(j, &why);
-		end_job(c, j, JOB_CANCELED);
+		job_set_error(j, &why);
+		job_end(c, j, JOB_CANCELED);
 		job_schedule(c);
 		return 0;
 	}
-	put_job(c, j);
+	job_put(c, j);
 	if (j->j.state == JOB_RUNNING && j->waiting && j->j.steps[j->cur].node[0] && !j->cancel_sent) {
 		j->cancel_sent = true;
-		send_step(c, j, STEP_DO, true);
+		send_step(c, j, j->cur, STEP_DO, true);
 	} else if (j->j.state == JOB_RUNNING && j->retry_at_ms) {
 		struct err why = ERR_INIT;
 
@@ -610,174 +632,5 @@ int job_cancel(struct core *c, int64_t id, struct err *err)
 		j->retry_at_ms = 0;
 		do_failed(c, j, &why);
 	}
-	return 0;
-}
-
-/* ---- queue and locks ----------------------------------------------------------------------------- */
-
-static bool shares_lock(const struct job *a, const struct job *b)
-{
-	for (int i = 0; i < a->n_locks; i++)
-		if (strs_has(b->locks, b->n_locks, a->locks[i]))
-			return true;
-	return false;
-}
-
-/* All or nothing; whoever came first goes first, so that nobody starves (no lock order, no deadlock). */
-static const struct cjob *blocker(const struct core *c, const struct cjob *j)
-{
-	if (j->j.n_locks == 0)
-		return NULL;
-	for (int i = 0; i < c->n_open && c->open[i] != j; i++)
-		if (!job_ended(c->open[i]) && shares_lock(&j->j, &c->open[i]->j))
-			return c->open[i];
-	for (int i = 0; i < c->n_open; i++) /* a later one that got in before its lock was asked for */
-		if (c->open[i] != j && !job_ended(c->open[i]) && c->open[i]->j.state >= JOB_RUNNING && shares_lock(&j->j, &c->open[i]->j))
-			return c->open[i];
-	return NULL;
-}
-
-static int plan_job(struct core *c, struct cjob *j, struct plan *p, struct err *err)
-{
-	int op = op_by_name(j->j.op);
-	const struct schema *s = op_infos[op].args;
-	void *args = xcalloc(1, s->size);
-	int rc = schema_decode(s, args, j->j.args, err);
-
-	if (rc == 0) {
-		rc = plan_run(&c->st, (enum op_index)op, args, &c->rng, p, err);
-		schema_done(s, args);
-	}
-	free(args);
-	return rc;
-}
-
-static void take_plan(struct core *c, struct cjob *j, struct plan *p)
-{
-	free(j->j.steps);
-	j->j.steps = p->steps;
-	j->j.n_steps = p->n_steps;
-	p->steps = NULL;
-	p->n_steps = 0;
-	(void)str_copy(j->j.summary, sizeof(j->j.summary), p->summary);
-	if (p->result) {
-		json_decref(j->j.result);
-		j->j.result = json_incref(p->result);
-	}
-	for (int i = 0; i < p->n_reservations; i++)
-		state_reserve(&c->st, j->j.id, p->reservations[i].node, p->reservations[i].vg, p->reservations[i].memory_mib,
-			      p->reservations[i].disk_mib);
-}
-
-static void start_job(struct core *c, struct cjob *j)
-{
-	struct err err = ERR_INIT;
-	AUTO_PLAN struct plan p;
-
-	plan_init(&p);
-	job_set_busy(c, j, j->j.id);
-	c->st.planning_job = j->j.id;
-	int planned = plan_job(c, j, &p, &err);
-	c->st.planning_job = 0;
-	if (planned < 0) {
-		set_error(j, &err);
-		end_job(c, j, JOB_ERROR);
-		return;
-	}
-	take_plan(c, j, &p);
-	j->trial = false;
-	j->j.started_ms = c->st.wall_ms;
-	sm_move(&job_sm, &j->j.state, JOB_RUNNING);
-	put_job(c, j);
-	job_advance(c, j);
-}
-
-static int running(const struct core *c)
-{
-	int n = 0;
-
-	for (int i = 0; i < c->n_open; i++)
-		n += c->open[i]->j.state >= JOB_RUNNING && !job_ended(c->open[i]);
-	return n;
-}
-
-static void let_wait(struct core *c, struct cjob *j, const struct cjob *blocker)
-{
-	if (j->j.state != JOB_QUEUED)
-		return;
-	sm_move(&job_sm, &j->j.state, JOB_WAITING);
-	put_job(c, j);
-	if (blocker)
-		job_news(c, j, "waiting for job %lld (%s)", (long long)blocker->j.id, blocker->j.op);
-}
-
-void job_schedule(struct core *c)
-{
-	for (bool again = true; again;) {
-		int n = running(c);
-
-		again = false;
-		for (int i = 0; i < c->n_open; i++) {
-			struct cjob *j = c->open[i];
-
-			if (j->j.state != JOB_QUEUED && j->j.state != JOB_WAITING)
-				continue;
-			/* When all places are taken nobody's locks are looked at: thousands may be queued. */
-			const struct cjob *b = n < JOBS_RUNNING_MAX ? blocker(c, j) : NULL;
-
-			if (b || n >= JOBS_RUNNING_MAX) {
-				let_wait(c, j, b);
-				continue;
-			}
-			start_job(c, j);
-			n += !job_ended(j);
-			again = again || job_ended(j);
-			outbox_flush(c->out); /* each job is a unit of its own: many may have waited for the same one */
-		}
-	}
-}
-
-int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err)
-{
-	struct cjob *old = job_of_request(c, from->id);
-
-	if (old) {
-		*ret_id = old->j.id;
-		return 0;
-	}
-	if (core_jobs_open(c) >= JOBS_QUEUED_MAX)
-		return err_set(err, ERR_QUEUE_FULL, "%d jobs are queued already", JOBS_QUEUED_MAX);
-	struct cjob *j = job_append(c);
-
-	j->trial = true;
-	j->j.id = ++c->last_job;
-	(void)str_copy(j->j.op, sizeof(j->j.op), op_infos[op].name);
-	j->j.args = args ? json_deep_copy(args) : json_object();
-	(void)str_copy(j->j.request_id, sizeof(j->j.request_id), from->id);
-	(void)str_copy(j->j.user, sizeof(j->j.user), from->user[0] ? from->user : "gantry");
-	j->j.reason = from->reason ? xstrdup(from->reason) : NULL;
-	j->j.created_ms = c->st.wall_ms;
-	*ret_id = j->j.id;
-	char number[24];
-	(void)snprintf(number, sizeof(number), "%lld", (long long)j->j.id);
-	outbox_put(c->out, "/gantry/lastjob", xstrdup(number));
-
-	void *a = xcalloc(1, op_infos[op].args->size);
-	int rc = schema_decode(op_infos[op].args, a, j->j.args, err);
-	if (rc == 0) {
-		rc = plan_locks(&c->st, op, a, &j->j.locks, &j->j.n_locks, err);
-		schema_done(op_infos[op].args, a);
-	}
-	free(a);
-	if (rc < 0) {
-		c->last_job--;
-		job_drop_newest(c);
-		return rc;
-	}
-	job_opened(c, j);
-	put_job(c, j);
-	core_event(c, "job %lld (%s%s%s) filed by %s%s%s", (long long)j->j.id, j->j.op, json_str(j->j.args, "name", "")[0] ? " " : "",
-		   json_str(j->j.args, "name", ""), j->j.user, j->j.reason ? ": " : "", j->j.reason ? j->j.reason : "");
-	job_schedule(c);
 	return 0;
 }

@@ -109,9 +109,9 @@ int plan_instance_migrate(const struct state *st, const void *args, struct rng *
 	add_guest_ref(ret, st, STEP_KIND_guest_hold, S, i, 0, false);
 	add_own(ret, st, STEP_KIND_own_migrate, i, T, true);
 	add_resource(ret, st, STEP_KIND_drbd_two_primaries, S, i, false);
-	add_resource(ret, st, STEP_KIND_drbd_two_primaries, T, i, false);
+	add_resource(ret, st, STEP_KIND_drbd_two_primaries, T, i, false)->beside = 1;
 	add_resource(ret, st, STEP_KIND_drbd_primary, T, i, false);
-	add_guest(ret, st, STEP_KIND_guest_expect, T, i);
+	add_guest(ret, st, STEP_KIND_guest_expect, T, i)->beside = 1;
 	add_migrate(st, i, from, to, a->non_live != 1, ret);
 	add_guest_ref(ret, st, STEP_KIND_guest_arrived, T, i, 0, false);
 	if (i->own.arbitrated != 1)
@@ -121,7 +121,7 @@ int plan_instance_migrate(const struct state *st, const void *args, struct rng *
 	add_guest_ref(ret, st, STEP_KIND_guest_destroy, S, i, 0, true);
 	add_resource(ret, st, STEP_KIND_drbd_secondary, S, i, false);
 	add_resource(ret, st, STEP_KIND_drbd_one_primary, S, i, false);
-	add_resource(ret, st, STEP_KIND_drbd_one_primary, T, i, false);
+	add_resource(ret, st, STEP_KIND_drbd_one_primary, T, i, false)->beside = 1;
 	add_own(ret, st, STEP_KIND_own_settle, i, T, false);
 	plan_reserve(ret, T, "", instance_memory(st, i), 0);
 	(void)snprintf(ret->summary, sizeof(ret->summary), "migrate '%.40s' from %.20s to %.20s", i->name, from->n.name, to->n.name);

@@ -198,6 +198,7 @@ extern const char *const step_state_names[];
 	F(T, BOOL, pivot, 0, "no", "", "from here on only forward")                                                      \
 	F(T, BOOL, may_fail, 0, "no", "", "failure is noted, not followed (a lost node's half)")                         \
 	F(T, BOOL, after_all, 0, "no", "", "left out when an earlier step of its instance was passed over")              \
+	F(T, BOOL, beside, FIELD_SINCE(2), "no", "", "begun together with the step before it")                           \
 	F(T, STR, text, 120, 0, NULL, "", "what a person reads")                                                         \
 	F(T, ENUM, state, step_state_names, FIELD_SINCE(2), NULL, "", "what became of it, once the job has ended")       \
 	F(T, INT, started_ms, 0, INT64_MAX, FIELD_SINCE(2), NULL, "", "wall clock")                                      \

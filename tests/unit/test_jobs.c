@@ -36,6 +36,7 @@ struct rig {
 	int n_steps_sent;
 	int64_t last_step_job;
 	json_t *last_args;    /* of the newest order */
+	char orders[400];     /* all since it was emptied: "do0@1 " is step 0 on node1 */
 };
 
 static void keep(struct rig *r, const char *key, const char *value)
@@ -86,7 +87,10 @@ static void emit(void *arg, const struct core_action *a)
 		AUTO_JSON json_t *m = json_loads(a->text, 0, NULL);
 
 		if (strcmp(json_str(m, "type", ""), "step") == 0) {
+			size_t at = strlen(r->orders);
+
 			r->n_steps_sent++;
+			(void)snprintf(r->orders + at, sizeof(r->orders) - at, "%s%lld@%c ", json_str(m, "dir", ""), (long long)json_int(m, "index", -1), a->node[0]);
 			r->last_step_job = json_int(m, "job", 0);
 			json_decref(r->last_args);
 			r->last_args = json_deep_copy(json_object_get(m, "args"));
@@ -271,18 +275,24 @@ static int count(const struct rig *r, const char *prefix)
 	return n;
 }
 
-static void result_from(struct rig *r, const char *node, int64_t job)
+static void answer(struct rig *r, const char *node, int64_t job, int index, enum step_dir dir, const char *error)
 {
 	struct msg_step_result m;
 
 	schema_init(&msg_step_result_schema, &m);
 	m.epoch = 7;
 	m.job = job;
-	m.index = 0;
-	m.dir = STEP_DO;
+	m.index = index;
+	m.dir = (int)dir;
+	(void)str_copy(m.error, sizeof(m.error), error);
 	core_step_result(r->core, node, &m);
 	schema_done(&msg_step_result_schema, &m);
 	commit_all(r);
+}
+
+static void result_from(struct rig *r, const char *node, int64_t job)
+{
+	answer(r, node, job, 0, STEP_DO, "");
 }
 
 static void result_of(struct rig *r, int64_t job)
@@ -535,6 +545,83 @@ static void a_new_master_goes_on_with_all(void **state)
 	result_of(r, 4);
 	assert_true(r->last_step_job > before);
 	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 39);
+}
+
+/* ---- steps beside each other (doc/design/002) ---------------------------------------------------------------- */
+
+/* A job of three steps as its master left it in the store, the second beside the first; the next master goes on with it. */
+static void three_steps(struct rig *r)
+{
+	static const char *const at[] = { NODE1, NODE2, NODE1 };
+	struct job j;
+
+	schema_init(&job_schema, &j);
+	j.id = 1;
+	(void)str_copy(j.op, sizeof(j.op), "debug.noop");
+	(void)str_copy(j.user, sizeof(j.user), "me");
+	j.args = json_object();
+	j.state = JOB_RUNNING;
+	for (int i = 0; i < 3; i++) {
+		struct plan_step *s = schema_list_add(schema_find(&job_schema, "steps"), &j);
+
+		(void)str_copy(s->kind, sizeof(s->kind), "noop");
+		(void)str_copy(s->node, sizeof(s->node), at[i]);
+		s->args = json_object();
+		s->beside = i == 1;
+	}
+	AUTO_FREE char *text = schema_encode_text_at(&job_schema, &j, level_here.newest);
+	schema_done(&job_schema, &j);
+	keep(r, "/gantry/job/1", text);
+	master_changes(r, 0);
+}
+
+static void said(struct rig *r, const char *want)
+{
+	assert_string_equal(r->orders, want);
+	r->orders[0] = '\0';
+}
+
+static void a_step_beside_is_begun_with_the_one_before(void **state)
+{
+	struct rig *r = *state;
+
+	three_steps(r);
+	r->orders[0] = '\0';
+	master_changes(r, 0); /* both are in the journal: the order of the first is given again, the other's when its turn has come */
+	assert_int_equal(count(r, "/gantry/job/1/"), 2);
+	said(r, "do0@1 do0@1 ");
+	answer(r, NODE2, 1, 1, STEP_DO, ""); /* it was quicker: nothing follows yet */
+	said(r, "");
+	answer(r, NODE1, 1, 0, STEP_DO, "");
+	said(r, "do1@2 "); /* answered from its record */
+	answer(r, NODE2, 1, 1, STEP_DO, "");
+	said(r, "do2@1 "); /* not beside: only now */
+	answer(r, NODE1, 1, 2, STEP_DO, "");
+	assert_int_equal(core_jobs_open(r->core), 0);
+}
+
+static void both_orders_go_out_at_once(void **state)
+{
+	struct rig *r = *state;
+
+	three_steps(r);
+	said(r, "do0@1 do1@2 do0@1 "); /* and the one in hand once more, when its node is linked */
+}
+
+static void what_was_begun_beside_is_undone_first(void **state)
+{
+	struct rig *r = *state;
+
+	three_steps(r);
+	r->orders[0] = '\0';
+	answer(r, NODE1, 1, 0, STEP_DO, "NOT_SAFE");
+	said(r, "undo1@2 "); /* it may have been done by now */
+	master_changes(r, 0);
+	said(r, "undo1@2 undo1@2 ");
+	answer(r, NODE2, 1, 1, STEP_UNDO_DIR, "");
+	said(r, "undo0@1 ");
+	answer(r, NODE1, 1, 0, STEP_UNDO_DIR, "");
+	assert_int_equal(core_jobs_open(r->core), 0);
 }
 
 /* ---- secrets ------------------------------------------------------------------------------------------- */
@@ -837,6 +924,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_not_heard_is_said_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_newer_clusters_state_is_not_touched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_level_stays_as_it_is_where_nobody_knows_a_higher_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(both_orders_go_out_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_step_beside_is_begun_with_the_one_before, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_begun_beside_is_undone_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fence_password_is_in_the_nodes_record_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_steps_times_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_renamed_instance_is_found_by_its_new_name, set_up, tear_down),

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs before they run: filed, queued, and planned when their locks are held (doc/locking.adoc). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmem.h"
+#include "core/inside.h"
+
+/* ---- queue and locks ----------------------------------------------------------------------------- */
+
+static bool shares_lock(const struct job *a, const struct job *b)
+{
+	for (int i = 0; i < a->n_locks; i++)
+		if (strs_has(b->locks, b->n_locks, a->locks[i]))
+			return true;
+	return false;
+}
+
+/* All or nothing; whoever came first goes first, so that nobody starves (no lock order, no deadlock). */
+static const struct cjob *blocker(const struct core *c, const struct cjob *j)
+{
+	if (j->j.n_locks == 0)
+		return NULL;
+	for (int i = 0; i < c->n_open && c->open[i] != j; i++)
+		if (!job_ended(c->open[i]) && shares_lock(&j->j, &c->open[i]->j))
+			return c->open[i];
+	for (int i = 0; i < c->n_open; i++) /* a later one that got in before its lock was asked for */
+		if (c->open[i] != j && !job_ended(c->open[i]) && c->open[i]->j.state >= JOB_RUNNING && shares_lock(&j->j, &c->open[i]->j))
+			return c->open[i];
+	return NULL;
+}
+
+static int plan_job(struct core *c, struct cjob *j, struct plan *p, struct err *err)
+{
+	int op = op_by_name(j->j.op);
+	const struct schema *s = op_infos[op].args;
+	void *args = xcalloc(1, s->size);
+	int rc = schema_decode(s, args, j->j.args, err);
+
+	if (rc == 0) {
+		rc = plan_run(&c->st, (enum op_index)op, args, &c->rng, p, err);
+		schema_done(s, args);
+	}
+	free(args);
+	return rc;
+}
+
+static void take_plan(struct core *c, struct cjob *j, struct plan *p)
+{
+	free(j->j.steps);
+	j->j.steps = p->steps;
+	j->j.n_steps = p->n_steps;
+	p->steps = NULL;
+	p->n_steps = 0;
+	(void)str_copy(j->j.summary, sizeof(j->j.summary), p->summary);
+	if (p->result) {
+		json_decref(j->j.result);
+		j->j.result = json_incref(p->result);
+	}
+	for (int i = 0; i < p->n_reservations; i++)
+		state_reserve(&c->st, j->j.id, p->reservations[i].node, p->reservations[i].vg, p->reservations[i].memory_mib,
+			      p->reservations[i].disk_mib);
+}
+
+static void start_job(struct core *c, struct cjob *j)
+{
+	struct err err = ERR_INIT;
+	AUTO_PLAN struct plan p;
+
+	plan_init(&p);
+	job_set_busy(c, j, j->j.id);
+	c->st.planning_job = j->j.id;
+	int planned = plan_job(c, j, &p, &err);
+	c->st.planning_job = 0;
+	if (planned < 0) {
+		job_set_error(j, &err);
+		job_end(c, j, JOB_ERROR);
+		return;
+	}
+	take_plan(c, j, &p);
+	j->trial = false;
+	j->j.started_ms = c->st.wall_ms;
+	sm_move(&job_sm, &j->j.state, JOB_RUNNING);
+	job_put(c, j);
+	job_advance(c, j);
+}
+
+static int running(const struct core *c)
+{
+	int n = 0;
+
+	for (int i = 0; i < c->n_open; i++)
+		n += c->open[i]->j.state >= JOB_RUNNING && !job_ended(c->open[i]);
+	return n;
+}
+
+static void let_wait(struct core *c, struct cjob *j, const struct cjob *blocker)
+{
+	if (j->j.state != JOB_QUEUED)
+		return;
+	sm_move(&job_sm, &j->j.state, JOB_WAITING);
+	job_put(c, j);
+	if (blocker)
+		job_news(c, j, "waiting for job %lld (%s)", (long long)blocker->j.id, blocker->j.op);
+}
+
+void job_schedule(struct core *c)
+{
+	for (bool again = true; again;) {
+		int n = running(c);
+
+		again = false;
+		for (int i = 0; i < c->n_open; i++) {
+			struct cjob *j = c->open[i];
+
+			if (j->j.state != JOB_QUEUED && j->j.state != JOB_WAITING)
+				continue;
+			/* When all places are taken nobody's locks are looked at: thousands may be queued. */
+			const struct cjob *b = n < JOBS_RUNNING_MAX ? blocker(c, j) : NULL;
+
+			if (b || n >= JOBS_RUNNING_MAX) {
+				let_wait(c, j, b);
+				continue;
+			}
+			start_job(c, j);
+			n += !job_ended(j);
+			again = again || job_ended(j);
+			outbox_flush(c->out); /* each job is a unit of its own: many may have waited for the same one */
+		}
+	}
+}
+
+int job_submit(struct core *c, enum op_index op, const json_t *args, const struct msg_request *from, int64_t *ret_id, struct err *err)
+{
+	struct cjob *old = job_of_request(c, from->id);
+
+	if (old) {
+		*ret_id = old->j.id;
+		return 0;
+	}
+	if (core_jobs_open(c) >= JOBS_QUEUED_MAX)
+		return err_set(err, ERR_QUEUE_FULL, "%d jobs are queued already", JOBS_QUEUED_MAX);
+	struct cjob *j = job_append(c);
+
+	j->trial = true;
+	j->j.id = ++c->last_job;
+	(void)str_copy(j->j.op, sizeof(j->j.op), op_infos[op].name);
+	j->j.args = args ? json_deep_copy(args) : json_object();
+	(void)str_copy(j->j.request_id, sizeof(j->j.request_id), from->id);
+	(void)str_copy(j->j.user, sizeof(j->j.user), from->user[0] ? from->user : "gantry");
+	j->j.reason = from->reason ? xstrdup(from->reason) : NULL;
+	j->j.created_ms = c->st.wall_ms;
+	*ret_id = j->j.id;
+	char number[24];
+	(void)snprintf(number, sizeof(number), "%lld", (long long)j->j.id);
+	outbox_put(c->out, "/gantry/lastjob", xstrdup(number));
+
+	void *a = xcalloc(1, op_infos[op].args->size);
+	int rc = schema_decode(op_infos[op].args, a, j->j.args, err);
+	if (rc == 0) {
+		rc = plan_locks(&c->st, op, a, &j->j.locks, &j->j.n_locks, err);
+		schema_done(op_infos[op].args, a);
+	}
+	free(a);
+	if (rc < 0) {
+		c->last_job--;
+		job_drop_newest(c);
+		return rc;
+	}
+	job_opened(c, j);
+	job_put(c, j);
+	core_event(c, "job %lld (%s%s%s) filed by %s%s%s", (long long)j->j.id, j->j.op, json_str(j->j.args, "name", "")[0] ? " " : "",
+		   json_str(j->j.args, "name", ""), j->j.user, j->j.reason ? ": " : "", j->j.reason ? j->j.reason : "");
+	job_schedule(c);
+	return 0;
+}
