@@ -265,7 +265,7 @@ static int uncovered(void)
 int main(int argc, char **argv)
 {
 	const char *only = NULL;
-	int kind = -1, place = 0, jobs = 1, bad = uncovered();
+	int kind = -1, place = 0, jobs = 1, bad = uncovered(), begun = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--trace") == 0)
@@ -289,6 +289,7 @@ int main(int argc, char **argv)
 				continue;
 			(void)fflush(stdout);
 			running++;
+			begun++;
 			if (fork() == 0) {
 				running = failed = 0;
 				sweep_one(i, voters, kind, place);
@@ -296,6 +297,10 @@ int main(int argc, char **argv)
 			reap(jobs - 1);
 		}
 	reap(0);
+	if (!begun) {
+		(void)fprintf(stderr, "no scenario is called '%s'\n", only);
+		return 2;
+	}
 	(void)printf("sweep: one place in %d, %d scenarios failed\n", every, failed + bad);
 	return failed + bad ? 1 : 0;
 }
