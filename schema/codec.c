@@ -286,6 +286,12 @@ static json_t *encode_field(const struct field *f, const void *obj, struct how h
 	}
 }
 
+/* An empty string where there is a default was said on purpose: left out, it would come back as the default. */
+static bool is_said(const struct field *f, const void *obj)
+{
+	return field_is_set(f, obj) || (f->type == FIELD_STR && f->def && f->def[0]);
+}
+
 static json_t *encode(const struct schema *s, const void *obj, struct how how)
 {
 	json_t *o = json_object();
@@ -293,9 +299,7 @@ static json_t *encode(const struct schema *s, const void *obj, struct how how)
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
-		/* An empty string where there is a default was said on purpose: left out, it would come back as the default. */
-		bool said = field_is_set(f, obj) || (f->type == FIELD_STR && f->def && f->def[0]);
-		if (said && field_since(f) <= how.level && (how.secrets || !(f->flags & FIELD_SECRET)))
+		if (is_said(f, obj) && field_since(f) <= how.level && (how.secrets || !(f->flags & FIELD_SECRET)))
 			json_object_set_new(o, f->name, encode_field(f, obj, how));
 	}
 	return o;
@@ -345,11 +349,99 @@ json_t *schema_encode_at(const struct schema *s, const void *obj, int64_t level)
 	return encode(s, obj, (struct how){ .secrets = true, .level = level });
 }
 
+/*
+ * The same as text, with no tree in between: each record of a job or an object that is kept, and each message, is written like this. Byte for byte what
+ * json_text(schema_encode_at()) gives; test_schema holds the two together.
+ */
+static void write_string(struct buf *b, const char *text)
+{
+	bool plain = true;
+
+	for (const char *c = text; *c && plain; c++)
+		plain = (unsigned char)*c >= 0x20 && (unsigned char)*c < 0x80 && *c != '"' && *c != '\\';
+	if (plain) {
+		buf_putc(b, '"');
+		buf_puts(b, text);
+		buf_putc(b, '"');
+		return;
+	}
+	AUTO_JSON json_t *j = encode_string(text);
+	AUTO_FREE char *quoted = json_text(j);
+	buf_puts(b, quoted);
+}
+
+static void write_object(struct buf *b, const struct schema *s, const void *obj, int64_t level);
+
+static void write_field(struct buf *b, const struct field *f, const void *obj, int64_t level)
+{
+	const void *p = at(f, obj);
+	char number[24];
+
+	switch (f->type) {
+	case FIELD_STR: write_string(b, p); return;
+	case FIELD_TEXT: write_string(b, *(char *const *)p); return;
+	case FIELD_INT:
+	case FIELD_SIZE:
+		(void)snprintf(number, sizeof(number), "%lld", (long long)*(const int64_t *)p);
+		buf_puts(b, number);
+		return;
+	case FIELD_BOOL: buf_puts(b, *(const int *)p ? "true" : "false"); return;
+	case FIELD_ENUM: write_string(b, f->names[*(const int *)p]); return;
+	case FIELD_OBJ: write_object(b, f->sub, p, level); return;
+	case FIELD_LIST:
+		buf_putc(b, '[');
+		for (int i = 0; i < *count(f, obj); i++) {
+			if (i)
+				buf_putc(b, ',');
+			write_object(b, f->sub, *(char *const *)p + (size_t)i * f->sub->size, level);
+		}
+		buf_putc(b, ']');
+		return;
+	case FIELD_STRS:
+		buf_putc(b, '[');
+		for (int i = 0; i < *count(f, obj); i++) {
+			if (i)
+				buf_putc(b, ',');
+			write_string(b, (*(char **const *)p)[i]);
+		}
+		buf_putc(b, ']');
+		return;
+	case FIELD_JSON: {
+		AUTO_FREE char *text = json_text(*(json_t *const *)p);
+
+		buf_puts(b, text);
+		return;
+	}
+	default: assert(!"field type");
+	}
+}
+
+static void write_object(struct buf *b, const struct schema *s, const void *obj, int64_t level)
+{
+	const struct field *const *fields = schema_by_name(s);
+	bool first = true;
+
+	buf_putc(b, '{');
+	for (int i = 0; i < s->n_fields; i++) {
+		const struct field *f = fields[i];
+
+		if (!is_said(f, obj) || field_since(f) > level)
+			continue;
+		buf_puts(b, first ? "\"" : ",\"");
+		buf_puts(b, f->name);
+		buf_puts(b, "\":");
+		write_field(b, f, obj, level);
+		first = false;
+	}
+	buf_putc(b, '}');
+}
+
 char *schema_encode_text_at(const struct schema *s, const void *obj, int64_t level)
 {
-	AUTO_JSON json_t *j = encode(s, obj, (struct how){ .secrets = true, .borrow = true, .level = level });
+	struct buf b = { .max_bytes = SIZE_MAX / 2 };
 
-	return json_text(j);
+	write_object(&b, s, obj, level);
+	return buf_steal(&b);
 }
 
 /* A value that is the default says what an older version would do anyway. */

@@ -77,6 +77,7 @@ void schema_merge(const struct schema *s, void *dst, const void *src);
 int schema_reset(const struct schema *s, void *obj, char *const *paths, int n, struct err *err) WARN_UNUSED;
 bool field_is_set(const struct field *f, const void *obj);
 const struct field *schema_find(const struct schema *s, const char *name);
+const struct field *const *schema_by_name(const struct schema *s); /* all of them, in that order */
 /* The nearest right name for a wrong one, NULL when nothing is near. */
 const char *schema_nearest(const struct schema *s, const char *name);
 /* The same among words (NULL-terminated). */

@@ -23,6 +23,7 @@ static int *count(const struct field *f, const void *obj)
 struct schema_memo {
 	void *fresh;      /* an object as schema_init() leaves it */
 	bool fresh_owns;  /* a default is a text of its own */
+	const struct field **by_name;
 	int n_deep;       /* the fields that own something, or hold objects that do: all that a copy of the bytes does not copy */
 	const struct field *deep[];
 };
@@ -73,14 +74,23 @@ static bool owns(const struct field *f)
 	}
 }
 
+static int name_order(const void *a, const void *b)
+{
+	const struct field *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
 static struct schema_memo *memo_make(const struct schema *s)
 {
 	struct schema_memo *m = xcalloc(1, sizeof(*m) + (size_t)s->n_fields * sizeof(m->deep[0]));
 
 	m->fresh = xcalloc(1, s->size);
+	m->by_name = xcalloc((size_t)s->n_fields, sizeof(*m->by_name));
 	for (int i = 0; i < s->n_fields; i++) {
 		const struct field *f = &s->fields[i];
 
+		m->by_name[i] = f;
 		unset(f, m->fresh);
 		if (f->def && f->def[0])
 			set_default(f, m->fresh);
@@ -89,6 +99,7 @@ static struct schema_memo *memo_make(const struct schema *s)
 		m->deep[m->n_deep++] = f;
 		m->fresh_owns = m->fresh_owns || (f->type == FIELD_OBJ ? memo_of(f->sub)->fresh_owns : f->type == FIELD_TEXT && f->def && f->def[0]);
 	}
+	qsort(m->by_name, (size_t)s->n_fields, sizeof(*m->by_name), name_order);
 	return m;
 }
 
@@ -97,6 +108,7 @@ static void memo_free(struct schema_memo *m)
 	for (int i = 0; i < m->n_deep; i++)
 		field_free(m->deep[i], m->fresh);
 	free(m->fresh);
+	free(m->by_name);
 	free(m);
 }
 
@@ -111,6 +123,11 @@ static const struct schema_memo *memo_of(const struct schema *s)
 		return m;
 	memo_free(m); /* another thread was quicker */
 	return first;
+}
+
+const struct field *const *schema_by_name(const struct schema *s)
+{
+	return memo_of(s)->by_name;
 }
 
 void schema_init(const struct schema *s, void *obj)

@@ -64,8 +64,11 @@ static void decode(struct thing *t, const char *text)
 static void assert_encodes(const struct thing *t, const char *want)
 {
 	AUTO_FREE char *text = schema_encode_text(&thing_schema, t);
+	AUTO_JSON json_t *tree = schema_encode(&thing_schema, t);
+	AUTO_FREE char *by_tree = json_text(tree);
 
 	assert_string_equal(text, want);
+	assert_string_equal(by_tree, want);
 }
 
 #define REST "\"main_part\":{\"tag\":\"m\",\"weight\":3}"
@@ -153,6 +156,41 @@ static void everything_goes_to_json_and_back(void **state)
 	decode(&t, "{\"name\":\"x\",\"size\":\"2G\"," REST "}");
 	assert_int_equal(t.size, 2048);
 	schema_done(&thing_schema, &t);
+}
+
+/* Text is written without a tree in between: it is the tree's, for whatever a string may hold and at every level. */
+static void text_is_what_the_tree_says(void **state)
+{
+	static const char *const odd[] = { "", "a\"b", "a\\b", "a/b", "\b\f\n\r\t", "\x01\x1f", "\x7f", "\xc3\xa4 \xe2\x82\xac", "\xff\xfe", "x\xc3", "\xed\xa0\x80" };
+	static const char *const values[] = { "null", "\"\\u0001\"", "1.5", "[]", "{}", "{\"b\":[true,{}],\"a\":\"\\n\"}" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(odd) * ARRAY_SIZE(values); i++) {
+		struct thing t;
+
+		decode(&t, "{\"name\":\"x\",\"n\":-5,\"size\":2048," REST "}");
+		t.note = xstrdup(odd[i % ARRAY_SIZE(odd)]);
+		strs_add(&t.words, &t.n_words, odd[i % ARRAY_SIZE(odd)]);
+		strs_add(&t.words, &t.n_words, "plain");
+		(void)str_copy(t.home, sizeof(t.home), odd[i % ARRAY_SIZE(odd)]);
+		(void)schema_list_add(schema_find(&thing_schema, "parts"), &t);
+		t.any = json_loads(values[i / ARRAY_SIZE(odd)], JSON_DECODE_ANY, NULL);
+		assert_non_null(t.any);
+		AUTO_JSON json_t *tree = schema_encode(&thing_schema, &t);
+		AUTO_FREE char *want = json_text(tree);
+		assert_encodes(&t, want);
+		schema_done(&thing_schema, &t);
+	}
+	for (int64_t level = 1; level <= 3; level++) {
+		struct thing2 t;
+
+		schema_init(&thing2_schema, &t);
+		(void)str_copy(t.shelf, sizeof(t.shelf), "top");
+		AUTO_JSON json_t *tree = schema_encode_at(&thing2_schema, &t, level);
+		AUTO_FREE char *want = json_text(tree), *text = schema_encode_text_at(&thing2_schema, &t, level);
+		assert_string_equal(text, want);
+		schema_done(&thing2_schema, &t);
+	}
 }
 
 static void what_differs_is_not_equal(void **state)
@@ -553,6 +591,7 @@ int main(void)
 		cmocka_unit_test(defaults_and_unset_fields),
 		cmocka_unit_test(each_object_owns_its_defaults),
 		cmocka_unit_test(everything_goes_to_json_and_back),
+		cmocka_unit_test(text_is_what_the_tree_says),
 		cmocka_unit_test(what_differs_is_not_equal),
 		cmocka_unit_test(decoding_is_strict_and_names_the_field),
 		cmocka_unit_test(text_is_read_as_people_write_it),
