@@ -18,8 +18,8 @@ void violation(const char *fmt, ...)
 {
 	va_list ap;
 
-	if (W.why[0])
-		return;
+	if (eng.stop)
+		return; /* the first one counts. (W.why alone may be why all is not at rest yet.) */
 	va_start(ap, fmt);
 	(void)vsnprintf(W.why, sizeof(W.why), fmt, ap);
 	va_end(ap);
@@ -233,10 +233,13 @@ void check_owners(void)
 /* ---- at rest: the store's texts against the machines ---------------------------------------------------------- */
 
 static bool bad(const char *fmt, ...) PRINTF(1, 2);
+static bool saying; /* why */
 static bool bad(const char *fmt, ...)
 {
 	va_list ap;
 
+	if (!saying)
+		return false;
 	va_start(ap, fmt);
 	(void)vsnprintf(W.why, sizeof(W.why), fmt, ap);
 	va_end(ap);
@@ -290,7 +293,7 @@ void check_world_new(void)
 
 static void want(struct wanted *w, const struct store_kv *kv)
 {
-	json_t *o = json_loads(kv->value, 0, NULL);
+	json_t *o = json_incref((json_t *)(uintptr_t)parsed(kv));
 	const json_t *own = json_object_get(o, "own");
 
 	*w = (struct wanted){
@@ -419,6 +422,8 @@ static bool job_in_order(const struct store_kv *kv)
 	for (int i = 0; i < n_good; i++)
 		if (good[i].revision == kv->mod_revision && strcmp(good[i].key, kv->key) == 0)
 			return true;
+	if (!saying && !strstr(kv->value, "\"success\"") && !strstr(kv->value, "\"error\"") && !strstr(kv->value, "\"canceled\""))
+		return false; /* whatever it says, it has not ended */
 	AUTO_JSON json_t *j = json_loads(kv->value, 0, NULL);
 	const char *state = json_str(j, "state", "");
 
@@ -447,10 +452,11 @@ static bool check_jobs(void)
 	return true;
 }
 
-bool check_rest(void)
+bool check_rest(bool say)
 {
 	read_instances();
 	W.why[0] = '\0';
+	saying = say;
 	for (int i = 0; i < n_wanted; i++)
 		if (!check_instance(&wanted[i]))
 			return false;

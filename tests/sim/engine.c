@@ -161,8 +161,26 @@ struct event *after(struct proc *p, int64_t us, event_fn *fn, void *arg)
 
 void event_cancel(struct event *e)
 {
-	if (e)
-		e->fn = NULL;
+	if (!e || !e->fn)
+		return;
+	e->fn = NULL;
+	eng.n_canceled++;
+}
+
+/* Most deadlines are canceled long before their time. The order of what is left is not touched: no two are due at the same moment with one number. */
+static void sweep_heap(void)
+{
+	int n = eng.n_heap;
+
+	eng.n_heap = eng.n_canceled = 0;
+	for (int i = 0; i < n; i++) {
+		struct due d = eng.heap[i]; /* is put at or before where it was */
+
+		if (d.e->fn)
+			push(d);
+		else
+			event_free(d.e);
+	}
 }
 
 /* A dead process's event is dropped with what it holds, as the memory of a real one; a stalled one's waits. */
@@ -171,6 +189,7 @@ static void run_event(struct due d)
 	struct event *e = d.e;
 
 	if (!e->fn || (e->p && e->p->dead)) {
+		eng.n_canceled -= !e->fn;
 		event_free(e);
 		return;
 	}
@@ -191,6 +210,10 @@ static void run_event(struct due d)
 void engine_run(int64_t until)
 {
 	while (eng.n_heap && eng.heap[0].when <= until && !eng.stop) {
+		if (eng.n_canceled > 16 && 2 * eng.n_canceled > eng.n_heap)
+			sweep_heap();
+		if (!eng.n_heap || eng.heap[0].when > until)
+			break;
 		struct due d = pop();
 
 		eng.now = d.when;

@@ -37,6 +37,7 @@ struct engine {
 	uint64_t seq;
 	struct due *heap;
 	int n_heap, cap_heap;
+	int n_canceled;        /* of those in the heap, about */
 	struct rng rng;
 	struct proc *proc;     /* whose event or fiber runs now; NULL = the world's */
 	struct fiber *fiber;

@@ -129,13 +129,13 @@ bool script_settle(int64_t max_us)
 		engine_run(eng.now + 500 * MS);
 		if (eng.stop)
 			return false;
-		if (!check_rest())
+		if (!check_rest(false))
 			since = eng.now;
 		else if (eng.now - since >= QUIET)
 			return true;
 	}
 	if (!eng.stop)
-		(void)check_rest();
+		(void)check_rest(true);
 	return false;
 }
 

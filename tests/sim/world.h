@@ -198,7 +198,7 @@ void violation(const char *fmt, ...) PRINTF(1, 2);
 void check_event(void *arg);  /* after every event */
 void check_owners(void);      /* after a commit: whose guests they are */
 void check_world_new(void);
-bool check_rest(void);        /* what must hold once all is quiet; fills W.why */
+bool check_rest(bool say);    /* what must hold once all is quiet; W.why is filled when it is to be said */
 struct ledger *ledger_of(const char *uuid, const char *name);
 void ledger_read_all(const char *uuid, const char *where, const uint64_t *blocks); /* a guest starts and reads its disk */
 
