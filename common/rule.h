@@ -22,6 +22,9 @@
 	R(MARK, "H6: a replica that lost its disk is not attached, promoted or connected")             \
 	R(SHRINK, "H6: a replica that lost its disk asks out of current")                              \
 	R(PLAN_SHRINK, "H8: a plan takes the replica out of current before it touches it")             \
+	R(STAYS_GOOD, "H7: whom a plan leaves alone in current has said, at this generation, that it is good") \
+	R(LIVES_HERE, "H7: a replica whose disk the other side's Primary lives on is not taken down")  \
+	R(KEEP_OLD, "H19: a mirror's volumes stay until the one in its place is current")              \
 	R(HARD_CUT, "H9: plain cut, never the graceful disconnect")                                    \
 	R(PULL, "H10: promotion, start and resume are pulled")                                         \
 	R(ATTACH_FIRST, "H11: a side without its disk does not connect")                               \

@@ -183,7 +183,15 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 	case STEP_KIND_own_shrink:
 		rc = would_leave_lost(c, s, a->node) ? err_set(err, ERR_NOT_SAFE, "the replica that would stay has lost its disk") : own_shrink(o, a->node, wall, err);
 		break;
-	case STEP_KIND_own_leave: rc = own_leave(o, a->node, wall, err); break;
+	case STEP_KIND_own_leave:
+		if (dir == STEP_UNDO_DIR) {
+			own_return(o, a->node, wall);
+			break;
+		}
+		for (int k = 0; rc == 0 && k < o->n_current; k++)
+			rc = strcmp(o->current[k], a->node) != 0 ? word_need_good(c, s, o->current[k], err) : 0;
+		rc = rc == 0 ? own_leave(o, a->node, wall, err) : rc;
+		break;
 	case STEP_KIND_own_return: own_return(o, a->node, wall); break;
 	case STEP_KIND_own_arbitrate: rc = own_arbitrate(o, a->on == 1, wall, err); break;
 	case STEP_KIND_own_tail:
@@ -211,6 +219,10 @@ static int replicas(struct core *c, const void *args, struct err *err)
 	struct sinstance *s;
 	int rc = need(c, a->uuid, &s, err);
 
+	if (rc == 0)
+		rc = own_check_confirmed(&s->i.own, err);
+	for (int k = 0; rc == 0 && k < a->n_current; k++)
+		rc = word_need_good(c, s, a->current[k], err);
 	if (rc == 0)
 		rc = own_replicas(&s->i.own, a->current, a->n_current, c->st.wall_ms, err);
 	if (rc < 0)

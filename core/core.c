@@ -549,7 +549,7 @@ static bool other_uptodate(const struct core *c, const struct sinstance *s, cons
 		const struct snode *n = state_node(&c->st, s->i.own.current[i]);
 		const struct obs_drbd *d = n && strcmp(n->n.uuid, node) != 0 ? state_seen_drbd(n, s->i.uuid) : NULL;
 
-		if (d && d->gen == s->i.own.gen && d->marked != 1 && strcmp(d->disk, "UpToDate") == 0)
+		if (d && d->gen == s->i.own.gen && d->marked != 1 && strcmp(d->disk, "UpToDate") == 0 && !word_has_asked_out(s, n->n.uuid))
 			return true;
 	}
 	return false;
@@ -596,6 +596,8 @@ void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 		if (own_ask_shrink(&s->i.own, node, m, other_uptodate(c, s, node), c->st.wall_ms)) {
 			v.verdict = VERDICT_YES;
 			core_put_instance(c, s);
+		} else if (m->gen == s->i.own.gen) {
+			word_asked_out(s, node); /* no plan may rest on it meanwhile */
 		}
 	} else if (held(c, s, n, m)) {
 		v.verdict = VERDICT_NOT_NOW;

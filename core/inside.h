@@ -81,6 +81,18 @@ void core_send_settings(struct core *c, const char *node);
 void core_joined(struct core *c, uint64_t client, const struct job *j);
 void core_fill_settings(const struct core *c, struct step_settings *ret);
 
+/* ---- word.c ---- */
+/* What its node said last of the replica, if it was said at this generation and it is unmarked; NULL = nothing that counts. */
+const struct obs_drbd *word_of(const struct core *c, const struct sinstance *s, const char *node);
+/* It asked out of current at this generation, and was not let go. */
+void word_asked_out(struct sinstance *s, const char *node);
+bool word_has_asked_out(const struct sinstance *s, const char *node);
+/*
+ * A plan is about to make it the only one in current: it has said to this master, at this generation, that it is good, and nothing else since (H7).
+ * -ERR_BUSY: it has not said anything yet.
+ */
+int word_need_good(const struct core *c, const struct sinstance *s, const char *node, struct err *err) WARN_UNUSED;
+
 /* ---- job_list.c: which jobs there are ---- */
 struct cjob *job_append(struct core *c);          /* an empty one, to be filled; the newest */
 void job_opened(struct core *c, struct cjob *j);  /* the newest one is filled and has not ended */

@@ -414,7 +414,8 @@ static void leave_out(struct core *c, struct cjob *j)
 	struct err err = ERR_INIT;
 
 	(void)err_set(&err, ERR_WRONG_STATE, "%s: left out, as a step that it rests on was passed over", j->j.steps[j->cur].text);
-	job_set_error(j, &err);
+	if (j->j.steps[j->cur].may_fail != 1)
+		job_set_error(j, &err);
 	j->step[j->cur] = STEP_SKIPPED;
 	put_record(c, j, j->cur, RECORD_FAILED, NULL, &err);
 	job_news(c, j, "%s: left out, as what it rests on was passed over", j->j.steps[j->cur].text);

@@ -404,9 +404,11 @@ int plan_instance_remove(const struct state *st, const void *args, struct rng *r
 		if (runs_on(n, &s->i) || strcmp(own_runner(&s->i.own), uuid) == 0)
 			add_guest_ref(ret, st, STEP_KIND_guest_shutdown, uuid, &s->i, shutdown_timeout(st, &s->i, a->shutdown_timeout), true);
 	}
+	/* The Primary first: a mirror does not go down while the other side lives on its disk. */
+	bool second = s->i.n_nodes == 2 && strcmp(own_runner(&s->i.own), s->i.nodes[1]) == 0;
 	for (int k = 0; k < s->i.n_nodes; k++) {
-		const struct snode *n = state_node(st, s->i.nodes[k]);
-		const char *uuid = s->i.nodes[k];
+		const char *uuid = s->i.nodes[second ? 1 - k : k];
+		const struct snode *n = state_node(st, uuid);
 
 		if (n && (n->n.offline == 1 || !n->connected))
 			plan_left_instance(ret, st, n, &s->i);

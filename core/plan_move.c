@@ -377,14 +377,27 @@ static int need_source(const struct state *st, const struct instance *i, const s
 {
 	const struct obs_drbd *d = seen_drbd(st, from->n.uuid, i);
 
-	if (!d || d->up != 1 || strcmp(d->disk, "UpToDate") == 0)
+	if (!d || d->up != 1 || state_good_replica(d))
 		return 0;
 	return err_set(err, ERR_DEGRADED, "the replica of '%s' on node '%s', from which the other would be made, is %s", i->name, from->n.name,
 		       d->disk[0] ? d->disk : "not there"),
 	       err_hint(err, "mend that one first; if it is lost: 'gnt instance failover --ignore-consistency %s' goes on with the other", i->name);
 }
 
-/* Another node becomes the mirror (H19): the new one is made ready beside the old; then one transaction changes the set. */
+/* Of an instance that is down the source comes up before the log rests on it alone: then it shows whether its disk is there. */
+static void add_source_up(const struct state *st, const struct instance *i, const char *from, struct plan *p)
+{
+	const struct obs_drbd *d = seen_drbd(st, from, i);
+
+	if (!d || d->up != 1)
+		add_resource(p, st, STEP_KIND_drbd_attach, from, i, false);
+}
+
+/*
+ * Another node becomes the mirror (H19): the new one is made ready beside the old. The old one leaves current, is taken down, which it refuses while the
+ * primary lives on its disk, and then one transaction changes the set; until that all can be taken back. The old one's volumes go when the new one is
+ * current, not before: until then they are all there is besides the primary's disk. Passed over, they are for the reconciler.
+ */
 static int replace_node(const struct state *st, const struct instance *i, const struct snode *owner, const char *old, const struct snode *n,
 			struct plan *p, struct err *err)
 {
@@ -409,6 +422,11 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 	add_conf(p, st, n->n.uuid, i, nodes, i->own.arbitrated == 1, NULL);
 	add_md(p, st, n->n.uuid, i, nodes);
 	add_resource(p, st, STEP_KIND_drbd_attach, n->n.uuid, i, true);
+	add_source_up(st, i, owner->n.uuid, p);
+	if (old_there && old[0]) {
+		add_own(p, st, STEP_KIND_own_leave, i, old, true);
+		add_resource(p, st, STEP_KIND_drbd_down, old, i, true);
+	}
 	schema_init(&step_replicas_schema, &r);
 	(void)str_copy(r.uuid, sizeof(r.uuid), i->uuid);
 	for (int k = 0; k < 2; k++)
@@ -416,10 +434,8 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 	strs_add(&r.current, &r.n_current, nodes[0]);
 	plan_add(p, st, STEP_KIND_own_replicas, NULL, &r)->pivot = 1;
 	schema_done(&step_replicas_schema, &r);
-	if (old_there && old[0]) {
-		add_resource(p, st, STEP_KIND_drbd_down, old, i, true)->may_fail = 1;
+	if (old_there && old[0])
 		add_resource(p, st, STEP_KIND_drbd_forget, old, i, true)->may_fail = 1;
-	}
 	part_drbd_conf(st, i, was, i->own.arbitrated == 1, &before);
 	add_conf(p, st, owner->n.uuid, i, nodes, i->own.arbitrated == 1, &before);
 	schema_done(&step_drbd_conf_schema, &before);
@@ -427,8 +443,14 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 	add_resource(p, st, STEP_KIND_drbd_connect, owner->n.uuid, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, n->n.uuid, i, true);
 	add_resource(p, st, STEP_KIND_drbd_wait_sync, owner->n.uuid, i, false);
-	if (old_there && old[0])
-		add_volumes(p, st, STEP_KIND_volume_remove, old, i)->may_fail = 1;
+	if (RULE(KEEP_OLD))
+		add_own(p, st, STEP_KIND_own_both, i, "", false);
+	if (old_there && old[0]) {
+		struct plan_step *s = add_volumes(p, st, STEP_KIND_volume_remove, old, i);
+
+		s->may_fail = 1;
+		s->after_all = RULE(KEEP_OLD);
+	}
 	for (int d = 0; d < i->n_disks; d++)
 		plan_reserve(p, n->n.uuid, part_pool(st, i, &i->disks[d]), 0, i->disks[d].size + DRBD_META_MIB);
 	(void)snprintf(p->summary, sizeof(p->summary), "move the mirror of '%.40s' to %.20s", i->name, n->n.name);
@@ -445,7 +467,7 @@ static void add_confs(struct plan *p, const struct state *st, const struct insta
 	add_conf(p, st, b, i, i->nodes, i->own.arbitrated == 1, NULL)->may_fail = 1;
 }
 
-/* The same node's replica is made anew: out of current first (H8), then a full sync. */
+/* The same node's replica is made anew: out of current and down first (H8), then a full sync. */
 static int rebuild(const struct state *st, const struct instance *i, const char *node, const char *from, struct plan *p, struct err *err)
 {
 	const struct snode *n = state_node(st, node), *src = state_node(st, from);
@@ -459,16 +481,15 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 		return rc;
 	if (own_tail_due(&i->own, node))
 		add_tail_keep(p, st, node, i);
-	add_own(p, st, STEP_KIND_own_leave, i, node, true)->pivot = 1;
-	add_resource(p, st, STEP_KIND_drbd_down, node, i, true);
+	add_source_up(st, i, from, p);
+	add_own(p, st, STEP_KIND_own_leave, i, node, true);
+	add_resource(p, st, STEP_KIND_drbd_down, node, i, true); /* refused by a replica whose disk the other side lives on */
+	add_own(p, st, STEP_KIND_own_leave, i, node, false)->pivot = 1; /* the source is still good: only now is anything overwritten */
 	add_confs(p, st, i, node, from);
 	add_volumes(p, st, STEP_KIND_volume_create, node, i);
 	add_md(p, st, node, i, i->nodes);
 	add_own(p, st, STEP_KIND_own_return, i, node, false);
 	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
-	const struct obs_drbd *d = seen_drbd(st, from, i);
-	if (!d || d->up != 1) /* an instance that is down */
-		add_resource(p, st, STEP_KIND_drbd_attach, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, node, i, true);
 	add_resource(p, st, STEP_KIND_drbd_wait_sync, from, i, false);

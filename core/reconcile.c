@@ -36,15 +36,6 @@ void reconcile_file(struct core *c, enum op_index op, json_t *args /* takes */, 
 
 /* ---- a node reported ------------------------------------------------------------------------------ */
 
-/* What its node said last of the replica, if it was said at this generation; NULL = nothing that counts. */
-static const struct obs_drbd *word_of(const struct core *c, const struct sinstance *s, const char *node)
-{
-	const struct snode *n = state_node(&c->st, node);
-	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, s->i.uuid) : NULL;
-
-	return d && (!RULE(GROW_GEN) || d->gen == s->i.own.gen) && d->marked != 1 ? d : NULL;
-}
-
 /*
  * Current grows by the Primary's word (H1), and only when the other replica says the same of itself: "in sync" of a node whose kernel still
  * knows the mirror that was replaced says nothing of the new one (H19).
@@ -83,6 +74,15 @@ static bool grow_diskless(struct core *c, struct sinstance *s, const struct snod
 	       own_observe_diskless(&s->i.own, n->n.uuid, peer, s->i.own.gen, c->st.wall_ms);
 }
 
+/* The same, when the mirror's word is the later one of both: the Primary may have nothing new to say for long. */
+static bool grow_lived_on(struct core *c, struct sinstance *s, const struct snode *n)
+{
+	const struct snode *o = state_node(&c->st, state_other_node(&s->i, n->n.uuid));
+	const struct obs_drbd *d = o && o->connected ? state_seen_drbd(o, s->i.uuid) : NULL;
+
+	return d && strcmp(d->role, "Primary") == 0 && strcmp(d->disk, "UpToDate") != 0 && grow_diskless(c, s, o, d);
+}
+
 static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd *d)
 {
 	struct sinstance *s = state_instance(&c->st, d->uuid);
@@ -97,6 +97,8 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 		changed = grow(c, s);
 	else if (runs && strcmp(d->disk, "UpToDate") != 0 && grow_diskless(c, s, n, d))
 		changed = true;
+	else if (!runs)
+		changed = grow_lived_on(c, s, n);
 	else if (primary && strcmp(d->conn, "Connected") == 0 && strcmp(d->peer_disk, "Inconsistent") == 0 && strcmp(d->disk, "UpToDate") == 0)
 		changed = own_observe_resync(&s->i.own, n->n.uuid, state_other_node(&s->i, n->n.uuid), d->gen, c->st.wall_ms);
 	else if (runs && d->up == 1 && ((primary && strcmp(d->disk, "UpToDate") == 0) || strcmp(d->conn, "Connected") != 0)) /* alone and then without its disk: what it wrote alone the mirror lacks */

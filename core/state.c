@@ -28,6 +28,7 @@ static void sinstance_free(struct sinstance *i)
 	free(i->ha_why);
 	free(i->stray_on);
 	free(i->held_boot);
+	strs_clear(&i->asked_out, &i->n_asked_out);
 	free(i);
 }
 
@@ -411,6 +412,11 @@ const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instan
 	if (str_copy(key.uuid, sizeof(key.uuid), instance_uuid) < 0 || !n->seen.n_drbd)
 		return NULL;
 	return bsearch(&key, n->seen.drbd, (size_t)n->seen.n_drbd, sizeof(key), drbd_order);
+}
+
+bool state_good_replica(const struct obs_drbd *d)
+{
+	return strcmp(d->disk, "UpToDate") == 0 || (strcmp(d->disk, "Consistent") == 0 && strcmp(d->role, "Secondary") == 0);
 }
 
 static int by_text(const void *a, const void *b)

@@ -52,6 +52,10 @@ struct sinstance {
 	/* a yes that is held (H17): for which question, since when */
 	int64_t held_number, held_ms;
 	char *held_boot;
+	/* who asked to leave current because of a lost disk, at that generation, and could not be let go: not in the store, core/word.c says why */
+	char **asked_out;
+	int n_asked_out;
+	int64_t asked_out_gen;
 	int64_t frozen_outside_ms; /* its owner has been frozen outside of current since then (H16); 0 = it is not */
 	int64_t tail_told_gen;  /* that this tail waits for room was told */
 	bool split_told;        /* that both were written to was told */
@@ -123,6 +127,8 @@ const struct obs_guest *state_seen_guest(const struct snode *n, const char *inst
  */
 bool state_stray(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes);
 const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instance_uuid);
+/* Its disk is there and holds all that it has seen: UpToDate, or Consistent while it has met nobody after a boot (H4). */
+bool state_good_replica(const struct obs_drbd *d);
 /* Free after what is reserved and what instances that should run here but do not yet will use. */
 int64_t state_free_memory_mib(const struct state *st, const struct snode *n);
 int64_t state_free_disk_mib(const struct state *st, const struct snode *n, const char *vg);

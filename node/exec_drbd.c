@@ -44,23 +44,6 @@ int do_drbd_configure(struct exec_env *env, const struct exec_call *c, json_t **
 	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
 }
 
-int undo_drbd_configure(struct exec_env *env, const struct exec_call *c, struct err *err)
-{
-	const struct step_drbd_conf *a = c->args;
-	struct step_drbd_conf before;
-	struct drbd_conf conf;
-	int rc;
-
-	if (!a->previous)
-		return env->drbd->ops->remove_conf(env->drbd, a->resource, err);
-	rc = schema_decode(&step_drbd_conf_schema, &before, a->previous, err);
-	if (rc < 0)
-		return rc;
-	rc = fill(env, &before, &conf, err);
-	schema_done(&step_drbd_conf_schema, &before);
-	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
-}
-
 static bool frozen(const struct drbd_status *s)
 {
 	return s->suspended_fencing || s->suspended_other;
@@ -79,6 +62,25 @@ static int not_up_any_more(struct exec_env *env, const char *resource, struct er
 	return err_set(err, ERR_BUSY, "DRBD resource '%s' is still up on this node", resource);
 }
 
+int undo_drbd_configure(struct exec_env *env, const struct exec_call *c, struct err *err)
+{
+	const struct step_drbd_conf *a = c->args;
+	struct step_drbd_conf before;
+	struct drbd_conf conf;
+	int rc;
+
+	if (!a->previous) { /* its attach may have come through after its undo was passed over: nobody could take it down without the file */
+		rc = not_up_any_more(env, a->resource, err);
+		return rc < 0 ? rc : env->drbd->ops->remove_conf(env->drbd, a->resource, err);
+	}
+	rc = schema_decode(&step_drbd_conf_schema, &before, a->previous, err);
+	if (rc < 0)
+		return rc;
+	rc = fill(env, &before, &conf, err);
+	schema_done(&step_drbd_conf_schema, &before);
+	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
+}
+
 int do_drbd_make_md(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_drbd_conf *a = c->args;
@@ -90,7 +92,12 @@ int do_drbd_make_md(struct exec_env *env, const struct exec_call *c, json_t **re
 		rc = not_up_any_more(env, a->resource, err);
 	if (rc == 0)
 		rc = env->drbd->ops->create_md(env->drbd, &conf, a->force == 1, err);
-	/* New metadata is a new replica: what the old one lacked is no matter any more, a full sync follows. */
+	/*
+	 * New metadata is a new replica: what the old one lacked is no matter any more, a full sync follows. Nor will it take over: one that should have,
+	 * and was never promoted as its disk failed, would stay apart for ever.
+	 */
+	if (rc == 0)
+		rc = env->system->pin(env->system, a->uuid, false, err);
 	if (rc == 0 && env->system->split)
 		rc = env->system->split(env->system, a->uuid, false, err);
 	return rc < 0 ? rc : env->system->stale_mark(env->system, a->uuid, false, err);
@@ -382,17 +389,30 @@ int exec_tear_down(struct exec_env *env, const struct exec_call *c, struct err *
 	return rc;
 }
 
+/* The Primary on the other side has lost its disk, and all that it acknowledges since is here and nowhere else. */
+static bool other_lives_here(const struct drbd_status *s)
+{
+	bool here = false;
+
+	for (int i = 0; i < s->n_volumes; i++)
+		here = here || (s->volumes[i].disk == DRBD_DISK_UPTODATE && s->volumes[i].peer_disk >= DRBD_DISK_DISKLESS && s->volumes[i].peer_disk <= DRBD_DISK_FAILED);
+	return here && s->conn == DRBD_CONN_CONNECTED && s->role == DRBD_ROLE_SECONDARY && s->peer_role == DRBD_ROLE_PRIMARY;
+}
+
 int do_drbd_down(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
 	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
 	(void)ret;
-	if (a->force == 1)
-		return exec_tear_down(env, c, err);
-	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 	if (rc < 0 || !s.up)
 		return rc;
+	if (RULE(LIVES_HERE) && other_lives_here(&s))
+		return err_set(err, ERR_STALE_REPLICA, "the guest of '%s' runs on the other node, which has lost its disk, and lives on the one here", a->resource),
+		       err_hint(err, "'gnt instance failover' brings it here");
+	if (a->force == 1)
+		return exec_tear_down(env, c, err);
 	if (frozen(&s)) /* the tool would wait with it */
 		return err_set(err, ERR_BUSY, "DRBD resource '%s' is frozen and waits for a verdict", a->resource),
 		       err_hint(err, "it is given when a majority of voters answers; or start the mirror's node");

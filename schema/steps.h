@@ -71,10 +71,10 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(own_migrate_end, MASTER, FORWARD, FAST,   0, step_own,      "record that the migration was given up")        \
 	STEP(own_failover,    MASTER, FORWARD, FAST,   0, step_own,      "hand the instance to its mirror")               \
 	STEP(own_shrink,      MASTER, NONE,    FAST,   0, step_own,      "take a replica out of current")                 \
-	STEP(own_leave,       MASTER, NONE,    FAST,   0, step_own,      "take a replica out of current, to take it apart") \
+	STEP(own_leave,       MASTER, UNDO,    FAST,   6, step_own,      "take a replica out of current, to take it apart") \
 	STEP(own_return,      MASTER, FORWARD, FAST,   0, step_own,      "let the replica become current again")          \
 	STEP(own_both,        MASTER, NONE,    FAST,   0, step_own,      "wait until both replicas are current")          \
-	STEP(own_replicas,    MASTER, FORWARD, FAST,   0, step_replicas, "record the new set of replicas")                \
+	STEP(own_replicas,    MASTER, FORWARD, FAST,   6, step_replicas, "record the new set of replicas")                \
 	STEP(own_arbitrate,   MASTER, NONE,    FAST,   0, step_own,      "turn arbitration on or off for the instance")   \
 	STEP(own_tail,        MASTER, FORWARD, FAST,   0, step_own,      "record whose writes are to be kept")            \
 	STEP(own_confirm,     MASTER, FORWARD, FAST,   0, step_replicas, "record which replicas hold every acknowledged write") \

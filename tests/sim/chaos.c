@@ -344,9 +344,10 @@ static void excuse(int instance)
 			W.ledgers[i].excused = true;
 }
 
-static bool settle_with_help(void)
+/* The next thing that the manual says for this instance; false = it has said all. */
+static bool help(int instance, size_t *round)
 {
-	static const char *const help[][2] = {
+	static const char *const said[][2] = {
 		{ "instance.replace_disks", ",\"on_secondary\":true" },
 		{ "instance.failover", "" },
 		{ "instance.replace_disks", ",\"on_secondary\":true" },
@@ -355,22 +356,39 @@ static bool settle_with_help(void)
 		{ "instance.failover", LAST_RESORT },
 		{ "instance.replace_disks", ",\"on_secondary\":true" },
 	};
+	if (*round == ARRAY_SIZE(said))
+		return false;
+	AUTO_FREE char *args = xasprintf("{\"name\":\"vm%d\"%s}", instance + 1, said[*round][1]);
 
-	for (size_t round = 0; round < ARRAY_SIZE(help); round++) {
+	if (strcmp(said[*round][1], LAST_RESORT) == 0)
+		excuse(instance);
+	(void)script_request(said[(*round)++][0], args, 30 * SEC);
+	return true;
+}
+
+/* What is not in order is said of one instance at a time, or of none: that one is helped, or each. */
+static bool settle_with_help(void)
+{
+	size_t round[2] = { 0, 0 };
+
+	for (bool helped = true; helped;) {
 		if (script_settle(300 * SEC) || eng.stop)
 			return !eng.stop;
+		helped = false;
+		bool named = false;
 		for (int i = 0; i < chaos->n_instances && !eng.stop; i++) {
-			AUTO_FREE char *args = xasprintf("{\"name\":\"vm%d\"%s}", i + 1, help[round][1]);
 			AUTO_FREE char *name = xasprintf("'vm%d'", i + 1);
 
-			if (W.why[0] && !strstr(W.why, name)) /* what is in order is left alone */
-				continue;
-			if (strcmp(help[round][1], LAST_RESORT) == 0)
-				excuse(i);
-			(void)script_request(help[round][0], args, 30 * SEC);
+			named = named || strstr(W.why, name);
+		}
+		for (int i = 0; i < chaos->n_instances && !eng.stop; i++) {
+			AUTO_FREE char *name = xasprintf("'vm%d'", i + 1);
+
+			if (!named || strstr(W.why, name))
+				helped = help(i, &round[i]) || helped;
 		}
 	}
-	return script_settle(300 * SEC);
+	return false;
 }
 
 static bool give_agents(int machine, const char *which)

@@ -159,6 +159,14 @@ void check_alone(const struct replica *r)
 			  (long long)json_int(own, "gen", 0));
 }
 
+bool log_lists(const char *instance, const char *node)
+{
+	AUTO_FREE char *key = xasprintf("/gantry/instance/%s", instance);
+	const struct store_kv *kv = store_world_find(key);
+
+	return kv && among(json_object_get(parsed(kv), "nodes"), node);
+}
+
 /* Whoever lets a guest run, here and now, has the log's word for it. Excused: a machine about which an agent has lied. */
 void check_runner(const struct guest *g, const char *how)
 {
@@ -388,6 +396,15 @@ static bool disk_known(const char *owner, const char *node)
 	return false;
 }
 
+/* Of the instance whose uuid the volume's name begins with: whoever is to help must know which one it is about. */
+static const char *name_of(const char *volume)
+{
+	for (int i = 0; i < n_wanted; i++)
+		if (strncmp(volume, wanted[i].uuid, UUID_LEN) == 0)
+			return wanted[i].name;
+	return "no instance";
+}
+
 static bool check_left_over(void)
 {
 	for (int i = 0; i < W.n; i++) {
@@ -409,7 +426,7 @@ static bool check_left_over(void)
 			const struct volume *v = list_entry(l, struct volume, link);
 
 			if (!disk_known(v->owner, m->uuid))
-				return bad("volume '%s' on %s belongs to no instance there", v->name, m->name);
+				return bad("'%s': volume '%s' on %s belongs to no instance there", name_of(v->name), v->name, m->name);
 		}
 	}
 	return true;

@@ -99,7 +99,7 @@ static bool whole(const struct replica *r)
 	const struct ledger *l = ledger_of(r->uuid, r->name);
 	AUTO_FREE char *mark = xasprintf("%s/var/lib/gantry/stale/%s", machine_root(r->m), r->uuid);
 
-	if (!r->md || !r->md_consistent || machine_file(r->m, mark) || !l)
+	if (r->failed || !r->md || !r->md_consistent || machine_file(r->m, mark) || !l)
 		return false;
 	for (int b = 0; b < BLOCKS; b++)
 		if (r->block[b] < l->acked[b])
@@ -115,7 +115,8 @@ static void note_loss(const struct replica *r)
 	for (int i = 0; i < W.n; i++) {
 		const struct replica *o = &W.m[i] == r->m ? NULL : replica_find(&W.m[i], r->name);
 
-		other = other || (o && strcmp(o->uuid, r->uuid) == 0 && whole(o));
+		/* What is left of one that is no replica any more is for a person to copy: no request heals by it. */
+		other = other || (o && strcmp(o->uuid, r->uuid) == 0 && whole(o) && log_lists(r->uuid, W.m[i].uuid));
 	}
 	if (l && !other)
 		l->hopeless = true;
@@ -130,6 +131,7 @@ void drbd_disk_fails(struct machine *m, const char *resource)
 		return;
 	if (whole(r))
 		note_loss(r);
+	r->failed = true;
 	replica_fork_handler(r, "local-io-error");
 	replica_lose_disk(r);
 }
@@ -143,6 +145,7 @@ int replica_attach(struct replica *r, struct err *err)
 	if (!r->md || !volume_owner(r->m, r->disk_name)[0])
 		return err_set(err, ERR_COMMAND_FAILED, "no valid meta data on '%s'", r->disk_name);
 	struct replica *p = replica_linked(r);
+	r->failed = false;
 	if (!r->md_consistent)
 		r->disk = DRBD_DISK_INCONSISTENT;
 	else if (!r->md_uptodate)

@@ -36,6 +36,7 @@ struct replica {
 	uint64_t hot;         /* activity log */
 	/* the kernel */
 	bool up, arbitrated, two;
+	bool failed;          /* its disk has, and its handler may not have run yet */
 	uint64_t exposed;     /* without a disk: the generation that its guest has seen */
 	char kernel_peer[NAME_LEN + 1];
 	enum drbd_role role;
@@ -75,6 +76,7 @@ bool replica_write(struct replica *r, int block, uint64_t value);
 struct guest *guest_find(struct machine *m, const char *uuid);
 struct guest *guest_on(struct machine *m, const struct replica *r); /* who has it open */
 void guest_write_done(struct machine *m, const struct replica *r, int block, uint64_t value, bool ok);
+bool log_lists(const char *instance, const char *node); /* check.c: as one of its nodes */
 void check_alone(const struct replica *r); /* check.c: after a write that only one side has */
 void check_runner(const struct guest *g, const char *how); /* check.c: it begins to run, or goes on */
 const char *volume_owner(struct machine *m, const char *name);

@@ -137,6 +137,7 @@ static const char *perform(struct world *w, int node, enum step_kind kind, bool 
 		t->md = t->md && !undo;
 		t->disk_mib = undo ? 0 : volume_mib(args) > t->disk_mib ? volume_mib(args) : t->disk_mib;
 		t->device_mib = t->disk_mib;
+		(void)str_copy(t->tag, sizeof(t->tag), json_str(json_array_get(json_object_get(args, "volumes"), 0), "owner", ""));
 		return "";
 	case STEP_KIND_volume_grow:
 		if (!t->volumes)
@@ -437,8 +438,10 @@ void model_observe(struct world *w, int node, model_send *send)
 		pool->free_mib = 100;
 	for (int i = 0; i < n->n_things; i++) {
 		struct w_thing *t = &n->things[i];
-		const struct w_thing *p = peer(w, node, t->uuid);
+		struct w_thing *p = peer(w, node, t->uuid);
 
+		if (w->resyncs && connected(w, node, t) && t->primary && !t->stale)
+			p->stale = false;
 		if (t->guest) {
 			m.observed.memory_free_mib -= t->memory_mib;
 			struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &m.observed);

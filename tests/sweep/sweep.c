@@ -108,6 +108,7 @@ static bool run(const struct scenario *s, bool arbitrated, enum disturbance d, i
 	struct world *w = world_new(world_seed(42), 4, arbitrated);
 	bool ok = true;
 
+	w->resyncs = true;
 	for (int i = 0; i < 4 && s->setup[i][0] && ok; i++) {
 		int64_t job = world_request(w, s->setup[i][0], s->setup[i][1]);
 

@@ -98,6 +98,7 @@ struct world {
 	char *last_reply;
 	uint64_t last_client;
 	bool no_power;        /* fence agents fail */
+	bool resyncs;         /* replicas that are connected get in sync by themselves, as DRBD does; else only while a job waits for it */
 	int drills;           /* watchdogs that were told not to be fed */
 	bool agent_hangs;     /* they do not answer before they are canceled */
 	int shots;            /* how often one switched a node off */

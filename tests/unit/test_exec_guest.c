@@ -87,7 +87,7 @@ struct kernel {
 	enum drbd_dstate disk; /* 0: UpToDate */
 	enum drbd_dstate peer_disk;
 	enum drbd_repl repl;
-	enum drbd_role role;
+	enum drbd_role role, peer_role;
 	int n_looks, n_adjusted, n_promoted, n_forgotten, n_made;
 };
 
@@ -105,6 +105,7 @@ static int status(struct drbdm *d, const char *resource, struct drbd_status *ret
 	ret->suspended_fencing = k->frozen;
 	ret->conn = k->conn;
 	ret->role = k->role;
+	ret->peer_role = k->peer_role;
 	ret->n_volumes = 1;
 	ret->volumes[0].disk = k->disk ? k->disk : DRBD_DISK_UPTODATE;
 	ret->volumes[0].peer_disk = k->peer_disk;
@@ -183,6 +184,14 @@ static int not_set(struct exec_system *s, const char *uuid, bool on, struct err 
 	return 0;
 }
 
+static int n_unpinned;
+
+static int unpinned(struct exec_system *s, const char *uuid, bool on, struct err *err)
+{
+	n_unpinned++;
+	return not_set(s, uuid, on, err);
+}
+
 static int ask(struct exec_env *env, const char *uuid, enum authority act, struct err *err)
 {
 	(void)env;
@@ -195,7 +204,7 @@ static int run_with(struct kernel *k, enum step_kind kind, enum step_dir dir, vo
 {
 	static const struct drbdm_ops ops = { .name = "seen", .status = status, .adjust = adjust, .primary = primary, .down = down, .remove_conf = remove_conf,
 					      .create_md = create_md, .disconnect = disconnect };
-	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked, .pin = not_set, .stale_mark = not_set };
+	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked, .pin = unpinned, .stale_mark = not_set };
 	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .handler_path = "/usr/lib/handler", .time_factor = 1 };
 	struct exec_call c = { .kind = kind, .dir = dir, .args = args };
 	json_t *result = NULL;
@@ -351,6 +360,9 @@ static void test_metadata_is_made_anew_of_what_is_not_used(void **state)
 	assert_true(!k.up && k.n_made == 1);
 	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), 0); /* it is down already */
 	assert_int_equal(k.n_made, 2);
+	n_unpinned = 0; /* whoever should have taken over here, and could not, is no more */
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), 0);
+	assert_int_equal(n_unpinned, 1);
 	k = (struct kernel){ .up = true, .role = DRBD_ROLE_PRIMARY };
 	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), -ERR_BUSY);
 	assert_true(k.up && !k.n_made);
@@ -358,6 +370,50 @@ static void test_metadata_is_made_anew_of_what_is_not_used(void **state)
 	assert_int_equal(run_with(&k, STEP_KIND_drbd_make_md, STEP_DO, &a, &err), -ERR_BUSY);
 	assert_true(k.up && !k.n_made);
 	schema_done(&step_drbd_conf_schema, &a);
+}
+
+/* Its node stood still in the attach for so long that the undo of that was passed over: what came through late is taken down with its file. */
+static void test_a_file_is_not_taken_from_what_is_up(void **state)
+{
+	struct kernel k = { .up = true, .role = DRBD_ROLE_SECONDARY };
+	struct step_drbd_conf a;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	schema_init(&step_drbd_conf_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_configure, STEP_UNDO_DIR, &a, &err), 0);
+	assert_int_equal(k.n_forgotten, 1);
+	k = (struct kernel){ .up = true, .role = DRBD_ROLE_PRIMARY };
+	assert_int_equal(run_with(&k, STEP_KIND_drbd_configure, STEP_UNDO_DIR, &a, &err), -ERR_BUSY);
+	assert_int_equal(k.n_forgotten, 0);
+	schema_done(&step_drbd_conf_schema, &a);
+}
+
+/* The Primary on the other side has no disk of its own any more: what it acknowledges is here and nowhere else (H7). */
+static void test_whom_the_other_side_lives_on_stays_up(void **state)
+{
+	const struct kernel lived_on = { .up = true, .role = DRBD_ROLE_SECONDARY, .peer_role = DRBD_ROLE_PRIMARY, .conn = DRBD_CONN_CONNECTED,
+					 .peer_disk = DRBD_DISK_DISKLESS };
+	struct kernel k = lived_on;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_down, STEP_DO, false, &err), -ERR_STALE_REPLICA);
+	assert_true(k.up);
+	k.peer_disk = DRBD_DISK_FAILED;
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_down, STEP_DO, false, &err), -ERR_STALE_REPLICA);
+	k.peer_disk = DRBD_DISK_UPTODATE;
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_down, STEP_DO, false, &err), 0);
+	k = lived_on;
+	k.conn = DRBD_CONN_CONNECTING; /* nobody does any more */
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_down, STEP_DO, false, &err), 0);
+	k = lived_on;
+	k.disk = DRBD_DISK_INCONSISTENT; /* nobody can */
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_down, STEP_DO, false, &err), 0);
+	k = lived_on;
+	k.peer_role = DRBD_ROLE_SECONDARY;
+	assert_int_equal(run_step(&k, STEP_KIND_drbd_down, STEP_DO, false, &err), 0);
 }
 
 static void test_what_is_down_needs_no_disconnecting(void **state)
@@ -374,6 +430,8 @@ static void test_what_is_down_needs_no_disconnecting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up),
+					    cmocka_unit_test(test_a_file_is_not_taken_from_what_is_up),
+					    cmocka_unit_test(test_whom_the_other_side_lives_on_stays_up),
 					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone),
 					  cmocka_unit_test(test_a_secondary_is_undone_as_far_as_the_log_permits), cmocka_unit_test(test_forgets_what_is_still_up),
 					  cmocka_unit_test(test_words_name_the_instance), cmocka_unit_test(test_metadata_is_made_anew_of_what_is_not_used),

@@ -527,6 +527,94 @@ static void what_rests_on_a_step_passed_over_is_left_out(void **state)
 	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.arbitrated, 1);
 }
 
+static void word_of_node1(struct rig *r, int64_t gen, const char *disk, bool marked)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "9.0.0");
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	(void)str_copy(d->role, sizeof(d->role), "Primary");
+	(void)str_copy(d->conn, sizeof(d->conn), "Connected");
+	(void)str_copy(d->disk, sizeof(d->disk), disk);
+	d->up = 1;
+	d->marked = marked;
+	d->gen = gen;
+	core_node_observed(r->core, NODE1, &o);
+	commit_all(r);
+	schema_done(&observed_schema, &o);
+}
+
+static void node1_asks_out(struct rig *r)
+{
+	struct msg_ask a;
+
+	schema_init(&msg_ask_schema, &a);
+	(void)str_copy(a.instance, sizeof(a.instance), VM);
+	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
+	a.gen = 5;
+	a.shrink = 1;
+	core_ask(r->core, NODE1, &a); /* NODE2 has said nothing: it is not let go */
+	commit_all(r);
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, 2);
+}
+
+/* A plan leaves NODE1 alone in current: not on an old word, nor on none, nor when its disk was lost meanwhile, however it came out (H7). */
+static void who_is_left_in_current_has_said_that_it_is_good(void **state)
+{
+	struct rig *r = *state;
+	static const struct {
+		int64_t gen; /* of its word; -1 = it says nothing, -2 = it is not there */
+		const char *disk;
+		bool marked, asks, left;
+	} cases[] = {
+		{ 5, "UpToDate", false, false, true },  { 4, "UpToDate", false, false, false }, { -1, "", false, false, false },
+		{ -2, "", false, false, false },        { 5, "Diskless", false, false, false }, { 5, "Failed", false, false, false },
+		{ 5, "UpToDate", true, false, false },  { 5, "UpToDate", false, true, false },  { 5, "Consistent", false, false, false },
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(cases); k++)
+		for (int whole = 0; whole < 2; whole++) { /* NODE2 leaves; or a new set of replicas without it */
+			struct instance i;
+			char text[1000];
+
+			schema_init(&instance_schema, &i);
+			(void)str_copy(i.uuid, sizeof(i.uuid), VM);
+			(void)str_copy(i.name, sizeof(i.name), "vm1");
+			i.template = TEMPLATE_DRBD;
+			i.own.gen = 5;
+			i.own.arbitrated = 1;
+			(void)str_copy(i.own.owner, sizeof(i.own.owner), NODE1);
+			strs_add(&i.nodes, &i.n_nodes, NODE1);
+			strs_add(&i.nodes, &i.n_nodes, NODE2);
+			strs_add(&i.own.current, &i.own.n_current, NODE1);
+			strs_add(&i.own.current, &i.own.n_current, NODE2);
+			AUTO_FREE char *instance = schema_encode_text(&instance_schema, &i);
+			schema_done(&instance_schema, &i);
+			(void)snprintf(text, sizeof(text), "{\"id\":900,\"op\":\"instance.replace_disks\",\"args\":{\"name\":\"vm1\"},\"state\":\"running\",\"steps\":["
+				       "{\"kind\":\"%s\",\"args\":{\"uuid\":\"" VM "\",%s},\"pivot\":true}]}",
+				       whole ? "own_replicas" : "own_leave",
+				       whole ? "\"nodes\":[\"" NODE1 "\"],\"current\":[\"" NODE1 "\"]" : "\"node\":\"" NODE2 "\"");
+			core_free(r->core);
+			keep(r, "/gantry/instance/" VM, instance);
+			keep(r, "/gantry/job/900", text);
+			start_core(r);
+			if (cases[k].gen != -2)
+				core_node_links(r->core, NODE1, 1, "b1", PACKAGE_VERSION, 1700000000000 + r->now_ms);
+			commit_all(r);
+			if (cases[k].gen >= 0)
+				word_of_node1(r, cases[k].gen, cases[k].disk, cases[k].marked);
+			if (cases[k].asks)
+				node1_asks_out(r);
+			for (int t = 0; t < 200 && core_jobs_open(r->core); t++)
+				tick(r, 500);
+			assert_int_equal(core_jobs_open(r->core), 0);
+			assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, cases[k].left ? 1 : 2);
+		}
+}
+
 static void a_new_master_goes_on_with_all(void **state)
 {
 	struct rig *r = *state;
@@ -943,6 +1031,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_join_whose_job_fails_is_no_success, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_hangs_up_before_its_turn_is_no_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_rests_on_a_step_passed_over_is_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_left_in_current_has_said_that_it_is_good, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_master_goes_on_with_all, set_up, tear_down),
 	};
 
