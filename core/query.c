@@ -493,10 +493,10 @@ static json_t *job_step(const struct core *c, const struct cjob *j, int i)
 	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s}", "n", i, "kind", s->kind, "node", s->node[0] ? state_node_name(&c->st, s->node) : "master", "text",
 			      s->text, "state", step_state_names[j->step[i]]);
 	bool ended = s->ended_ms != FIELD_UNSET;
-	int64_t took = (ended ? s->ended_ms : c->st.wall_ms) - s->started_ms;
 
 	if (s->started_ms == FIELD_UNSET)
 		return o;
+	int64_t took = (ended ? s->ended_ms : c->st.wall_ms) - s->started_ms;
 	set(o, "started_ms", json_integer(s->started_ms));
 	if (ended)
 		set(o, "ended_ms", json_integer(s->ended_ms));

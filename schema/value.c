@@ -139,16 +139,18 @@ void schema_init(const struct schema *s, void *obj)
 		field_copy(m->deep[i], obj, m->fresh);
 }
 
+static void release(const struct schema *s, void *obj);
+
 static void field_free(const struct field *f, void *obj)
 {
 	void *p = at(f, obj);
 
 	switch (f->type) {
 	case FIELD_TEXT: free(*(char **)p); break;
-	case FIELD_OBJ: schema_done(f->sub, p); break;
+	case FIELD_OBJ: release(f->sub, p); break;
 	case FIELD_LIST:
 		for (int i = 0; i < *count(f, obj); i++)
-			schema_done(f->sub, *(char **)p + (size_t)i * f->sub->size);
+			release(f->sub, *(char **)p + (size_t)i * f->sub->size);
 		free(*(void **)p);
 		break;
 	case FIELD_STRS: strs_clear((char ***)p, count(f, obj)); break;
@@ -157,12 +159,18 @@ static void field_free(const struct field *f, void *obj)
 	}
 }
 
-void schema_done(const struct schema *s, void *obj)
+/* What is a part of another is not made anew before that is: its defaults may own something. */
+static void release(const struct schema *s, void *obj)
 {
 	const struct schema_memo *m = memo_of(s);
 
 	for (int i = 0; i < m->n_deep; i++)
 		field_free(m->deep[i], obj);
+}
+
+void schema_done(const struct schema *s, void *obj)
+{
+	release(s, obj);
 	schema_init(s, obj);
 }
 
@@ -405,7 +413,7 @@ void schema_list_remove(const struct field *f, void *obj, int index)
 	int *n = count(f, obj);
 
 	assert(f->type == FIELD_LIST && index >= 0 && index < *n);
-	schema_done(f->sub, list + (size_t)index * f->sub->size);
+	release(f->sub, list + (size_t)index * f->sub->size);
 	memmove(list + (size_t)index * f->sub->size, list + (size_t)(index + 1) * f->sub->size, (size_t)(*n - index - 1) * f->sub->size);
 	(*n)--;
 	*(void **)at(f, obj) = xrealloc(list, list_room(*n) * f->sub->size);
