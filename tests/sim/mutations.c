@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,7 +50,7 @@ static const struct {
 /* Each is missed alone, and together also in a world in which one of them alone is not. */
 static const char *const also[] = { "ASK_NUMBER+SAID_SYNC" };
 
-#define WORLD_S 60 /* of wall clock: a world that hangs is cut off */
+#define WORLD_S 60 /* of processor time: a world that hangs is cut off, one that the machine leaves no time is not */
 #define SEEDS 400
 #define LEAST_SEEDS 2
 #define STUCK_ENOUGH 4 /* worlds that do not come to rest, before it is called red: one or two are chance, the run is another one */
@@ -72,7 +73,10 @@ static struct end run_world(int64_t seed, uint64_t off)
 	if (pid == 0) {
 		struct chaos c;
 
-		(void)alarm(WORLD_S);
+		const struct rlimit hangs = { WORLD_S, WORLD_S + 1 };
+
+		if (setrlimit(RLIMIT_CPU, &hangs) < 0)
+			_exit(1);
 		if (!tracing && !freopen("/dev/null", "w", stderr))
 			_exit(1);
 		rules_off = off;
