@@ -10,6 +10,7 @@
 #include "core/inside.h"
 #include "core/lease.h"
 #include "core/own.h"
+#include "core/planners.h"
 #include "core/term.h"
 #include "schema/level.h"
 #include "schema/wire.h"
@@ -632,6 +633,9 @@ void core_authorise(struct core *c, const char *node, const struct msg_authorise
 		rc = err_set(&err, ERR_NOT_FOUND, "the instance does not exist");
 	else
 		rc = own_authorise(&s->i.own, node, (enum authority)m->what, &err);
+	/* The other side's report may be newer than the plan, and a split may be noticed by one of them only (011). */
+	if (rc == 0 && m->what == AUTH_PROMOTE && tails_split(&c->st, &s->i))
+		rc = err_set(&err, ERR_NOT_SAFE, "both replicas were written to while apart, and both count as current");
 	a.granted = rc == 0;
 	/* Whoever may run a guest with ha=failover is told so at that moment, under a number of its own: no older guard counts for it. */
 	if (rc == 0 && (m->what == AUTH_START || m->what == AUTH_RESUME) && state_ha_policy(&c->st, &s->i) == HA_FAILOVER) {

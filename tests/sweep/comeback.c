@@ -164,6 +164,17 @@ static void split_is_resolved_from_the_log(void)
 	scene_end(w);
 }
 
+static void may_promote(struct world *w, int node)
+{
+	struct msg_authorise m;
+
+	schema_init(&msg_authorise_schema, &m);
+	(void)str_copy(m.id, sizeof(m.id), "q1");
+	(void)str_copy(m.instance, sizeof(m.instance), inst(w, "vm1")->uuid);
+	m.what = AUTH_PROMOTE;
+	core_authorise(w->core, w->nodes[node].uuid, &m);
+}
+
 static void split_is_held(void)
 {
 	struct world *w = scene_cluster("split brain by hand: both are current");
@@ -179,6 +190,11 @@ static void split_is_held(void)
 	CHECK(vm1_at(w, 2)->diverged && vm1_at(w, 2)->kept_gen == 0);
 	CHECK(event_says(w, "both count as current"));
 	CHECK(request_ends(w, "instance.startup", "{\"name\":\"vm1\"}", "error"));
+	/* One that was planned before it was known, on a side that has not noticed. */
+	vm1_at(w, 1)->split = false;
+	world_run(w, 5000);
+	may_promote(w, 1);
+	CHECK(event_says(w, "asked to promote: refused"));
 	world_run(w, 60000);
 	CHECK(runs_at(w, "vm1") == -1 && inst(w, "vm1")->own.n_current == 2);
 	CHECK(request_ends(w, "instance.confirm", "{\"name\":\"vm1\",\"node\":\"node2\"}", "success"));

@@ -363,6 +363,19 @@ static void test_unknown_outcomes(void **state)
 	assert_int_equal(d->ops->secondary(d, "web1", &err), -ERR_UNKNOWN_OUTCOME);
 }
 
+/* The handshake is no connection yet: it may end in a split brain, and a promotion waits for what comes of it. */
+static void test_the_handshake_is_not_connected(void **state)
+{
+	struct drbd_status s;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	status_is(status_text("Secondary", "no", "WFReportParams", "UpToDate", "DUnknown", "WFReportParams"));
+	assert_int_equal(d->ops->status(d, "web1", &s, &err), 0);
+	assert_int_equal(s.conn, DRBD_CONN_CONNECTING);
+	assert_false(drbd_status_in_sync(&s));
+}
+
 static void test_held_open(void **state)
 {
 	struct err err = ERR_INIT;
@@ -578,6 +591,7 @@ int main(void)
 	    TEST(test_promotion_again_after_the_peer_was_marked),
 	    TEST(test_promotion_does_not_trust_the_role),
 	    TEST(test_unknown_outcomes),
+	    TEST(test_the_handshake_is_not_connected),
 	    TEST(test_held_open),
 	    TEST(test_disconnect_is_verified),
 	    TEST(test_two_primaries_unknown),
