@@ -281,7 +281,8 @@ bool wish_hangs(void)
 	machine_power_cut(&W.m[A]);
 	stage_run(2 * SEC);
 	machine_power_on(&W.m[A]);
-	(void)stage_until(a_is_current_alone, 150 * SEC);
+	for (int i = 0; i < 300 && !eng.stop && !a_is_current_alone(); i++)
+		stage_run(500 * MS);
 	if (a_is_current_alone())
 		return stage_broken("the only good replica was taken out of current");
 	frames_pass();
