@@ -42,7 +42,7 @@ static int is_connected(void *arg, struct err *err)
 		return err_set(err, ERR_DEGRADED, "the replicas of '%s' do not connect (%s)", l->whose,
 			       drbd_cstate_name(l->s.conn)),
 		       err_hint(err, "the kernel log of both nodes says why: another secret, or data that has parted");
-	return l->s.conn == DRBD_CONN_CONNECTED;
+	return l->s.conn == DRBD_CONN_CONNECTED && !drbd_status_shakes_hands(&l->s);
 }
 
 int do_drbd_wait_connected(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
@@ -307,7 +307,7 @@ static int fit(struct exec_env *env, const struct step_resource *a, struct look 
 			rc = read_status(l, err);
 	}
 	/* Were it still looking for its peer, the kernel would not keep to the answer. */
-	if (rc == 0 && l->s.conn == DRBD_CONN_CONNECTING) {
+	if (rc == 0 && (l->s.conn == DRBD_CONN_CONNECTING || drbd_status_shakes_hands(&l->s))) {
 		rc = env->drbd->ops->disconnect(env->drbd, a->resource, true, err);
 		if (rc == 0)
 			rc = read_status(l, err);

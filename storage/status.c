@@ -80,6 +80,14 @@ bool drbd_status_uptodate(const struct drbd_status *s)
 	return true;
 }
 
+bool drbd_status_shakes_hands(const struct drbd_status *s)
+{
+	for (int i = 0; i < s->n_volumes; i++)
+		if (s->conn == DRBD_CONN_CONNECTED && s->volumes[i].repl == DRBD_REPL_OFF)
+			return true;
+	return false;
+}
+
 bool drbd_status_in_sync(const struct drbd_status *s)
 {
 	/* Frozen and connected is a state in passing: the stream says "suspended" before it says "disconnected". */

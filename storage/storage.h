@@ -171,6 +171,8 @@ const char *drbd_dstate_name(enum drbd_dstate s);
 const char *drbd_repl_name(enum drbd_repl r);
 /* All own disks UpToDate / all peer disks UpToDate and Established. */
 bool drbd_status_uptodate(const struct drbd_status *s);
+/* Connected as tools call it, but the two have not told each other yet what they have: it may end in a split brain (8.4: WFReportParams). */
+bool drbd_status_shakes_hands(const struct drbd_status *s);
 bool drbd_status_in_sync(const struct drbd_status *s); /* connected, both sides UpToDate on every volume */
 
 #endif

@@ -100,10 +100,7 @@ static enum drbd_role role_of(const struct word *w)
 	return (enum drbd_role)look_up(rows, ARRAY_SIZE(rows), w, DRBD_ROLE_UNKNOWN);
 }
 
-/*
- * Any state behind the handshake is a replication state of an established connection. In it (8.4: WFReportParams) the two have not told each other what
- * they have: a split brain may come of it still. DRBD 9 says Connecting until then.
- */
+/* Any state behind the handshake is a replication state of an established connection; whether it is behind it the volumes say (8.4). */
 static enum drbd_cstate cstate_of(const struct word *w)
 {
 	static const struct name_row rows[] = {
@@ -112,7 +109,7 @@ static enum drbd_cstate cstate_of(const struct word *w)
 	    {"BrokenPipe", DRBD_CONN_BROKEN_PIPE},       {"NetworkFailure", DRBD_CONN_NETWORK_FAILURE},
 	    {"ProtocolError", DRBD_CONN_PROTOCOL_ERROR}, {"TearDown", DRBD_CONN_TEARDOWN},
 	    {"Connecting", DRBD_CONN_CONNECTING},        {"WFConnection", DRBD_CONN_CONNECTING},
-	    {"WFReportParams", DRBD_CONN_CONNECTING},    {"Connected", DRBD_CONN_CONNECTED},
+	    {"Connected", DRBD_CONN_CONNECTED},          {"WFReportParams", DRBD_CONN_CONNECTED},
 	};
 
 	return (enum drbd_cstate)look_up(rows, ARRAY_SIZE(rows), w, DRBD_CONN_UNCONNECTED);
