@@ -44,14 +44,14 @@ struct ledger *ledger_of(const char *uuid, const char *name)
 }
 
 /* Each block holds what was acknowledged last, or something issued since: a write nobody was told of may have landed. */
-void ledger_read_all(const char *uuid, const char *where, const uint64_t *blocks)
+void ledger_read_all(const char *uuid, const char *where, bool begins, const uint64_t *blocks)
 {
 	struct ledger *l = ledger_of(uuid, "");
 
 	if (!l)
 		return;
 	for (int b = 0; b < BLOCKS; b++) {
-		if (l->excused && blocks[b] != l->acked[b])
+		if (l->excused && begins && blocks[b] != l->acked[b])
 			l->acked[b] = blocks[b];
 		if (blocks[b] < l->acked[b] || (blocks[b] > l->acked[b] && blocks[b] > l->issued[b])) {
 			violation("acknowledged write lost: guest '%s' %s, block %d holds %llu, acknowledged was %llu", l->name, where, b,
@@ -60,7 +60,8 @@ void ledger_read_all(const char *uuid, const char *where, const uint64_t *blocks
 		}
 		l->acked[b] = blocks[b]; /* it has seen it: from now on it must stay */
 	}
-	l->excused = false;
+	if (begins) /* a guest that still runs where it was does not use up what is about the move */
+		l->excused = false;
 }
 
 static bool among(const json_t *list, const char *s)

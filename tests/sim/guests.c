@@ -289,7 +289,7 @@ static void write_later(struct guest *g)
 	g->next = after(g->m->kernel, pick(WRITE_MIN, WRITE_MAX), write_next, g);
 }
 
-static void check_disk(struct guest *g, const char *what)
+static void check_disk(struct guest *g, const char *what, bool begins)
 {
 	struct replica *r = disk_of(g);
 	uint64_t blocks[BLOCKS];
@@ -297,7 +297,7 @@ static void check_disk(struct guest *g, const char *what)
 	if (!r || !replica_readable(r))
 		return;
 	replica_read(r, blocks);
-	ledger_read_all(g->uuid, what, blocks);
+	ledger_read_all(g->uuid, what, begins, blocks);
 }
 
 static void write_next(void *arg)
@@ -345,7 +345,7 @@ void guest_write_done(struct machine *m, const struct replica *r, int block, uin
 		W.counts.writes++;
 	}
 	if (executes(g)) {
-		check_disk(g, "writes on");
+		check_disk(g, "writes on", false);
 		write_later(g);
 	}
 }
@@ -356,7 +356,7 @@ static void runs_from_now(struct guest *g, const char *how)
 	W.counts.guest_starts++;
 	trace("guest %s runs (%s)", g->name, how);
 	check_runner(g, how);
-	check_disk(g, how);
+	check_disk(g, how, true);
 	write_later(g);
 }
 

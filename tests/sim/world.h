@@ -200,6 +200,7 @@ void check_owners(void);      /* after a commit: whose guests they are */
 void check_world_new(void);
 bool check_rest(bool say);    /* what must hold once all is quiet; W.why is filled when it is to be said */
 struct ledger *ledger_of(const char *uuid, const char *name);
-void ledger_read_all(const char *uuid, const char *where, const uint64_t *blocks); /* a guest starts and reads its disk */
+/* A guest reads its disk: it begins to run here, or goes on. */
+void ledger_read_all(const char *uuid, const char *where, bool begins, const uint64_t *blocks);
 
 #endif
