@@ -69,6 +69,23 @@ static void look_guests(struct look *l)
 	}
 }
 
+/*
+ * DRBD called it a split brain, and the two have not met since. It holds also for what is down: else nobody could decide about it, as whoever brings it up
+ * fails and takes it down again. Once they have met, by whatever hand, the mark has had its day.
+ */
+static bool is_split(const struct look *l, const struct drbd_status *s, const char *uuid)
+{
+	struct exec_system *sys = l->node->env.system;
+	struct err ignored = ERR_INIT;
+
+	if (!uuid[0] || !sys->split_marked(sys, uuid))
+		return false;
+	if (!s->up || s->conn != DRBD_CONN_CONNECTED || drbd_status_shakes_hands(s))
+		return true;
+	IGNORE(sys->split(sys, uuid, false, &ignored)); /* tried again at the next look */
+	return false;
+}
+
 static void fill_drbd(struct look *l, const struct drbd_status *s, const char *uuid)
 {
 	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &l->o);
@@ -78,6 +95,7 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	(void)str_copy(d->uuid, sizeof(d->uuid), uuid);
 	d->up = s->up;
 	d->marked = uuid[0] && l->node->env.system->stale_marked(l->node->env.system, uuid); /* a mark holds also for what is down: it asks out of current (H6) */
+	d->split = is_split(l, s, uuid);
 	if (!s->up)
 		return;
 	(void)str_copy(d->role, sizeof(d->role), drbd_role_name(s->role));
@@ -97,7 +115,6 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	(void)str_copy(d->peer_disk, sizeof(d->peer_disk), drbd_dstate_name(peer));
 	d->in_sync = drbd_status_in_sync(s);
 	d->suspended = s->suspended_fencing;
-	d->split = uuid[0] && strcmp(d->conn, "Connected") != 0 && l->node->env.system->split_marked(l->node->env.system, uuid);
 	for (int i = 0; i < l->n_gens; i++)
 		if (strcmp(l->gens[i].instance, uuid) == 0)
 			d->gen = l->gens[i].gen;
