@@ -308,6 +308,22 @@ static void never_began(struct agent *a, struct rec *r, int rc, const struct err
 	start_waiting_undo(a, job, index);
 }
 
+/*
+ * Ordered by a master that has been succeeded, and not begun when its successor was heard of: it does not begin any more. The successor orders it anew
+ * if it still wants it; what the node reports to it meanwhile (both are in sync) must not be undone by a dead one's order a moment later.
+ */
+static bool came_too_late(struct agent *a, struct rec *r)
+{
+	struct err err = ERR_INIT;
+
+	if (!RULE(NODE_EPOCH) || r->d.dir != STEP_DO || r->begun || !r->epoch || r->epoch >= a->epoch_seen)
+		return false;
+	int rc = err_set(&err, ERR_STALE_EPOCH, "another master has taken over");
+	unpersist(a, r);
+	never_began(a, r, rc, &err);
+	return true;
+}
+
 static void close_canceled(struct agent *a, struct rec *r)
 {
 	struct err err = ERR_INIT;
@@ -577,7 +593,7 @@ static void marked(struct agent *a, struct rec *r, bool ok)
 	} else if (r->cancel) {
 		r->begun = true;
 		close_canceled(a, r);
-	} else {
+	} else if (!came_too_late(a, r)) {
 		r->begun = true;
 		sm_move(&rec_sm, &r->state, REC_RUNNING);
 		call(a, r, AGENT_EXEC);
@@ -639,7 +655,8 @@ void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const stru
 		r->d.was_so = first; /* nothing was done */
 		close_canceled(a, r);
 	} else if (first) {
-		mark_started(a, r);
+		if (!came_too_late(a, r))
+			mark_started(a, r);
 	} else {
 		sm_move(&rec_sm, &r->state, REC_RUNNING);
 		call(a, r, AGENT_EXEC);

@@ -49,6 +49,7 @@ struct gen_entry { /* what the master last said of an instance with a replica he
 	bool frozen;
 	bool ending;          /* told no, and being taken apart: nothing more to ask */
 	bool going_on;        /* a yes is being carried out: nothing is said of being in sync */
+	int64_t parted_ms;    /* when a step that takes the replica from its mirror ended last: what was seen before says nothing of being in sync */
 	int64_t said_gen;     /* newest generation at which this node has said "in sync" */
 	int64_t asked_ms;
 	int handlers;         /* DRBD handlers that wait for the same answer */
@@ -106,6 +107,7 @@ struct noded {
 	struct list handlers;
 	/* observation */
 	struct observed seen;
+	int64_t seen_began_ms; /* when the look at it began */
 	bool observing, observe_again, drbd_ok; /* drbd_ok: DRBD answered in the last look */
 	int64_t observe_next_ms;
 	char **unmarked; /* replicas that lost their disk and could not be marked yet */
@@ -150,6 +152,7 @@ int steps_new(struct noded *n, struct err *err) WARN_UNUSED;
 void steps_free(struct noded *n);
 void steps_order(struct noded *n, const struct msg_step *m, int side); /* side: of the network that it came by */
 void steps_forget(struct noded *n, int64_t job);
+bool steps_parting(const struct noded *n, const char *instance); /* one that takes its replica from the mirror is under way */
 
 /* ---- authorise.c: pulled permissions, on worker threads; verdicts for DRBD ---- */
 int authorise_call(struct exec_env *env, const char *instance, enum authority what, struct err *err);

@@ -277,6 +277,8 @@ static void note_words(struct noded *n)
 			continue;
 		if (e->going_on && RULE(SAID_SYNC))
 			d->in_sync = 0;
+		else if (steps_parting(n, d->uuid) || (e->parted_ms && e->parted_ms >= n->seen_began_ms))
+			d->in_sync = 0; /* a moment later it is not: a master that takes its word for it would count on it */
 		else if (d->gen > e->said_gen)
 			e->said_gen = d->gen;
 	}
@@ -346,6 +348,7 @@ static void look_done(void *arg, int rc, const struct err *err)
 		n->look_volumes = n->look_volumes || l->volumes_again;
 		schema_done(&observed_schema, &n->seen);
 		n->seen = l->o;
+		n->seen_began_ms = l->began_ms;
 		n->seen.cert_expires_s = n->id.expires_s;
 		n->seen.cert_due_s = n->id.due_s;
 		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);

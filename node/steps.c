@@ -178,11 +178,41 @@ static bool touches_volumes(enum step_kind k)
 	return k == STEP_KIND_tail_keep || k == STEP_KIND_volume_create || k == STEP_KIND_volume_grow || k == STEP_KIND_volume_remove;
 }
 
+/* It takes the replica from its mirror. */
+static bool parts(const struct running *r)
+{
+	if (r->probe)
+		return false;
+	if (r->call.dir != STEP_DO)
+		return r->call.kind == STEP_KIND_drbd_attach || r->call.kind == STEP_KIND_drbd_connect;
+	return r->call.kind == STEP_KIND_drbd_cut || r->call.kind == STEP_KIND_drbd_down;
+}
+
+bool steps_parting(const struct noded *n, const char *instance)
+{
+	list_for_each(l, &n->steps) {
+		const struct running *r = list_entry(l, struct running, link);
+
+		if (parts(r) && strcmp(((const struct step_resource *)r->args)->uuid, instance) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void note_parted(struct noded *n, const struct running *r)
+{
+	struct gen_entry *e = parts(r) ? arbitrate_entry(n, ((const struct step_resource *)r->args)->uuid) : NULL;
+
+	if (e)
+		e->parted_ms = loop_now_ms(n->loop);
+}
+
 static void step_done(void *arg, int rc, const struct err *err)
 {
 	struct running *r = arg;
 	struct noded *n = r->node;
 
+	note_parted(n, r);
 	if (rc < 0 && !r->probe)
 		log_err_record(LOG_LEVEL_WARNING, step_infos[r->call.kind].name, err);
 	list_del(&r->link);

@@ -172,6 +172,30 @@ static void lower_epochs_are_refused_also_after_a_crash(void **state)
 	end(&r);
 }
 
+/* Wherever the order of a deposed master has come to: what has not begun does not begin, and leaves no record; its successor may order it. */
+static void what_a_deposed_master_ordered_does_not_begin(void **state)
+{
+	(void)state;
+	for (int calls = 1; calls <= 3; calls++) { /* it is probed; "started" is to be written; (it is executed: too late) */
+		struct rig r = { .a = NULL };
+		struct err err = ERR_INIT;
+
+		boot(&r);
+		order(&r, 5, STEP_DO, 0);
+		run(&r, calls); /* the epoch first */
+		assert_int_equal(agent_epoch(r.a, 6, &err), 0);
+		run(&r, 100);
+		assert_int_equal(r.done, calls == 3);
+		assert_string_equal(r.last_error, calls == 3 ? "" : "STALE_EPOCH");
+		assert_int_equal(r.n_files, calls == 3 ? 2 : 1);
+		order(&r, 6, STEP_DO, 1);
+		run(&r, 100);
+		assert_int_equal(r.done, 1);
+		assert_string_equal(r.last_error, "");
+		end(&r);
+	}
+}
+
 static void a_late_do_finds_the_tombstone(void **state)
 {
 	struct rig r = { .a = NULL };
@@ -300,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_step_is_done_once_and_answered_again), cmocka_unit_test(lower_epochs_are_refused_also_after_a_crash),
+		cmocka_unit_test(what_a_deposed_master_ordered_does_not_begin),
 		cmocka_unit_test(a_late_do_finds_the_tombstone),          cmocka_unit_test(what_was_so_before_is_not_taken_back),
 		cmocka_unit_test(a_failed_step_is_tried_again_only_when_asked), cmocka_unit_test(it_may_die_anywhere),
 		cmocka_unit_test(secrets_stay_off_the_disk),
