@@ -155,7 +155,8 @@ int replica_attach(struct replica *r, struct err *err)
 	if (!p)
 		r->peer_disk = r->md_peer_outdated ? DRBD_DISK_OUTDATED : DRBD_DISK_UNKNOWN;
 	trace("%s %s: attached, %s", r->m->name, r->name, drbd_dstate_name(r->disk));
-	if (p && !replica_agree(r, p)) { /* negotiated over the living connection */
+	if (p && !replica_agree(r, p)) { /* negotiated over the living connection, which both lose by it */
+		r->net = p->net = WANT_CONNECTED;
 		r->session = p->session = 0;
 		replica_lost(r, WANT_NONE);
 		replica_lost(p, WANT_NONE);

@@ -293,6 +293,8 @@ static int secondary(struct drbdm *d, const char *name, struct err *err)
 		return err_set(err, ERR_BUSY, "resource '%s' is held open", name);
 	if (r->frozen)
 		return err_set(err, ERR_BUSY, "resource '%s' waits for its suspended I/O", name);
+	if (r->write.active) /* drbd_set_role() waits until nothing is under way to the peer */
+		return err_set(err, ERR_BUSY, "resource '%s' has a write under way", name);
 	r->role = DRBD_ROLE_SECONDARY;
 	if (replica_attached(r)) { /* without its disk it cannot write there that the Primary left in order */
 		r->md_crashed = false;

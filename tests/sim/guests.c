@@ -335,7 +335,8 @@ void guest_write_done(struct machine *m, const struct replica *r, int block, uin
 		return;
 	struct ledger *l = ledger_of(g->uuid, g->name);
 	g->waits = false;
-	if (g->dying) {
+	if (g->dying) { /* nobody is told of it any more */
+		trace("guest %s ends", g->name);
 		guest_gone(g);
 		return;
 	}
@@ -415,20 +416,21 @@ static int hv_start(struct hypervisor *h, const struct hv_guest *g, bool paused,
 	return call_end(err);
 }
 
-/* The signal ends it at once, unless it waits in frozen I/O. */
+/*
+ * The signal ends it at once, unless a write of it is under way: that one is the kernel's, and goes on; its process stays, executes nothing any more and
+ * holds the device open until the write has ended. (QEMU writes with io=native or by threads: either way exit() waits for the kernel.)
+ */
 static bool end_guest(struct machine *m, const char *uuid)
 {
 	struct guest *g = guest_find(m, uuid);
 
 	if (!g)
 		return true;
-	struct replica *r = disk_of(g);
-	if (g->waits && r && r->write.active && r->frozen) {
+	if (g->waits) {
+		trace("guest %s is ended, and waits for its write", g->name);
 		g->dying = true;
 		return false;
 	}
-	if (r && g->waits)
-		r->write.active = false; /* may have landed */
 	trace("guest %s ends", g->name);
 	guest_gone(g);
 	return true;
@@ -521,7 +523,7 @@ static int hv_resume(struct hypervisor *h, const char *uuid, struct err *err)
 	(void)h;
 	if (rc < 0)
 		return rc;
-	if (!g)
+	if (!g || g->dying)
 		return err_set(err, ERR_WRONG_STATE, "the guest is not here");
 	if (g->state == HV_INCOMING)
 		return err_set(err, ERR_HYPERVISOR, "the guest has not arrived yet");
@@ -567,7 +569,7 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 	(void)h;
 	if (rc < 0)
 		return rc;
-	if (!g || (g->state != HV_RUNNING && g->state != HV_PAUSED))
+	if (!g || g->dying || (g->state != HV_RUNNING && g->state != HV_PAUSED))
 		return err_set(err, ERR_HYPERVISOR, "the guest does not run here");
 	if (!to || !reached(m, to))
 		return err_set(err, ERR_HYPERVISOR, "the target is not reached");
@@ -608,7 +610,7 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 		return give_up(to, copy, uuid, "the guest has ended", ERR_HYPERVISOR, err);
 	if (g->waits || !half || half->copy != copy || g->cancel) {
 		g->migrating = g->cancel = false;
-		if (ran)
+		if (ran && !g->dying)
 			runs_from_now(g, "goes on after a failed migration");
 		return give_up(to, copy, uuid, "its last writes do not end", ERR_HYPERVISOR, err);
 	}
@@ -622,7 +624,7 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 		return 0;
 	if (arrived && !reached(m, to)) { /* the last answer is lost: both halves stay, the source goes on */
 		g->migrating = g->cancel = false;
-		if (ran)
+		if (ran && !g->dying)
 			runs_from_now(g, "goes on, the answer of the target is lost");
 		return err_set(err, ERR_HYPERVISOR, "the target's answer was lost");
 	}
