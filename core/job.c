@@ -348,15 +348,20 @@ static void do_done(struct core *c, struct cjob *j, json_t *result)
 		sm_move(&job_sm, &j->j.state, JOB_RUNNING);
 }
 
-static void undo_done(struct core *c, struct cjob *j)
+static void undo_next(struct cjob *j)
 {
-	j->step[j->cur] = STEP_UNDONE;
-	put_record(c, j, j->cur, RECORD_UNDONE, NULL, NULL);
 	j->cur--;
 	j->attempt = 0;
 	j->waiting = false;
 	if (j->j.state == JOB_STUCK)
 		sm_move(&job_sm, &j->j.state, JOB_UNDOING);
+}
+
+static void undo_done(struct core *c, struct cjob *j)
+{
+	j->step[j->cur] = STEP_UNDONE;
+	put_record(c, j, j->cur, RECORD_UNDONE, NULL, NULL);
+	undo_next(j);
 }
 
 static bool is_undoing(const struct cjob *j)
@@ -371,8 +376,25 @@ static bool needs_undo(const struct cjob *j, int i)
 	return step_infos[kind_of(j, i)].undo == STEP_UNDO && j->step[i] != STEP_PENDING && j->step[i] != STEP_UNDONE;
 }
 
+/*
+ * Behind the one in hand and not undone: passed over while its node was silent. Once the node answers it comes first: what that step brought may hold what
+ * is to be undone next, a guest its disk. It is a step of this job whose undo is due anyway, so it takes nothing more away than that would have.
+ */
+static void undo_what_was_passed_over(const struct core *c, struct cjob *j)
+{
+	for (int i = j->j.n_steps - 1; i > j->cur; i--) {
+		const struct snode *n = j->step[i] == STEP_UNDOING ? state_node(&c->st, j->j.steps[i].node) : NULL;
+
+		if (!n || !n->connected)
+			continue;
+		j->cur = i;
+		return;
+	}
+}
+
 static bool advance_undo(struct core *c, struct cjob *j)
 {
+	undo_what_was_passed_over(c, j);
 	while (j->cur >= 0 && !needs_undo(j, j->cur))
 		j->cur--;
 	if (j->cur < 0) {
@@ -556,7 +578,8 @@ static void check_silent(struct core *c, struct cjob *j)
 	(void)err_set(&err, ERR_NODE_DOWN, "node '%s' does not answer", n ? n->n.name : s->node);
 	if (is_undoing(j)) {
 		job_news(c, j, "undo of '%s' passed over: %s", s->text, err.msg);
-		undo_done(c, j);
+		put_record(c, j, j->cur, RECORD_UNDO_FAILED, NULL, &err); /* not undone: see undo_what_was_passed_over() */
+		undo_next(j);
 		job_advance(c, j);
 	} else if (job_past_pivot(j)) {
 		j->step[j->cur] = STEP_SKIPPED;

@@ -260,6 +260,23 @@ static bool frozen_outside(const struct instance *i, const struct snode *from, c
 	       !own_current(&i->own, from->n.uuid) && own_current(&i->own, to->n.uuid);
 }
 
+/*
+ * Nobody promotes a replica of an instance that is down. One that was asked whether it may take over was kept apart for that, and a startup would be
+ * refused for ever: it goes down, which ends that. One that a person takes as it is must be told so now: when it comes up next it would still call itself
+ * outdated, or half of a resync, and nothing could start from it.
+ */
+static void end_failover_of_down(const struct state *st, const struct instance *i, const char *to, bool planned, bool as_it_is, struct plan *p)
+{
+	if (as_it_is) {
+		if (planned)
+			add_resource(p, st, STEP_KIND_drbd_attach, to, i, false);
+		add_resource(p, st, STEP_KIND_drbd_primary, to, i, true);
+		add_resource(p, st, STEP_KIND_drbd_secondary, to, i, false);
+	}
+	if (as_it_is || !planned)
+		add_resource(p, st, STEP_KIND_drbd_down, to, i, false);
+}
+
 int plan_instance_failover(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_instance_failover *a = args;
@@ -302,6 +319,8 @@ int plan_instance_failover(const struct state *st, const void *args, struct rng 
 		add_resource(ret, st, STEP_KIND_drbd_primary, to->n.uuid, i, a->ignore_consistency == 1);
 		add_guest(ret, st, STEP_KIND_guest_start, to->n.uuid, i);
 		plan_reserve(ret, to->n.uuid, "", instance_memory(st, i), 0);
+	} else {
+		end_failover_of_down(st, i, to->n.uuid, planned, a->ignore_consistency == 1, ret);
 	}
 	(void)snprintf(ret->summary, sizeof(ret->summary), "fail '%.40s' over from %.20s to %.20s", i->name, from ? from->n.name : "a lost node", to->n.name);
 	return 0;

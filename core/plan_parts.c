@@ -289,6 +289,14 @@ static bool crashed(const struct state *st, const struct instance *i, const char
 	return i->own.arbitrated == 1 && i->admin_state == ADMIN_UP && d && d->up != 1;
 }
 
+static bool is_primary(const struct state *st, const struct instance *i, const char *node)
+{
+	const struct snode *n = state_node(st, node);
+	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
+
+	return d && strcmp(d->role, "Primary") == 0;
+}
+
 /* A replica that is not in current connects only to one that is; that is what "connect" means here: every usable side attaches
  * first, so that no side without a disk ever connects (H11). */
 int add_disks_up(struct plan *p, const struct state *st, const struct instance *i, bool primary, bool force, struct err *err)
@@ -310,13 +318,15 @@ int add_disks_up(struct plan *p, const struct state *st, const struct instance *
 	bool loser = both && own_tail_due(&i->own, other), pair = both && !loser;
 	if (pair)
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
+	if (primary && loser) /* before it looks for anybody: its failover may have left it to stay apart until it is promoted */
+		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false);
 	if (pair) {
 		add_connect(p, st, other, i, false)->may_fail = 1;
 		if (primary) /* promotion before the replicas have met is how data diverges (Ganeti #846) */
-			add_resource(p, st, STEP_KIND_drbd_wait_connected, owner, i, false)->may_fail = force || i->own.arbitrated == 1;
+			add_resource(p, st, STEP_KIND_drbd_wait_connected, owner, i, false)->may_fail = force || i->own.arbitrated == 1 || is_primary(st, i, owner);
 	}
-	if (primary)
+	if (primary && !loser)
 		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, false);
 	if (loser) { /* it meets a side that was promoted alone and has a UUID of its own by that (H11), and refuses while its tail is not kept */
 		add_tail_keep(p, st, other, i)->may_fail = 1;

@@ -138,6 +138,12 @@ void reconcile_observed(struct core *c, struct snode *n)
 
 /* ---- instances ---------------------------------------------------------------------------------------- */
 
+/* It lost its disk, and is down: it comes up when it has been made anew, and that is for a person to say. A job would hold the instance's lock for nothing. */
+static bool is_lost(const struct obs_drbd *d)
+{
+	return d && d->marked == 1 && d->up != 1;
+}
+
 static bool replica_missing(const struct core *c, const struct sinstance *s)
 {
 	for (int k = 0; k < s->i.n_nodes; k++) {
@@ -147,7 +153,7 @@ static bool replica_missing(const struct core *c, const struct sinstance *s)
 		if (!n || !n->connected || !n->seen_ms || n->n.offline == 1)
 			continue;
 		d = state_seen_drbd(n, s->i.uuid);
-		if (!d || d->up != 1 || strcmp(d->conn, "StandAlone") == 0)
+		if (!is_lost(d) && (!d || d->up != 1 || strcmp(d->conn, "StandAlone") == 0))
 			return true;
 	}
 	return false;
@@ -179,6 +185,8 @@ static bool differs(const struct core *c, const struct sinstance *s)
 	}
 	if (s->i.admin_state != ADMIN_UP)
 		return false; /* a guest that runs though it should be down is a person's doing: verify says so */
+	if (!g && s->i.template == TEMPLATE_DRBD && is_lost(state_seen_drbd(owner, s->i.uuid)))
+		return false; /* nothing starts from it */
 	return !g || strcmp(g->state, "paused") == 0 || (s->i.template == TEMPLATE_DRBD && replica_missing(c, s));
 }
 

@@ -299,7 +299,8 @@ int probe_drbd_down(struct exec_env *env, const struct exec_call *c, bool *ret, 
 	struct drbd_status s;
 	int rc = env->drbd->ops->status(env->drbd, ((const struct step_resource *)c->args)->resource, &s, err);
 
-	*ret = rc == 0 && !s.up;
+	/* With the pin still set it is not done: nobody else would take that away. */
+	*ret = rc == 0 && !s.up && !env->system->pinned(env->system, ((const struct step_resource *)c->args)->uuid);
 	return rc;
 }
 
@@ -399,13 +400,12 @@ static bool other_lives_here(const struct drbd_status *s)
 	return here && s->conn == DRBD_CONN_CONNECTED && s->role == DRBD_ROLE_SECONDARY && s->peer_role == DRBD_ROLE_PRIMARY;
 }
 
-int do_drbd_down(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+static int take_down(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
 	const struct step_resource *a = c->args;
 	struct drbd_status s;
 	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
-	(void)ret;
 	if (rc < 0 || !s.up)
 		return rc;
 	if (RULE(LIVES_HERE) && other_lives_here(&s))
@@ -417,6 +417,15 @@ int do_drbd_down(struct exec_env *env, const struct exec_call *c, json_t **ret, 
 		return err_set(err, ERR_BUSY, "DRBD resource '%s' is frozen and waits for a verdict", a->resource),
 		       err_hint(err, "it is given when a majority of voters answers; or start the mirror's node");
 	return env->drbd->ops->down(env->drbd, a->resource, err);
+}
+
+int do_drbd_down(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+{
+	int rc = take_down(env, c, err);
+
+	(void)ret;
+	/* What is down is apart, and comes up by an order only: one that should have taken over, and was not promoted, need not be kept apart any longer. */
+	return rc < 0 ? rc : env->system->pin(env->system, ((const struct step_resource *)c->args)->uuid, false, err);
 }
 
 int do_drbd_forget(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)

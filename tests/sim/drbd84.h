@@ -45,5 +45,6 @@ void replica_set_disk(struct replica *r, enum drbd_dstate d);
 void replica_set_peer_disk(struct replica *r, enum drbd_dstate d);
 void replica_lose_disk(struct replica *r);
 int replica_attach(struct replica *r, struct err *err);
+void replica_made_anew(const struct replica *r);
 
 #endif

@@ -122,6 +122,21 @@ static void note_loss(const struct replica *r)
 		l->hopeless = true;
 }
 
+#define UNHEARD (1 * SEC) /* a disk's failure, until its node's report could have stopped anybody */
+
+/* What it held is overwritten. While the disk that was to be the source failed unheard of, that is the loss of a disk in a resync, which nothing heals (003, H7). */
+void replica_made_anew(const struct replica *r)
+{
+	if (!whole(r))
+		return;
+	for (int i = 0; i < W.n; i++) {
+		const struct replica *o = &W.m[i] == r->m ? NULL : replica_find(&W.m[i], r->name);
+
+		if (o && o->failed && eng.now - o->failed_at < UNHEARD)
+			note_loss(r);
+	}
+}
+
 /* An I/O error: the disk goes, and the kernel calls local-io-error. */
 void drbd_disk_fails(struct machine *m, const char *resource)
 {
@@ -132,6 +147,7 @@ void drbd_disk_fails(struct machine *m, const char *resource)
 	if (whole(r))
 		note_loss(r);
 	r->failed = true;
+	r->failed_at = eng.now;
 	replica_fork_handler(r, "local-io-error");
 	replica_lose_disk(r);
 }

@@ -93,6 +93,7 @@ static int create_md(struct drbdm *d, const struct drbd_conf *c, bool force, str
 	if (!volume_owner(r->m, r->disk_name)[0])
 		return err_set(err, ERR_COMMAND_FAILED, "no such device '%s'", r->disk_name);
 	if (force || !r->md) {
+		replica_made_anew(r);
 		r->md = true;
 		r->current = JUST_CREATED;
 		r->bitmap_uuid = 0;

@@ -37,6 +37,7 @@ struct replica {
 	/* the kernel */
 	bool up, arbitrated, two;
 	bool failed;          /* its disk has, and its handler may not have run yet */
+	int64_t failed_at;
 	uint64_t exposed;     /* without a disk: the generation that its guest has seen */
 	char kernel_peer[NAME_LEN + 1];
 	enum drbd_role role;

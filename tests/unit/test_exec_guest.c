@@ -185,10 +185,19 @@ static int not_set(struct exec_system *s, const char *uuid, bool on, struct err 
 }
 
 static int n_unpinned;
+static bool is_pinned;
+
+static bool pinned(struct exec_system *s, const char *uuid)
+{
+	(void)s;
+	(void)uuid;
+	return is_pinned;
+}
 
 static int unpinned(struct exec_system *s, const char *uuid, bool on, struct err *err)
 {
 	n_unpinned++;
+	is_pinned = false;
 	return not_set(s, uuid, on, err);
 }
 
@@ -200,11 +209,12 @@ static int ask(struct exec_env *env, const char *uuid, enum authority act, struc
 	return log_says ? err_set(err, (enum err_code)log_says, "not permitted") : 0;
 }
 
-static int run_with(struct kernel *k, enum step_kind kind, enum step_dir dir, void *args, struct err *err)
+/* ret_done: it is only probed. */
+static int call_with(struct kernel *k, enum step_kind kind, enum step_dir dir, void *args, bool *ret_done, struct err *err)
 {
 	static const struct drbdm_ops ops = { .name = "seen", .status = status, .adjust = adjust, .primary = primary, .down = down, .remove_conf = remove_conf,
 					      .create_md = create_md, .disconnect = disconnect };
-	struct exec_system sys = { .pinned = not_marked, .stale_marked = not_marked, .pin = unpinned, .stale_mark = not_set };
+	struct exec_system sys = { .pinned = pinned, .stale_marked = not_marked, .pin = unpinned, .stale_mark = not_set };
 	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .handler_path = "/usr/lib/handler", .time_factor = 1 };
 	struct exec_call c = { .kind = kind, .dir = dir, .args = args };
 	json_t *result = NULL;
@@ -212,9 +222,14 @@ static int run_with(struct kernel *k, enum step_kind kind, enum step_dir dir, vo
 	k->drbd.ops = &ops;
 	k->n_looks = 0;
 	err_clear(err);
-	int rc = exec_run(&env, &c, &result, err);
+	int rc = ret_done ? exec_probe(&env, &c, ret_done, err) : exec_run(&env, &c, &result, err);
 	json_decref(result);
 	return rc;
+}
+
+static int run_with(struct kernel *k, enum step_kind kind, enum step_dir dir, void *args, struct err *err)
+{
+	return call_with(k, kind, dir, args, NULL, err);
 }
 
 static int run_step(struct kernel *k, enum step_kind kind, enum step_dir dir, bool only_up, struct err *err)
@@ -416,6 +431,35 @@ static void test_whom_the_other_side_lives_on_stays_up(void **state)
 	assert_int_equal(run_step(&k, STEP_KIND_drbd_down, STEP_DO, false, &err), 0);
 }
 
+/* One that was to take over, and is not promoted as its instance is down, need not stay apart for ever: what is down is apart. */
+static void test_what_is_down_is_not_pinned(void **state)
+{
+	struct step_resource a;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	schema_init(&step_resource_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	for (int up = 0; up < 2; up++) { /* down already counts as done only when that is, too */
+		struct kernel k = { .up = up, .role = DRBD_ROLE_SECONDARY };
+		bool done = true;
+
+		is_pinned = true;
+		assert_int_equal(call_with(&k, STEP_KIND_drbd_down, STEP_DO, &a, &done, &err), 0);
+		assert_false(done);
+		assert_int_equal(run_with(&k, STEP_KIND_drbd_down, STEP_DO, &a, &err), 0);
+		assert_true(!k.up && !is_pinned);
+		assert_int_equal(call_with(&k, STEP_KIND_drbd_down, STEP_DO, &a, &done, &err), 0);
+		assert_true(done);
+	}
+	struct kernel frozen = { .up = true, .role = DRBD_ROLE_PRIMARY, .frozen = true };
+	is_pinned = true;
+	assert_int_equal(run_with(&frozen, STEP_KIND_drbd_down, STEP_DO, &a, &err), -ERR_BUSY);
+	assert_true(is_pinned);
+	is_pinned = false;
+	schema_done(&step_resource_schema, &a);
+}
+
 static void test_what_is_down_needs_no_disconnecting(void **state)
 {
 	struct kernel k = { .up = false };
@@ -435,6 +479,7 @@ int main(void)
 					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone),
 					  cmocka_unit_test(test_a_secondary_is_undone_as_far_as_the_log_permits), cmocka_unit_test(test_forgets_what_is_still_up),
 					  cmocka_unit_test(test_words_name_the_instance), cmocka_unit_test(test_metadata_is_made_anew_of_what_is_not_used),
+					  cmocka_unit_test(test_what_is_down_is_not_pinned),
 					  cmocka_unit_test(test_what_is_down_needs_no_disconnecting) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -712,6 +712,40 @@ static void what_was_begun_beside_is_undone_first(void **state)
 	assert_int_equal(core_jobs_open(r->core), 0);
 }
 
+/* NODE2 stood still when its part was to be undone; what is undone next on NODE1 waits, and meanwhile NODE2 is back. Also for the next master. */
+static void what_an_undo_passed_over_is_undone_first(void **state)
+{
+	struct rig *r = *state;
+
+	for (int other_master = 0; other_master < 2; other_master++) {
+		three_steps(r);
+		answer(r, NODE1, 1, 0, STEP_DO, "");
+		answer(r, NODE2, 1, 1, STEP_DO, "");
+		answer(r, NODE1, 1, 2, STEP_DO, "NOT_SAFE");
+		answer(r, NODE1, 1, 2, STEP_UNDO_DIR, "");
+		core_node_links(r->core, NODE2, 0, "b2", PACKAGE_VERSION, 0);
+		commit_all(r);
+		r->orders[0] = '\0';
+		for (int t = 0; t < 60 && !r->orders[0]; t++)
+			tick(r, LEASE_MS / 12);
+		said(r, "undo0@1 ");
+		if (other_master) {
+			master_changes(r, 0);
+			said(r, "undo1@2 undo1@2 "); /* once more as its node is linked */
+		} else {
+			link_nodes(r);
+			r->orders[0] = '\0';
+			answer(r, NODE1, 1, 0, STEP_UNDO_DIR, "BUSY");
+			tick(r, LEASE_MS / 12);
+			said(r, "undo1@2 ");
+		}
+		answer(r, NODE2, 1, 1, STEP_UNDO_DIR, "");
+		said(r, "undo0@1 ");
+		answer(r, NODE1, 1, 0, STEP_UNDO_DIR, "");
+		assert_int_equal(core_jobs_open(r->core), 0);
+	}
+}
+
 /* ---- secrets ------------------------------------------------------------------------------------------- */
 
 static int stored_with(const struct rig *r, const char *word)
@@ -828,6 +862,38 @@ static void a_guest_on_the_wrong_node_is_an_alarm(void **state)
 	see(r, NODE1, VM, true); /* there it belongs, whether it should run or not */
 	see(r, NODE2, NOBODYS, false); /* a guest that is not Gantry's is its owner's business */
 	assert_int_equal(alarms(r, ""), 2);
+}
+
+static void see_down(struct rig *r, const char *node, bool marked)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	d->marked = marked;
+	core_node_observed(r->core, node, &o);
+	schema_done(&observed_schema, &o);
+	commit_all(r);
+}
+
+/* Wanted up, and its replicas are down: a job brings them up. Of one that lost its disk it could not, and would hold the lock that a person's job needs. */
+static void no_job_waits_for_a_lost_disk(void **state)
+{
+	struct rig *r = *state;
+
+	put_instance(r);
+	for (int lost = 1; lost >= 0; lost--) {
+		((struct sinstance *)(uintptr_t)state_instance(core_state(r->core), VM))->i.admin_state = ADMIN_UP;
+		for (int t = 0; t < 20; t++) {
+			see_down(r, NODE1, lost);
+			see_down(r, NODE2, false);
+			tick(r, LEASE_MS / 6);
+		}
+		assert_int_equal(count(r, "/gantry/job/") > 0, !lost);
+	}
 }
 
 static void a_guest_of_no_instance_is_an_alarm(void **state)
@@ -1015,6 +1081,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(both_orders_go_out_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_step_beside_is_begun_with_the_one_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_begun_beside_is_undone_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_an_undo_passed_over_is_undone_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_job_waits_for_a_lost_disk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fence_password_is_in_the_nodes_record_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_steps_times_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_renamed_instance_is_found_by_its_new_name, set_up, tear_down),

@@ -223,6 +223,42 @@ static void failover_to_a_replica_that_is_not_current(void **state)
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
 }
 
+/*
+ * Nobody is promoted for an instance that is down. Its new owner was asked whether it may take over, and has stayed apart since: down it is that without a
+ * pin. One that a person takes as it is says so of itself from now on. And what starts later is promoted before it looks for a loser.
+ */
+static void failover_of_what_is_down(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+	struct snode *a = state_node(&w->st, A);
+
+	s->i.admin_state = ADMIN_DOWN;
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	assert_int_equal(step_at(w, "drbd_down", B), -1); /* planned: nobody was pinned */
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
+	int force = step_at(w, "drbd_primary", B), back = step_at(w, "drbd_secondary", B), down = step_at(w, "drbd_down", B);
+	assert_true(step_at(w, "drbd_attach", B) >= 0 && force > step_at(w, "drbd_attach", B) && back > force && down > back);
+	assert_true(json_bool(w->plan.steps[force].args, "force", false));
+	a->connected = false;
+	a->n.liveness = NODE_FENCED;
+	a->n.evidence = EVIDENCE_POWER;
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	assert_true(step_at(w, "drbd_probe_target", B) >= 0);
+	assert_int_equal(step_at(w, "drbd_primary", B), -1);
+	assert_true(step_at(w, "drbd_down", B) > step_at(w, "drbd_cut", B));
+	a->connected = true;
+	a->n.liveness = NODE_ONLINE;
+	(void)str_copy(s->i.own.owner, sizeof(s->i.own.owner), B);
+	strs_remove(&s->i.own.current, &s->i.own.n_current, A);
+	(void)str_copy(s->i.own.tail, sizeof(s->i.own.tail), A);
+	assert_int_equal(plan(w, OP_instance_startup, "{\"name\":\"vm1\"}"), 0);
+	assert_true(step_at(w, "drbd_primary", B) < step_at(w, "drbd_connect", B));
+	s->i.own.tail[0] = '\0'; /* it is no loser: they meet first */
+	assert_int_equal(plan(w, OP_instance_startup, "{\"name\":\"vm1\"}"), 0);
+	assert_true(step_at(w, "drbd_primary", B) > step_at(w, "drbd_connect", B));
+}
+
 /* ---- without arbitration: the log does not know who wrote alone ------------------------------------------------------------- */
 
 /* It asks the old owner's side after its last write, and just before the record changes. */
@@ -984,6 +1020,7 @@ int main(void)
 		T(a_fence_jobs_record_has_no_password),
 		T(a_disk_grows_from_below),
 		T(disks_that_are_apart_are_brought_together),
+		T(failover_of_what_is_down),
 		T(a_disk_that_cannot_grow),
 		T(what_no_node_has_is_no_default),
 		T(a_network_card_is_looked_at),
