@@ -318,15 +318,14 @@ int add_disks_up(struct plan *p, const struct state *st, const struct instance *
 	bool loser = both && own_tail_due(&i->own, other), pair = both && !loser;
 	if (pair)
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
-	if (primary && loser) /* before it looks for anybody: its failover may have left it to stay apart until it is promoted */
-		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, false);
-	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false);
+	/* Refused where a failover has left it to stay apart until it is promoted: it is promoted then, and the reconciler connects it. */
+	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false)->may_fail = primary && loser;
 	if (pair) {
 		add_connect(p, st, other, i, false)->may_fail = 1;
 		if (primary) /* promotion before the replicas have met is how data diverges (Ganeti #846) */
 			add_resource(p, st, STEP_KIND_drbd_wait_connected, owner, i, false)->may_fail = force || i->own.arbitrated == 1 || is_primary(st, i, owner);
 	}
-	if (primary && !loser)
+	if (primary)
 		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, false);
 	if (loser) { /* it meets a side that was promoted alone and has a UUID of its own by that (H11), and refuses while its tail is not kept */
 		add_tail_keep(p, st, other, i)->may_fail = 1;
