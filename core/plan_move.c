@@ -118,7 +118,7 @@ int plan_instance_migrate(const struct state *st, const void *args, struct rng *
 		add_resource(ret, st, STEP_KIND_drbd_prove, S, i, false);
 	add_own(ret, st, STEP_KIND_own_pivot, i, T, true)->pivot = 1;
 	add_guest_ref(ret, st, STEP_KIND_guest_resume, T, i, 0, false);
-	add_guest_ref(ret, st, STEP_KIND_guest_destroy, S, i, 0, true);
+	add_guest_ref(ret, st, STEP_KIND_guest_destroy, S, i, 0, true)->beside = 1;
 	add_resource(ret, st, STEP_KIND_drbd_secondary, S, i, false);
 	add_resource(ret, st, STEP_KIND_drbd_one_primary, S, i, false);
 	add_resource(ret, st, STEP_KIND_drbd_one_primary, T, i, false)->beside = 1;

@@ -8,9 +8,18 @@
 #include "common/rule.h"
 #include "common/xmem.h"
 
+/*
+ * Half a beat short of a quarter: a candidate sees the last beat and has taken over a little after both happened, and half a lease after the death there
+ * shall be a new master all the same. It is the holder that is silent earlier for it; the margin is whole.
+ */
+static int64_t ttl_ms(int64_t lease_ms)
+{
+	return lease_ms / 4 - lease_ms / 24;
+}
+
 int64_t term_ttl_ms(const struct term *t)
 {
-	return t->lease_ms / 4;
+	return ttl_ms(t->lease_ms);
 }
 
 int64_t term_margin_ms(const struct term *t)
@@ -203,7 +212,7 @@ int term_taken(struct term *t, int64_t now_ms, bool committed, int64_t epoch)
 	}
 	t->state = TERM_LOADING;
 	t->epoch = epoch;
-	t->valid_until_ms = t->beat_sent_ms + t->beat_lease_ms / 4; /* the take-over writes the first beat */
+	t->valid_until_ms = t->beat_sent_ms + ttl_ms(t->beat_lease_ms); /* the take-over writes the first beat */
 	return TERM_DO_LOAD;
 }
 
@@ -240,7 +249,7 @@ int term_beaten(struct term *t, int64_t now_ms, enum term_beat outcome)
 		return stop(t, now_ms);
 	if (outcome == TERM_BEAT_UNKNOWN)
 		return 0; /* the next beat tells; until then validity runs out by itself */
-	t->valid_until_ms = t->beat_sent_ms + t->beat_lease_ms / 4;
+	t->valid_until_ms = t->beat_sent_ms + ttl_ms(t->beat_lease_ms);
 	if (t->state == TERM_STALE && now_ms < t->valid_until_ms) {
 		t->state = TERM_MASTERING;
 		return TERM_DO_GO;

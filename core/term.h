@@ -8,7 +8,7 @@
  * A holder that hands over has dropped its core (it says nothing any more) before it writes "resigned UUID" as its last beat: the node
  * named there need not wait, all others wait as for a dead master, the one that resigned a beat longer than they.
  *
- * All times derive from ha.lease: beat lease/12, ttl lease/4, margin lease/4. The lease stands in each beat, so that holder and candidates
+ * All times derive from ha.lease: beat lease/12, ttl half a beat short of lease/4, margin lease/4. The lease stands in each beat, so that holder and candidates
  * count with the same one whatever the configuration says meanwhile: who has not seen the newest beat cannot take over, because the
  * transaction compares it.
  */

@@ -14,8 +14,8 @@
 
 /*
  * A follower calls an election between one and two election time-outs after the leader's last heartbeat. With a lease of
- * 12 s that is 1.5 to 3 s. The master's key must survive it (master_ttl and the margin behind it are a quarter of the
- * lease each), so the gap without a leader has to end well inside half the lease; an eighth leaves as much again.
+ * 12 s that is 1.5 to 3 s. The master's key must survive it (master_ttl and the margin behind it are together
+ * 11/24 of the lease), so the gap without a leader has to end well inside that; an eighth leaves as much again.
  */
 int etcd_conf_election_ms(int64_t lease_ms)
 {

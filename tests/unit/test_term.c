@@ -11,7 +11,7 @@
 #include "core/term.h"
 
 #define LEASE 12000
-#define TTL 3000
+#define TTL 2500 /* half a beat short of a quarter */
 #define MARGIN 3000
 #define BEAT 1000
 #define A "aaaaaaaa-0000-4000-8000-000000000001"
@@ -221,11 +221,11 @@ static void the_beat_says_the_lease(void **state)
 	(void)state;
 	assert_int_equal(term_seen(&t, 0, MASTER_A, 7, "1 60000", 8), 0);
 	assert_int_equal(term_seen(&t, TTL + MARGIN, MASTER_A, 7, "1 60000", 8), 0);
-	assert_int_equal(term_seen(&t, 29999, MASTER_A, 7, "1 60000", 8), 0);
-	assert_int_equal(term_seen(&t, 30000, MASTER_A, 7, "1 60000", 8), TERM_DO_TAKE);
+	assert_int_equal(term_seen(&t, 27499, MASTER_A, 7, "1 60000", 8), 0);
+	assert_int_equal(term_seen(&t, 27500, MASTER_A, 7, "1 60000", 8), TERM_DO_TAKE);
 	char text[TERM_BEAT_LEN];
 	term_beat_text(&t, text);
-	assert_string_equal(text, "30000 60000"); /* and goes on with the one who takes over */
+	assert_string_equal(text, "27500 60000"); /* and goes on with the one who takes over */
 	struct term junk = fresh(B, BOOT_B);
 	assert_int_equal(term_seen(&junk, 0, MASTER_A, 7, "1 1", 8), 0);
 	assert_int_equal(junk.lease_ms, LEASE);
@@ -255,8 +255,8 @@ static void a_shorter_lease_begins_when_its_beat_is_sent(void **state)
 	term_set_lease(&t, LEASE / 6);
 	assert_int_equal(term_tick(&t, BEAT), TERM_DO_BEAT);
 	assert_int_equal(term_beaten(&t, BEAT + 10, TERM_BEAT_UNKNOWN), 0);
-	assert_true(term_valid(&t, BEAT + TTL / 6 - 1));
-	assert_false(term_valid(&t, BEAT + TTL / 6));
+	assert_true(term_valid(&t, BEAT + TTL / 6));
+	assert_false(term_valid(&t, BEAT + TTL / 6 + 1)); /* 2000 / 4 - 2000 / 24 */
 }
 
 static void only_a_holder_is_told_the_lease(void **state)
