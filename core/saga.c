@@ -69,7 +69,8 @@ bool saga_silent_too_long(enum step_kind kind, bool only_forward, bool gone, int
 		return true;
 	if (!only_forward)
 		return silent_ms >= lease_ms;
-	return saga_volatile(kind) && silent_ms >= 2 * lease_ms;
+	/* Told to leave, a node may be gone before its answer is; and what follows, to forget it, does not rest on that. */
+	return (saga_volatile(kind) || kind == STEP_KIND_node_leave) && silent_ms >= 2 * lease_ms;
 }
 
 int64_t saga_backoff_ms(int attempt)

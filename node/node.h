@@ -98,6 +98,10 @@ struct noded {
 	struct step_settings settings; /* the cluster's, as the master last said */
 	struct list steps;      /* running: steps.c */
 	struct list asked;      /* orders that are not answered yet, and by which network they came: steps.c */
+	struct leaves {         /* told to leave: when this order has been answered */
+		bool with_answer;
+		int64_t job, index;
+	} leaves;
 	struct journal *journal; /* the agent's records; used by one batch at a time, on a worker */
 	struct list records;    /* of the agent, not yet with the worker: steps.c */
 	bool persisting;        /* a batch of them is */

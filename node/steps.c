@@ -213,6 +213,8 @@ static void step_done(void *arg, int rc, const struct err *err)
 	struct noded *n = r->node;
 
 	note_parted(n, r);
+	if (rc == 0 && !r->probe && r->call.kind == STEP_KIND_node_leave)
+		n->leaves = (struct leaves){ .with_answer = true, .job = r->job, .index = r->index };
 	if (rc < 0 && !r->probe)
 		log_err_record(LOG_LEVEL_WARNING, step_infos[r->call.kind].name, err);
 	list_del(&r->link);
@@ -344,6 +346,11 @@ static void asked_by(struct noded *n, const struct msg_step *m, int side)
 	a->side = side;
 }
 
+static void leave_later(void *arg)
+{
+	node_left(arg);
+}
+
 static void answer(struct noded *n, const struct msg_step_result *m)
 {
 	struct asked *a = asked_find(n, m->job, m->index, m->dir);
@@ -351,6 +358,10 @@ static void answer(struct noded *n, const struct msg_step_result *m)
 	uplink_send_by(n, a ? a->side : 1, "step_result", &msg_step_result_schema, m);
 	if (a)
 		asked_drop(a);
+	if (n->leaves.with_answer && m->job == n->leaves.job && m->index == n->leaves.index) {
+		n->leaves.with_answer = false;
+		loop_post(n->loop, leave_later, n); /* what is queued is still sent */
+	}
 }
 
 void steps_forget(struct noded *n, int64_t job)

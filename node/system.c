@@ -307,11 +307,6 @@ static int settings_install(struct exec_system *s, const struct step_settings *a
 	return system_settings(x->conf, a, err);
 }
 
-static void leave_later(void *arg)
-{
-	node_left(arg);
-}
-
 int system_forget(const struct conf *conf, struct err *err)
 {
 	static const char *const files[] = { "node.key", "node.pem", "node.key.new", "node.pem.new", "ca.pem", "etcd.yaml" };
@@ -338,12 +333,7 @@ int system_forget(const struct conf *conf, struct err *err)
 
 static int leave(struct exec_system *s, struct err *err)
 {
-	struct system *x = self(s);
-	int rc = system_forget(x->conf, err);
-
-	if (rc == 0)
-		loop_post(x->node->loop, leave_later, x->node);
-	return rc;
+	return system_forget(self(s)->conf, err);
 }
 
 /* ---- marks and pins: one empty file each, durable ------------------------------------------------------------ */

@@ -97,6 +97,9 @@ static void a_silent_node_is_waited_for(void **state)
 	assert_false(saga_silent_too_long(STEP_KIND_volume_create, true, false, 1000 * LEASE, LEASE));
 	assert_false(saga_silent_too_long(STEP_KIND_guest_start, true, false, 2 * LEASE - 1, LEASE));
 	assert_true(saga_silent_too_long(STEP_KIND_guest_start, true, false, 2 * LEASE, LEASE));
+	/* A node that was told to leave has left: it will never answer. */
+	assert_false(saga_silent_too_long(STEP_KIND_node_leave, true, false, 2 * LEASE - 1, LEASE));
+	assert_true(saga_silent_too_long(STEP_KIND_node_leave, true, false, 2 * LEASE, LEASE));
 	/* A node that is known to be off is not waited for. */
 	assert_true(saga_silent_too_long(STEP_KIND_volume_create, true, true, 0, LEASE));
 }
