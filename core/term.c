@@ -90,7 +90,7 @@ int term_tick(struct term *t, int64_t now_ms)
 	case TERM_STANDBY:
 		t->busy = true;
 		t->next_ms = now_ms + term_beat_ms(t);
-		return todo | TERM_DO_READ;
+		return todo | (t->doubt ? TERM_DO_READ : TERM_DO_LOOK);
 	case TERM_MASTERING:
 	case TERM_STALE:
 		return todo | beat_now(t, now_ms);
@@ -177,6 +177,7 @@ int term_seen(struct term *t, int64_t now_ms, const char *master_text, int64_t m
 	if (fresh)
 		t->beat_seen_ms = now_ms;
 	t->seen_any = true;
+	t->doubt = false;
 	t->master_rev = master_rev;
 	t->beat_rev = beat_rev;
 	t->resigned = resigned_to(t, beat_text);
@@ -207,6 +208,7 @@ int term_taken(struct term *t, int64_t now_ms, bool committed, int64_t epoch)
 		/* Refused, or unknown: in both cases what stands in the store now says who is master. If it was ours after all, the next
 		 * look shows our own node and boot, and it is taken again with a new epoch. */
 		t->state = TERM_STANDBY;
+		t->doubt = true;
 		t->next_ms = now_ms;
 		return 0;
 	}

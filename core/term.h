@@ -30,6 +30,7 @@ enum term_state { TERM_STANDBY, TERM_TAKING, TERM_LOADING, TERM_MASTERING, TERM_
 
 enum term_action {
 	TERM_DO_READ = 1,   /* read TERM_PREFIX, then term_seen() or term_read_failed() */
+	TERM_DO_LOOK = 256, /* the same, as the member at hand has it: store_ops.look() */
 	TERM_DO_TAKE = 2,   /* the take-over transaction, then term_taken() */
 	TERM_DO_BEAT = 4,   /* the beat transaction, then term_beaten() */
 	TERM_DO_LOAD = 8,   /* read everything, start the core, then term_loaded() */
@@ -53,6 +54,7 @@ struct term {
 	bool resigned;             /* to anybody, or to us */
 	int64_t beat_seen_ms;     /* our clock when that beat was first seen */
 	bool seen_any;
+	bool doubt;                /* our take-over was refused, so what the member at hand showed was old: the majority is asked */
 	/* timers and calls under way */
 	int64_t next_ms;
 	bool busy;

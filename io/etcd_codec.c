@@ -185,6 +185,8 @@ void etcd_encode_range(struct buf *out, const struct etcd_range *r)
 	buf_printf(out, ",\"limit\":\"%" PRId64 "\"", r->limit);
 	if (r->revision)
 		buf_printf(out, ",\"revision\":\"%" PRId64 "\"", r->revision);
+	if (r->serializable)
+		buf_puts(out, ",\"serializable\":true");
 	buf_putc(out, '}');
 }
 

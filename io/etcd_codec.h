@@ -35,6 +35,7 @@ struct etcd_range {
 	const char *after; /* the last key of the page before, NULL = first page */
 	int64_t limit;
 	int64_t revision;  /* 0 = now */
+	bool serializable; /* as the member that is asked has it */
 };
 void etcd_encode_range(struct buf *out, const struct etcd_range *r);
 

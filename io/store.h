@@ -17,7 +17,7 @@
 struct store;
 
 enum store_outcome {
-	STORE_OK,      /* committed; for reads: linearizable answer */
+	STORE_OK,      /* committed; for reads: linearizable answer (for looks: see there) */
 	STORE_REFUSED, /* a comparison failed: nothing was written */
 	STORE_UNKNOWN, /* no answer: a write may or may not have happened, or may yet happen */
 	STORE_FAILED,  /* for certain not executed (no member reachable, request refused); err says why */
@@ -65,6 +65,11 @@ struct store_ops {
 		    int timeout_ms, store_cb *cb, void *arg);
 	/* Every key that begins with prefix (or is it, with exact), linearizable, at one revision (paged inside). */
 	void (*read)(struct store *s, const char *key, bool exact, int timeout_ms, store_cb *cb, void *arg);
+	/*
+	 * The same as one member has it, the first endpoint if it answers: what was committed by some moment before the answer, not always by now
+	 * (etcd: a serializable read). No leader is waited for. For whoever compares before it writes, and counts time from when it saw something.
+	 */
+	void (*look)(struct store *s, const char *key, bool exact, int timeout_ms, store_cb *cb, void *arg);
 	void (*free)(struct store *s);
 };
 struct store {
@@ -73,7 +78,7 @@ struct store {
 
 struct loop;
 
-/* etcd: endpoints "https://10.0.0.1:7601", tried in turn from the last good one; each try 0.5-1 s. Paths of PEM files. */
+/* etcd: endpoints "https://10.0.0.1:7601", tried in turn from the last good one (looks: from the first); each try 0.5-1 s. Paths of PEM files. */
 struct store_etcd_conf {
 	const char *const *endpoints; /* NULL-terminated */
 	const char *ca_file, *cert_file, *key_file; /* NULL = plain http (tests) */

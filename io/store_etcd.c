@@ -65,7 +65,7 @@ struct call {
 	void *arg;
 	/* CALL_READ */
 	char *key;
-	bool exact;
+	bool exact, look; /* look: each member in turn from the first, which of them is good for other calls is none of its business */
 	struct store_kv *kvs;
 	int n_kvs, cap_kvs;
 	int64_t limit, page_revision;
@@ -179,7 +179,7 @@ static int try_ms(const struct call *c)
 
 	if (c->kind == CALL_MEMBER_CHANGE)
 		ms = MEMBER_TRY_MS;
-	else if (ms < TRY_MS_MIN)
+	else if (ms < TRY_MS_MIN || c->look) /* nothing but the member itself is waited for */
 		ms = TRY_MS_MIN;
 	else if (ms > TRY_MS_MAX && left < 4 * TRY_MS_MAX) /* a caller with more time (a long ha.lease: slow machines) gives each member more */
 		ms = TRY_MS_MAX;
@@ -188,7 +188,7 @@ static int try_ms(const struct call *c)
 
 static void encode_page(struct call *c)
 {
-	struct etcd_range r = { .key = c->key, .exact = c->exact, .limit = c->limit, .revision = c->page_revision };
+	struct etcd_range r = { .key = c->key, .exact = c->exact, .limit = c->limit, .revision = c->page_revision, .serializable = c->look };
 
 	if (c->n_kvs > 0)
 		r.after = c->kvs[c->n_kvs - 1].key;
@@ -215,7 +215,7 @@ static void call_try(struct call *c)
 	if (c->kind == CALL_READ)
 		encode_page(c);
 	free(c->endpoint);
-	c->endpoint = xstrdup(s->endpoints[s->good]);
+	c->endpoint = xstrdup(s->endpoints[c->look ? c->n_tries % s->n_endpoints : s->good]);
 	c->n_tries++;
 	AUTO_FREE char *url = xasprintf("%s%s", c->endpoint, c->path);
 	c->req = etcd_http_post(s->http, url, c->body.data, c->body.len, ETCD_REPLY_MAX, try_ms(c), on_http, c);
@@ -226,7 +226,7 @@ static void leave_endpoint(struct call *c)
 {
 	struct store_etcd *s = c->s;
 
-	if (s->n_endpoints > 0 && strcmp(s->endpoints[s->good], c->endpoint) == 0)
+	if (!c->look && s->n_endpoints > 0 && strcmp(s->endpoints[s->good], c->endpoint) == 0)
 		s->good = (s->good + 1) % s->n_endpoints;
 }
 
@@ -427,7 +427,7 @@ static void etcd_txn(struct store *s, const struct store_cmp *cmps, int n_cmps, 
 	call_try(c);
 }
 
-static void etcd_read(struct store *s, const char *key, bool exact, int timeout_ms, store_cb *cb, void *arg)
+static void read_begin(struct store *s, const char *key, bool exact, bool look, int timeout_ms, store_cb *cb, void *arg)
 {
 	struct call *c = call_new(etcd_of(s), CALL_READ, PATH_RANGE, timeout_ms, arg);
 
@@ -435,11 +435,22 @@ static void etcd_read(struct store *s, const char *key, bool exact, int timeout_
 	c->cb = cb;
 	c->key = xstrdup(key);
 	c->exact = exact;
+	c->look = look;
 	c->limit = PAGE_KEYS_FIRST;
 	if (store_check_read(key, exact, &c->err) < 0)
 		end_soon(c, STORE_FAILED);
 	else
 		call_try(c);
+}
+
+static void etcd_read(struct store *s, const char *key, bool exact, int timeout_ms, store_cb *cb, void *arg)
+{
+	read_begin(s, key, exact, false, timeout_ms, cb, arg);
+}
+
+static void etcd_look(struct store *s, const char *key, bool exact, int timeout_ms, store_cb *cb, void *arg)
+{
+	read_begin(s, key, exact, true, timeout_ms, cb, arg);
 }
 
 static void drop_endpoints(struct store_etcd *s)
@@ -467,6 +478,7 @@ static const struct store_ops etcd_ops = {
 	.name = "etcd",
 	.txn = etcd_txn,
 	.read = etcd_read,
+	.look = etcd_look,
 	.free = etcd_free,
 };
 

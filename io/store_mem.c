@@ -425,6 +425,7 @@ static const struct store_ops mem_ops = {
 	.name = "mem",
 	.txn = mem_txn,
 	.read = mem_read,
+	.look = mem_read, /* there is one member only */
 	.free = mem_free,
 };
 

@@ -369,6 +369,8 @@ void master_term_do(struct master *m, int todo)
 		return;
 	if (todo & TERM_DO_READ)
 		m->store->ops->read(m->store, TERM_PREFIX, false, store_timeout_ms(m), read_done, m);
+	if (todo & TERM_DO_LOOK)
+		m->store->ops->look(m->store, TERM_PREFIX, false, store_timeout_ms(m), read_done, m);
 	if (todo & TERM_DO_TAKE)
 		take(m);
 	if (todo & TERM_DO_LOAD)

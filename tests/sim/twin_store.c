@@ -26,10 +26,23 @@ struct sim_store {
 
 static struct store_ops sim_ops;
 
+/*
+ * The keys of the mastership as a member has them: those of the last moment at which it heard a majority, and now and then (BEHIND_PERMILLE) not even
+ * those. Nobody looks at others.
+ */
+#define VIEW_KEYS_MAX 4
+#define BEHIND_PERMILLE 30
+static struct member_view {
+	struct store_kv kvs[VIEW_KEYS_MAX];
+	int n;
+	int64_t revision;
+} views[MACHINES_MAX];
+
 void store_world_new(uint64_t seed)
 {
 	struct store_mem_faults none = { .seed = seed };
 
+	memset(views, 0, sizeof(views)); /* the texts are lost with their world */
 	W.store = store_mem_new(&none);
 }
 
@@ -275,13 +288,85 @@ static void store_read(struct store *st, const char *key, bool exact, int timeou
 	call_later(s, timeout_ms);
 }
 
+/* ---- what one member has ----------------------------------------------------------------------------------- */
+
+static void view_clear(struct member_view *v)
+{
+	for (int i = 0; i < v->n; i++) {
+		free(v->kvs[i].key);
+		free(v->kvs[i].value);
+	}
+	v->n = 0;
+}
+
+static void view_renew(struct member_view *v)
+{
+	const struct store_kv *kvs;
+	int n = store_world_look(TERM_PREFIX, &kvs);
+
+	assert(n <= VIEW_KEYS_MAX);
+	view_clear(v);
+	for (int i = 0; i < n; i++) {
+		v->kvs[i] = kvs[i];
+		v->kvs[i].key = xstrdup(kvs[i].key);
+		v->kvs[i].value = xstrdup(kvs[i].value);
+		v->revision = kvs[i].mod_revision > v->revision ? kvs[i].mod_revision : v->revision;
+	}
+	v->n = n;
+}
+
+struct looking {
+	struct sim_store *s;
+	store_cb *cb;
+	void *arg;
+};
+
+static const struct machine *member_for(const struct machine *from)
+{
+	if (member_up(from))
+		return from;
+	for (int i = 0; i < W.n; i++)
+		if (member_up(&W.m[i]) && both_ways(from, &W.m[i]))
+			return &W.m[i];
+	return NULL;
+}
+
+static void look_answer(void *arg)
+{
+	struct looking *l = arg;
+	const struct machine *m = member_for(l->s->p->m);
+	struct err err = ERR_INIT;
+	struct store_result r = { .outcome = STORE_FAILED, .err = &err };
+
+	if (m) {
+		struct member_view *v = &views[m->index];
+
+		if (leads(m) && !chance(BEHIND_PERMILLE))
+			view_renew(v);
+		r = (struct store_result){ .outcome = STORE_OK, .revision = v->revision, .kvs = v->kvs, .n_kvs = v->n };
+	} else {
+		(void)err_set(&err, ERR_STORE, "no member of the store answers");
+	}
+	l->cb(l->arg, &r);
+	free(l);
+}
+
+static void store_look(struct store *st, const char *key, bool exact, int timeout_ms, store_cb *cb, void *arg)
+{
+	struct looking *l = xcalloc(1, sizeof(*l));
+
+	assert(strcmp(key, TERM_PREFIX) == 0 && !exact);
+	*l = (struct looking){ (struct sim_store *)(void *)st, cb, arg };
+	(void)after(l->s->p, member_for(l->s->p->m) ? pick(1 * MS, 4 * MS) : timeout_ms * MS, look_answer, l);
+}
+
 static void store_free(struct store *st)
 {
 	(void)st; /* processes of the simulation only die */
 	abort();
 }
 
-static struct store_ops sim_ops = { .name = "sim", .txn = txn, .read = store_read, .free = store_free };
+static struct store_ops sim_ops = { .name = "sim", .txn = txn, .read = store_read, .look = store_look, .free = store_free };
 
 int store_etcd_new(struct loop *l, const struct store_etcd_conf *conf, struct store **ret, struct err *err)
 {

@@ -372,6 +372,23 @@ static void reads_are_exact_or_by_prefix(void **state)
 	assert_true(count(w, "") >= 3); /* everything */
 }
 
+static void a_look_shows_what_was_committed(void **state)
+{
+	struct world *w = *state;
+	struct rig_answer a = { .loop = w->loop };
+	int64_t revision = put(w, "/look/a", "1");
+
+	(void)put(w, "/look/b", "2");
+	w->store->ops->look(w->store, "/look/", false, call_ms(w), rig_on_answer, &a);
+	assert_int_equal(a.n_calls, 0);
+	wait_for(w, &a);
+	assert_int_equal(a.outcome, STORE_OK);
+	assert_int_equal(a.n_kvs, 2);
+	assert_string_equal(a.kvs[0].value, "1");
+	assert_int_equal(a.kvs[0].mod_revision, revision);
+	rig_answer_done(&a);
+}
+
 static void many_pages_are_one_revision(void **state)
 {
 	enum { N = 1250, AT_ONCE = 50, N_WRITES = 12 };
@@ -647,6 +664,7 @@ static void an_unavailable_store_commits_nothing_it_calls_failed(void **state)
 	cmocka_unit_test(comparing_alone_changes_nothing),                        \
 	cmocka_unit_test(a_prefix_is_deleted_and_its_neighbours_stay),            \
 	cmocka_unit_test(reads_are_exact_or_by_prefix),                           \
+	cmocka_unit_test(a_look_shows_what_was_committed),                        \
 	cmocka_unit_test(many_pages_are_one_revision),                            \
 	cmocka_unit_test(a_hundred_operations_are_the_limit),                     \
 	cmocka_unit_test(big_values_come_back_whole),                             \
@@ -659,6 +677,67 @@ static void an_unavailable_store_commits_nothing_it_calls_failed(void **state)
 	cmocka_unit_test(a_late_write_is_refused_by_its_sequence),                \
 	cmocka_unit_test(a_late_write_without_a_guard_lands),                     \
 	cmocka_unit_test(an_unavailable_store_commits_nothing_it_calls_failed)
+
+/* ---- a member without a majority ------------------------------------------------------------------------- */
+
+static struct rig_answer ask(struct loop *l, struct store *s, bool look, int timeout_ms)
+{
+	struct rig_answer a = { .loop = l };
+
+	(look ? s->ops->look : s->ops->read)(s, "/kept", true, timeout_ms, rig_on_answer, &a);
+	rig_wait(l, &a);
+	return a;
+}
+
+static void keep(struct loop *l, struct store *s, const char *value)
+{
+	const struct store_op op = { STORE_PUT, "/kept", value };
+	enum store_outcome outcome = STORE_UNKNOWN;
+
+	for (int i = 0; i < 20 && outcome != STORE_OK; i++) { /* the second member may still be on its way */
+		struct rig_answer a = { .loop = l };
+
+		s->ops->txn(s, NULL, 0, &op, 1, RIG_CALL_MS, rig_on_answer, &a);
+		rig_wait(l, &a);
+		outcome = a.outcome;
+		rig_answer_done(&a);
+	}
+	assert_int_equal(outcome, STORE_OK);
+}
+
+/* One of two voters is gone: what was committed can still be looked at, and no longer read. */
+static void without_a_majority_there_are_looks(void **state)
+{
+	struct loop *l = loop_new();
+	char *dir = rig_dir_new();
+	struct rig_etcd first, second;
+
+	(void)state;
+	rig_etcd_start(&first, dir, "one", NULL);
+	const char *const urls[] = { first.url, NULL };
+	struct store *s = rig_store(l, urls, NULL);
+	rig_await_ready(l, s);
+	rig_etcd_plan(&second, dir, "two", NULL);
+	struct rig_answer added = { .loop = l };
+	store_etcd_member_add(s, second.peer_url, false, rig_on_members, &added);
+	rig_wait(l, &added);
+	assert_int_equal(added.rc, 0);
+	rig_etcd_join(&second, &first, NULL);
+	keep(l, s, "v");
+	rig_etcd_kill(&second);
+	struct rig_answer read = ask(l, s, false, 2000), look = ask(l, s, true, RIG_CALL_MS);
+	assert_int_equal(read.outcome, STORE_FAILED);
+	assert_int_equal(look.outcome, STORE_OK);
+	assert_int_equal(look.n_kvs, 1);
+	assert_string_equal(look.kvs[0].value, "v");
+	rig_answer_done(&read);
+	rig_answer_done(&look);
+	s->ops->free(s);
+	loop_free(l);
+	rig_etcd_done(&second);
+	rig_etcd_done(&first);
+	rig_dir_free(dir);
+}
 
 /* ---- a member's file ------------------------------------------------------------------------------------ */
 
@@ -684,9 +763,11 @@ int main(void)
 {
 	const struct CMUnitTest mem[] = { SUITE };
 	const struct CMUnitTest etcd[] = { SUITE };
+	const struct CMUnitTest members[] = { cmocka_unit_test(without_a_majority_there_are_looks) };
 	const struct CMUnitTest file[] = { cmocka_unit_test(another_lease_is_two_lines) };
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	int failed = cmocka_run_group_tests_name("mem", mem, mem_up, down) + cmocka_run_group_tests_name("file", file, NULL, NULL);
+	failed += cmocka_run_group_tests_name("members", members, NULL, NULL);
 	return failed + cmocka_run_group_tests_name("etcd", etcd, etcd_up, down) != 0;
 }
