@@ -58,7 +58,7 @@ static int trial(struct core *c, const struct instance *i, char *ret_summary, si
 {
 	struct op_instance_failover a;
 	struct rng rng = c->rng;
-	AUTO_PLAN struct plan p;
+	AUTO_PLAN struct plan p = { 0 };
 
 	plan_init(&p);
 	schema_init(&op_instance_failover_schema, &a);

@@ -66,7 +66,7 @@ static void take_plan(struct core *c, struct cjob *j, struct plan *p)
 static void start_job(struct core *c, struct cjob *j)
 {
 	struct err err = ERR_INIT;
-	AUTO_PLAN struct plan p;
+	AUTO_PLAN struct plan p = { 0 };
 
 	plan_init(&p);
 	job_set_busy(c, j, j->j.id);

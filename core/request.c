@@ -12,7 +12,7 @@
 
 static int dry_run(struct core *c, enum op_index op, const void *args, json_t **ret, struct err *err)
 {
-	AUTO_PLAN struct plan p;
+	AUTO_PLAN struct plan p = { 0 };
 	struct rng rng = c->rng; /* a plan that is only shown uses up no numbers */
 	char **locks = NULL;
 	int n_locks = 0;

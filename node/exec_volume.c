@@ -142,7 +142,7 @@ int probe_volume_remove(struct exec_env *env, const struct exec_call *c, bool *r
 static int image_size(struct exec_env *env, const char *image, int64_t *ret_mib, struct err *err)
 {
 	const char *const argv[] = { "qemu-img", "info", "--output", "json", "--", image, NULL };
-	AUTO_RESULT struct runner_result res;
+	AUTO_RESULT struct runner_result res = { 0 };
 	AUTO_JSON json_t *j = NULL;
 	int rc = runner_must(env->runner, argv, NULL, QEMU_IMG_INFO_MS, &res, err);
 
@@ -162,7 +162,7 @@ int do_image_write(struct exec_env *env, const struct exec_call *c, json_t **ret
 	const struct step_image *a = c->args;
 	/* -n: onto the disk as it is; the target's size is the disk's, the rest stays zero. */
 	const char *const argv[] = { "qemu-img", "convert", "-n", "-W", "-O", "raw", "--", a->image, a->device, NULL };
-	AUTO_RESULT struct runner_result res;
+	AUTO_RESULT struct runner_result res = { 0 };
 	int64_t mib = 0;
 	int rc;
 

@@ -354,7 +354,7 @@ static int read_own(struct rebirth *r, struct err *err)
 {
 	AUTO_FREE char *data = conf_state_path(&r->conf, "etcd");
 	const char *const copy[] = { "cp", "-a", "--", r->aside, data, NULL };
-	AUTO_RESULT struct runner_result res;
+	AUTO_RESULT struct runner_result res = { 0 };
 	struct err ignored = ERR_INIT;
 	struct step_etcd e;
 

@@ -37,7 +37,7 @@ static int systemctl(struct runner *r, const char *verb, const char *unit, struc
 {
 	/* What is switched on for the next boot is read at the next boot; to read all units anew now takes seconds on a busy node. */
 	const char *const argv[] = { "systemctl", "--no-reload", verb, "--", unit, NULL };
-	AUTO_RESULT struct runner_result res;
+	AUTO_RESULT struct runner_result res = { 0 };
 
 	return runner_must(r, argv, NULL, SERVICE_MS, &res, err);
 }

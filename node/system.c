@@ -80,7 +80,7 @@ int system_etcd_stop(const struct conf *conf, struct err *err)
 {
 	AUTO_FREE char *data = conf_state_path(conf, "etcd"), *file = conf_path(conf, "etcd.yaml");
 	const char *const argv[] = { "rm", "-rf", "--one-file-system", "--", data, NULL };
-	AUTO_RESULT struct runner_result res;
+	AUTO_RESULT struct runner_result res = { 0 };
 	int rc = service_stop(conf, spawn_runner(), "gantry-etcd", err);
 
 	if (rc == 0)
@@ -171,17 +171,17 @@ static int libvirt_listens(struct err *err)
 	const char *const update[] = { "virt-admin", "--quiet", "server-update-tls", "libvirtd", NULL };
 	const char *const again[] = { "systemctl", "try-restart", "libvirtd.service", NULL };
 	const char *const is_on[] = { "systemctl", "is-active", "--quiet", "libvirtd-tls.socket", NULL };
-	AUTO_RESULT struct runner_result on;
+	AUTO_RESULT struct runner_result on = { 0 };
 	int rc = spawn_runner()->run(spawn_runner(), is_on, NULL, 60000, &on, err);
 
 	if (rc == 0 && on.status == 0) {
-		AUTO_RESULT struct runner_result told, res;
+		AUTO_RESULT struct runner_result told = { 0 }, res = { 0 };
 
 		rc = spawn_runner()->run(spawn_runner(), update, NULL, 60000, &told, err);
 		return rc == 0 && told.status == 0 ? 0 : runner_must(spawn_runner(), again, NULL, 60000, &res, err);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && rc == 0; i++) {
-		AUTO_RESULT struct runner_result res;
+		AUTO_RESULT struct runner_result res = { 0 };
 
 		rc = runner_must(spawn_runner(), commands[i], NULL, 120000, &res, err);
 	}

@@ -211,7 +211,7 @@ static int tear_down(void **state)
 {
 	struct rig *r = *state;
 	const char *const argv[] = { REMOVE, r->root, NULL };
-	AUTO_RESULT struct runner_result res;
+	AUTO_RESULT struct runner_result res = { 0 };
 	struct err err = ERR_INIT;
 
 	node_free(r->node);
