@@ -141,7 +141,7 @@ void reconcile_observed(struct core *c, struct snode *n)
 /* It lost its disk, and is down: it comes up when it has been made anew, and that is for a person to say. A job would hold the instance's lock for nothing. */
 static bool is_lost(const struct obs_drbd *d)
 {
-	return d && d->marked == 1 && d->up != 1;
+	return RULE(MARK) && d && d->marked == 1 && d->up != 1;
 }
 
 static bool replica_missing(const struct core *c, const struct sinstance *s)
