@@ -612,8 +612,11 @@ void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 		   m->shrink == 1 ? "out of current" : "to go on alone", (long long)m->number, (long long)m->gen,
 		   verdict_names[v.verdict], (long long)v.gen);
 	outbox_touch(c->out); /* "no" and "stale" too rest on being master still */
+	bool yes = v.verdict == VERDICT_YES;
+	if (m->shrink == 1) /* it has left, which the generations tell it: a handler that waits there, or a frozen Primary, would take this yes for its own (H3) */
+		v.verdict = VERDICT_NOT_NOW;
 	core_send(c, node, "verdict", &msg_verdict_schema, &v);
-	if (v.verdict == VERDICT_YES)
+	if (yes)
 		core_send_gens(c, s);
 	schema_done(&msg_verdict_schema, &v);
 	done(c);

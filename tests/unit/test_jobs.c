@@ -36,6 +36,8 @@ struct rig {
 	int n_steps_sent;
 	int64_t last_step_job;
 	json_t *last_args;    /* of the newest order */
+	char verdict[16];     /* the newest */
+	int64_t gen_told;     /* to anybody, the newest */
 	char orders[400];     /* all since it was emptied: "do0@1 " is step 0 on node1 */
 };
 
@@ -86,6 +88,10 @@ static void emit(void *arg, const struct core_action *a)
 	case CORE_SEND: {
 		AUTO_JSON json_t *m = json_loads(a->text, 0, NULL);
 
+		if (strcmp(json_str(m, "type", ""), "verdict") == 0)
+			(void)str_copy(r->verdict, sizeof(r->verdict), json_str(m, "verdict", ""));
+		if (strcmp(json_str(m, "type", ""), "gens") == 0)
+			r->gen_told = json_int(json_array_get(json_object_get(m, "gens"), 0), "gen", 0);
 		if (strcmp(json_str(m, "type", ""), "step") == 0) {
 			size_t at = strlen(r->orders);
 
@@ -561,6 +567,27 @@ static void node1_asks_out(struct rig *r)
 	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, 2);
 }
 
+static void put_arbitrated(struct rig *r)
+{
+	struct instance i;
+
+	schema_init(&instance_schema, &i);
+	(void)str_copy(i.uuid, sizeof(i.uuid), VM);
+	(void)str_copy(i.name, sizeof(i.name), "vm1");
+	i.template = TEMPLATE_DRBD;
+	i.own.gen = 5;
+	i.own.arbitrated = 1;
+	(void)str_copy(i.own.owner, sizeof(i.own.owner), NODE1);
+	strs_add(&i.nodes, &i.n_nodes, NODE1);
+	strs_add(&i.nodes, &i.n_nodes, NODE2);
+	strs_add(&i.own.current, &i.own.n_current, NODE1);
+	strs_add(&i.own.current, &i.own.n_current, NODE2);
+	AUTO_FREE char *text = schema_encode_text(&instance_schema, &i);
+	keep(r, "/gantry/instance/" VM, text);
+	schema_done(&instance_schema, &i);
+	master_changes(r, 0);
+}
+
 /* A plan leaves NODE1 alone in current: not on an old word, nor on none, nor when its disk was lost meanwhile, however it came out (H7). */
 static void who_is_left_in_current_has_said_that_it_is_good(void **state)
 {
@@ -613,6 +640,47 @@ static void who_is_left_in_current_has_said_that_it_is_good(void **state)
 			assert_int_equal(core_jobs_open(r->core), 0);
 			assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, cases[k].left ? 1 : 2);
 		}
+}
+
+static void word_of_the_mirror(struct rig *r)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "9.0.0");
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	(void)str_copy(d->role, sizeof(d->role), "Secondary");
+	(void)str_copy(d->disk, sizeof(d->disk), "UpToDate");
+	d->up = 1;
+	d->gen = 5;
+	core_node_observed(r->core, NODE2, &o);
+	commit_all(r);
+	schema_done(&observed_schema, &o);
+}
+
+/*
+ * NODE1 is frozen and one of its disks fails: its wish to leave current is granted. Of two disks the other one is still good: that yes may not let go of
+ * the frozen Primary, which would acknowledge on that one alone, outside of current.
+ */
+static void who_leaves_current_is_not_told_to_go_on(void **state)
+{
+	struct rig *r = *state;
+	struct msg_ask a;
+
+	put_arbitrated(r);
+	word_of_the_mirror(r);
+	schema_init(&msg_ask_schema, &a);
+	(void)str_copy(a.instance, sizeof(a.instance), VM);
+	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
+	a.gen = 5;
+	a.shrink = 1;
+	core_ask(r->core, NODE1, &a);
+	commit_all(r);
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, 1);
+	assert_string_equal(r->verdict, "not-now");
+	assert_int_equal(r->gen_told, 6); /* it knows that it is out */
 }
 
 static void a_new_master_goes_on_with_all(void **state)
@@ -1083,6 +1151,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_begun_beside_is_undone_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_an_undo_passed_over_is_undone_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_job_waits_for_a_lost_disk, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_leaves_current_is_not_told_to_go_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fence_password_is_in_the_nodes_record_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_steps_times_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_renamed_instance_is_found_by_its_new_name, set_up, tear_down),
