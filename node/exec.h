@@ -17,6 +17,7 @@
 struct volumes;
 struct drbdm;
 struct hypervisor;
+struct drbd_status;
 struct runner;
 struct exec_call;
 
@@ -91,6 +92,8 @@ int exec_probe(struct exec_env *env, const struct exec_call *call, bool *ret_don
 int exec_cancel(struct exec_env *env, enum step_kind kind, const void *args, struct err *err) WARN_UNUSED;
 /* Deadline of the kind's class in ms (0 = none), times env->time_factor. */
 int64_t exec_deadline_ms(const struct exec_env *env, enum step_kind kind);
+/* DRBD called it a split brain (split_marked), and the two have not met since. Once they have, by whatever hand, the mark has had its day and goes. */
+bool exec_is_split(struct exec_env *env, const char *instance_uuid, const struct drbd_status *s);
 /* Lane for the worker pool: steps of one instance run in order; text valid as long as args. */
 const char *exec_lane(const struct exec_call *call);
 

@@ -29,6 +29,25 @@ static struct look look_at(struct exec_env *env, const struct exec_call *c)
 	return (struct look){ .env = env, .call = c, .resource = a->resource, .whose = exec_whose(a), .permille = -1 };
 }
 
+static bool have_met(const struct drbd_status *s)
+{
+	return s->conn == DRBD_CONN_CONNECTED && !drbd_status_shakes_hands(s);
+}
+
+/* It holds also for what is down: else nobody could decide about it, as whoever brings it up fails and takes it down again. */
+bool exec_is_split(struct exec_env *env, const char *instance_uuid, const struct drbd_status *s)
+{
+	struct exec_system *sys = env->system;
+	struct err ignored = ERR_INIT;
+
+	if (!instance_uuid[0] || !sys->split_marked || !sys->split_marked(sys, instance_uuid))
+		return false;
+	if (!s->up || !have_met(s))
+		return true;
+	IGNORE(sys->split(sys, instance_uuid, false, &ignored)); /* tried again by who asks next */
+	return false;
+}
+
 /* ---- waiting ------------------------------------------------------------------------------------------ */
 
 static int is_connected(void *arg, struct err *err)
@@ -42,7 +61,7 @@ static int is_connected(void *arg, struct err *err)
 		return err_set(err, ERR_DEGRADED, "the replicas of '%s' do not connect (%s)", l->whose,
 			       drbd_cstate_name(l->s.conn)),
 		       err_hint(err, "the kernel log of both nodes says why: another secret, or data that has parted");
-	return l->s.conn == DRBD_CONN_CONNECTED && !drbd_status_shakes_hands(&l->s);
+	return have_met(&l->s);
 }
 
 int do_drbd_wait_connected(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)

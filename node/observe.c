@@ -69,23 +69,6 @@ static void look_guests(struct look *l)
 	}
 }
 
-/*
- * DRBD called it a split brain, and the two have not met since. It holds also for what is down: else nobody could decide about it, as whoever brings it up
- * fails and takes it down again. Once they have met, by whatever hand, the mark has had its day.
- */
-static bool is_split(const struct look *l, const struct drbd_status *s, const char *uuid)
-{
-	struct exec_system *sys = l->node->env.system;
-	struct err ignored = ERR_INIT;
-
-	if (!uuid[0] || !sys->split_marked(sys, uuid))
-		return false;
-	if (!s->up || s->conn != DRBD_CONN_CONNECTED || drbd_status_shakes_hands(s))
-		return true;
-	IGNORE(sys->split(sys, uuid, false, &ignored)); /* tried again at the next look */
-	return false;
-}
-
 static void fill_drbd(struct look *l, const struct drbd_status *s, const char *uuid)
 {
 	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &l->o);
@@ -95,7 +78,7 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	(void)str_copy(d->uuid, sizeof(d->uuid), uuid);
 	d->up = s->up;
 	d->marked = uuid[0] && l->node->env.system->stale_marked(l->node->env.system, uuid); /* a mark holds also for what is down: it asks out of current (H6) */
-	d->split = is_split(l, s, uuid);
+	d->split = exec_is_split(&l->node->env, uuid, s);
 	if (!s->up)
 		return;
 	(void)str_copy(d->role, sizeof(d->role), drbd_role_name(s->role));

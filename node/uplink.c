@@ -397,18 +397,21 @@ static void up_closed(void *arg, struct link *k, const struct err *err)
 	}
 }
 
-void uplink_close_all(struct noded *n)
+static void end_all(struct noded *n, void (*end)(struct link *k))
 {
 	for (int i = 0; i <= UPLINK_LOOK; i++)
 		if (n->up[i].k)
-			link_close(n->up[i].k);
+			end(n->up[i].k);
+}
+
+void uplink_close_all(struct noded *n)
+{
+	end_all(n, link_close);
 }
 
 void uplink_free(struct noded *n)
 {
-	for (int i = 0; i <= UPLINK_LOOK; i++)
-		if (n->up[i].k)
-			link_forget(n->up[i].k);
+	end_all(n, link_forget);
 }
 
 static const struct settings_node *by_uuid(const struct noded *n, const char *uuid)

@@ -378,6 +378,33 @@ static void not_promoted_while_split(void **state)
 	assert_int_equal(order(r, STEP_KIND_drbd_primary, RESOURCE("")), 0);
 }
 
+/* Until the two have met a mark holds, also for what is down; then it goes. Of what is not marked nothing is said, however it stands. */
+static void split_until_they_meet(void **state)
+{
+	struct rig *r = *state;
+	static const struct {
+		struct drbd_status s;
+		bool split;
+	} row[] = {
+		{ { .up = false }, true },
+		{ { .up = true, .conn = DRBD_CONN_STANDALONE }, true },
+		{ { .up = true, .conn = DRBD_CONN_CONNECTING }, true },
+		/* "Connected", and the handshake that finds the split is not over (c9bed32) */
+		{ { .up = true, .conn = DRBD_CONN_CONNECTED, .n_volumes = 2, .volumes = { { .repl = DRBD_REPL_ESTABLISHED }, { .repl = DRBD_REPL_OFF } } }, true },
+		{ { .up = true, .conn = DRBD_CONN_CONNECTED, .n_volumes = 1, .volumes = { { .repl = DRBD_REPL_ESTABLISHED } } }, false },
+		{ { .up = true, .conn = DRBD_CONN_CONNECTED, .n_volumes = 1, .volumes = { { .repl = DRBD_REPL_SYNC_TARGET } } }, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		marks[0] = true;
+		assert_int_equal(exec_is_split(&r->env, VM, &row[i].s), row[i].split);
+		assert_int_equal(marks[0], row[i].split);
+		assert_false(exec_is_split(&r->env, "", &row[i].s)); /* a resource of nobody's */
+		marks[0] = false;
+		assert_false(exec_is_split(&r->env, VM, &row[i].s));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +417,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(not_connected_before_it_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(not_promoted_while_split, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(split_until_they_meet, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What nodes report, in the core: whether a replica is good, guests that do not belong, an instance by its new name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmem.h"
+#include "tests/unit/core_rig.h"
+
+static void word_of_node1(struct rig *r, int64_t gen, const char *disk, bool marked)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "9.0.0");
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	(void)str_copy(d->role, sizeof(d->role), "Primary");
+	(void)str_copy(d->conn, sizeof(d->conn), "Connected");
+	(void)str_copy(d->disk, sizeof(d->disk), disk);
+	d->up = 1;
+	d->marked = marked;
+	d->gen = gen;
+	core_node_observed(r->core, NODE1, &o);
+	commit_all(r);
+	schema_done(&observed_schema, &o);
+}
+
+static void node1_asks_out(struct rig *r)
+{
+	struct msg_ask a;
+
+	schema_init(&msg_ask_schema, &a);
+	(void)str_copy(a.instance, sizeof(a.instance), VM);
+	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
+	a.gen = 5;
+	a.shrink = 1;
+	core_ask(r->core, NODE1, &a); /* NODE2 has said nothing: it is not let go */
+	commit_all(r);
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, 2);
+}
+
+/* A plan leaves NODE1 alone in current: not on an old word, nor on none, nor when its disk was lost meanwhile, however it came out (H7). */
+static void who_is_left_in_current_has_said_that_it_is_good(void **state)
+{
+	struct rig *r = *state;
+	static const struct {
+		int64_t gen; /* of its word; -1 = it says nothing, -2 = it is not there */
+		const char *disk;
+		bool marked, asks, left;
+	} cases[] = {
+		{ 5, "UpToDate", false, false, true },  { 4, "UpToDate", false, false, false }, { -1, "", false, false, false },
+		{ -2, "", false, false, false },        { 5, "Diskless", false, false, false }, { 5, "Failed", false, false, false },
+		{ 5, "UpToDate", true, false, false },  { 5, "UpToDate", false, true, false },  { 5, "Consistent", false, false, false },
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(cases); k++)
+		for (int whole = 0; whole < 2; whole++) { /* NODE2 leaves; or a new set of replicas without it */
+			char text[1000];
+
+			(void)snprintf(text, sizeof(text), "{\"id\":900,\"op\":\"instance.replace_disks\",\"args\":{\"name\":\"vm1\"},\"state\":\"running\",\"steps\":["
+				       "{\"kind\":\"%s\",\"args\":{\"uuid\":\"" VM "\",%s},\"pivot\":true}]}",
+				       whole ? "own_replicas" : "own_leave",
+				       whole ? "\"nodes\":[\"" NODE1 "\"],\"current\":[\"" NODE1 "\"]" : "\"node\":\"" NODE2 "\"");
+			core_free(r->core);
+			keep_instance(r, 5, true, true);
+			keep(r, "/gantry/job/900", text);
+			start_core(r);
+			if (cases[k].gen != -2)
+				core_node_links(r->core, NODE1, 1, "b1", PACKAGE_VERSION, 1700000000000 + r->now_ms);
+			commit_all(r);
+			if (cases[k].gen >= 0)
+				word_of_node1(r, cases[k].gen, cases[k].disk, cases[k].marked);
+			if (cases[k].asks)
+				node1_asks_out(r);
+			for (int t = 0; t < 200 && core_jobs_open(r->core); t++)
+				tick(r, 500);
+			assert_int_equal(core_jobs_open(r->core), 0);
+			assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, cases[k].left ? 1 : 2);
+		}
+}
+
+static void word_of_the_mirror(struct rig *r)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "9.0.0");
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	(void)str_copy(d->role, sizeof(d->role), "Secondary");
+	(void)str_copy(d->disk, sizeof(d->disk), "UpToDate");
+	d->up = 1;
+	d->gen = 5;
+	core_node_observed(r->core, NODE2, &o);
+	commit_all(r);
+	schema_done(&observed_schema, &o);
+}
+
+/*
+ * NODE1 is frozen and one of its disks fails: its wish to leave current is granted. Of two disks the other one is still good: that yes may not let go of
+ * the frozen Primary, which would acknowledge on that one alone, outside of current.
+ */
+static void who_leaves_current_is_not_told_to_go_on(void **state)
+{
+	struct rig *r = *state;
+	struct msg_ask a;
+
+	keep_instance(r, 5, true, true);
+	master_changes(r, 0);
+	word_of_the_mirror(r);
+	schema_init(&msg_ask_schema, &a);
+	(void)str_copy(a.instance, sizeof(a.instance), VM);
+	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
+	a.gen = 5;
+	a.shrink = 1;
+	core_ask(r->core, NODE1, &a);
+	commit_all(r);
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, 1);
+	assert_string_equal(r->verdict, "not-now");
+	assert_int_equal(r->gen_told, 6); /* it knows that it is out */
+}
+
+/* ---- guests that do not belong ------------------------------------------------------------------------------ */
+
+#define NOBODYS "55555555-5555-4555-8555-555555555555"
+
+/* The node reports that it runs this guest, or none ("" = none). */
+static void see(struct rig *r, const char *node, const char *uuid, bool ours)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
+	if (uuid[0]) {
+		struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &o);
+
+		(void)str_copy(g->uuid, sizeof(g->uuid), uuid);
+		(void)str_copy(g->name, sizeof(g->name), "vm1");
+		(void)str_copy(g->state, sizeof(g->state), "running");
+		g->ours = ours;
+	}
+	core_node_observed(r->core, node, &o);
+	schema_done(&observed_schema, &o);
+	commit_all(r);
+}
+
+static int alarms(struct rig *r, const char *words)
+{
+	json_t *e;
+	size_t i;
+	int n = 0;
+
+	(void)ask(r, "q", "event.list", json_object());
+	json_array_foreach(r->reply, i, e)
+		n += strncmp(json_str(e, "text", ""), "ALARM: ", 7) == 0 && strstr(json_str(e, "text", ""), words);
+	return n;
+}
+
+/* Told when it is first seen, not at each report; told again when it was gone. */
+static void a_guest_on_the_wrong_node_is_an_alarm(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 0, false, false);
+	master_changes(r, 0);
+	see(r, NODE1, "", false);
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, "node 'node2' runs guest 'vm1' (" VM "), which belongs on another node"), 1);
+	(void)ask(r, "l", "instance.list", json_pack("{s:[s]}", "fields", "status"));
+	assert_string_equal(json_str(json_array_get(r->reply, 0), "status", ""), "ERROR_wrongnode");
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 1);
+	see(r, NODE2, "", false);
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 2);
+	see(r, NODE1, VM, true); /* there it belongs, whether it should run or not */
+	see(r, NODE2, NOBODYS, false); /* a guest that is not Gantry's is its owner's business */
+	assert_int_equal(alarms(r, ""), 2);
+}
+
+static void see_down(struct rig *r, const char *node, bool marked)
+{
+	struct observed o;
+
+	schema_init(&observed_schema, &o);
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	d->marked = marked;
+	core_node_observed(r->core, node, &o);
+	schema_done(&observed_schema, &o);
+	commit_all(r);
+}
+
+/* Wanted up, and its replicas are down: a job brings them up. Of one that lost its disk it could not, and would hold the lock that a person's job needs. */
+static void no_job_waits_for_a_lost_disk(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 0, false, false);
+	master_changes(r, 0);
+	for (int lost = 1; lost >= 0; lost--) {
+		((struct sinstance *)(uintptr_t)state_instance(core_state(r->core), VM))->i.admin_state = ADMIN_UP;
+		for (int t = 0; t < 20; t++) {
+			see_down(r, NODE1, lost);
+			see_down(r, NODE2, false);
+			tick(r, LEASE_MS / 6);
+		}
+		assert_int_equal(count(r, "/gantry/job/") > 0, !lost);
+	}
+}
+
+static void a_guest_of_no_instance_is_an_alarm(void **state)
+{
+	struct rig *r = *state;
+
+	see(r, NODE1, NOBODYS, true);
+	see(r, NODE1, NOBODYS, true);
+	assert_int_equal(alarms(r, "node 'node1' runs guest 'vm1' (" NOBODYS "), of no instance of this cluster"), 1);
+	assert_int_equal(alarms(r, ""), 1);
+}
+
+/* Both ends of a migration have it for a while; a record that nobody has confirmed says nothing. */
+static void where_a_guest_may_be_it_is_no_alarm(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 0, false, false);
+	master_changes(r, 0);
+	struct sinstance *s = state_instance(core_state(r->core), VM);
+	(void)str_copy(s->i.own.target, sizeof(s->i.own.target), NODE2);
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 0);
+	s->i.own.target[0] = '\0';
+	s->i.own.unconfirmed = 1;
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 0);
+	s->i.own.unconfirmed = 0;
+	s->busy_job = 9; /* a job is at it: it knows */
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 0);
+	s->busy_job = 0;
+	see(r, NODE2, VM, true);
+	assert_int_equal(alarms(r, ""), 1);
+}
+
+/* ---- another name ------------------------------------------------------------------------------------------- */
+
+static const char *first_name(struct rig *r)
+{
+	(void)ask(r, "q", "instance.list", json_object());
+	return json_string_value(json_array_get(json_array_get(json_object_get(r->reply, "rows"), 0), 0));
+}
+
+static json_t *stored_instance(const struct rig *r)
+{
+	for (int i = 0; i < r->n_kvs; i++)
+		if (strcmp(r->kvs[i].key, "/gantry/instance/" VM) == 0)
+			return json_loads(r->kvs[i].value, 0, NULL);
+	return NULL;
+}
+
+static void rename_is(struct rig *r, const char *id, const char *from, const char *to, const char *resource)
+{
+	int64_t job = ask(r, id, "instance.rename", json_pack("{s:s, s:s}", "name", from, "new_name", to));
+
+	assert_string_equal(json_str(json_object_get(r->reply, "last"), "state", ""), "success");
+	AUTO_JSON json_t *stored = stored_instance(r);
+	assert_string_equal(json_str(stored, "name", ""), to);
+	assert_string_equal(json_str(stored, "resource", "none"), resource);
+	assert_string_equal(first_name(r), to);
+	const struct sinstance *s = state_instance_named(core_state(r->core), to);
+	assert_non_null(s);
+	assert_null(state_instance_named(core_state(r->core), from));
+	assert_int_equal(s->busy_job, 0); /* the job let go of it, by its new name */
+	assert_true(job > 0);
+}
+
+/* The record has the new name and the old resource; called so again it needs no other one. A next master finds it as it is. */
+static void a_renamed_instance_is_found_by_its_new_name(void **state)
+{
+	struct rig *r = *state;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(core_node_speaks(r->core, NODE1, "x", 1, 2, &err), 0);
+	assert_int_equal(core_node_speaks(r->core, NODE2, "x", 1, 2, &err), 0);
+	tick(r, 1000);
+	keep_instance(r, 0, false, false);
+	master_changes(r, 0);
+	see(r, NODE1, "", false);
+	rename_is(r, "a", "vm1", "web1", "vm1");
+	rename_is(r, "b", "web1", "aweb", "vm1");
+	master_changes(r, 0);
+	see(r, NODE1, "", false);
+	rename_is(r, "c", "aweb", "vm1", "none");
+	ask_uncommitted(r, "d", "instance.rename", json_pack("{s:s, s:s}", "name", "aweb", "new_name", "x"));
+	commit_all(r);
+	assert_string_equal(r->error, "NOT_FOUND");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+	const struct CMUnitTest tests[] = {
+		T(who_is_left_in_current_has_said_that_it_is_good),
+		T(who_leaves_current_is_not_told_to_go_on),
+		T(a_guest_on_the_wrong_node_is_an_alarm),
+		T(no_job_waits_for_a_lost_disk),
+		T(a_guest_of_no_instance_is_an_alarm),
+		T(where_a_guest_may_be_it_is_no_alarm),
+		T(a_renamed_instance_is_found_by_its_new_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
