@@ -23,7 +23,7 @@ const char *argv_alias(const char *group, const char *verb)
 }
 
 /* Options of gnt itself, and where they mean something. */
-enum scope { EVERYWHERE, JOBS, LISTS, FILTERS, MANY };
+enum scope { EVERYWHERE, JOBS, LISTS, FILTERS, MANY, CHANGES };
 static const struct {
 	const char *name, *brief;
 	size_t offset;
@@ -33,7 +33,9 @@ static const struct {
 	{ "json", NULL, offsetof(struct options, json), false, EVERYWHERE },
 	{ "submit", NULL, offsetof(struct options, submit), false, JOBS },
 	{ "dry-run", NULL, offsetof(struct options, dry_run), false, JOBS },
+	{ "print-jobid", NULL, offsetof(struct options, print_jobid), false, JOBS },
 	{ "yes", "y", offsetof(struct options, yes), false, EVERYWHERE },
+	{ "force", "f", offsetof(struct options, yes), false, CHANGES },
 	{ "help", "h", offsetof(struct options, help), false, EVERYWHERE },
 	{ "quiet", "q", offsetof(struct options, quiet), false, EVERYWHERE },
 	{ "no-headers", NULL, offsetof(struct options, no_headers), false, LISTS },
@@ -62,6 +64,7 @@ bool argv_common_applies(size_t i, enum op_index op)
 	case LISTS: return list_is(op);
 	case FILTERS: return list_filters(op);
 	case MANY: return many_is(op);
+	case CHANGES: return op_infos[op].acl == OP_ADMIN && !schema_find(op_infos[op].args, "force"); /* Ganeti's word for it */
 	case EVERYWHERE:
 	default: return true;
 	}
@@ -145,6 +148,9 @@ static int unknown_option(enum op_index op, const char *word, struct err *err)
 			words[n++] = common[i].name;
 	(void)err_set(err, ERR_BAD_REQUEST, "'gnt %s %s' has no option '%.*s'", op_infos[op].group, verb_text(op, (char[NAME_LEN + 1]){ 0 }),
 		      (int)strcspn(word, "="), word);
+	const char *habit = habit_option(op_infos[op].group, verb_text(op, (char[NAME_LEN + 1]){ 0 }), word);
+	if (habit)
+		return err_hint(err, "%s", habit);
 	const char *near = word[1] == '-' ? words_nearest(words, name) : NULL;
 	for (int i = 0; !near && word[1] == '-' && i < s->n_fields; i++) { /* --memory is -B memory= */
 		const struct field *f = &s->fields[i];
@@ -241,6 +247,11 @@ static void name_as_typed(const struct field *f, struct err *err)
 /* A field was named on the command line: into the struct, and noted as said. */
 static int set_field(struct command *c, const struct field *f, const char *text, struct err *err)
 {
+	if (f->sub == &hvparams_schema && strncmp(text, "kvm", 3) == 0 && (!text[3] || text[3] == ':')) { /* Ganeti's HYPERVISOR:KEY=VALUE,... */
+		if (!text[3] || !text[4])
+			return 0;
+		text += 4;
+	}
 	const struct field *reset = f->type == FIELD_OBJ ? schema_find(op_infos[c->op].args, "reset") : NULL;
 
 	int rc = reset ? field_set_text_or_reset(f, c->args, text, (char ***)(void *)((char *)c->args + reset->offset),
@@ -369,6 +380,9 @@ static int words(struct command *c, int argc, char **argv, struct err *err)
 			used = option_short(c, w, next, err);
 		} else if (list_filters(c->op) || many_is(c->op)) {
 			strs_add(&c->words, &c->n_words, w);
+		} else if (argv_several(c->op)) { /* each is looked at; the request is about the last of them, until it is told otherwise */
+			strs_add(&c->words, &c->n_words, w);
+			used = set_field(c, positional(op_infos[c->op].args, 0), w, err) < 0 ? -err->code : 1;
 		} else {
 			const struct field *f = positional(op_infos[c->op].args, n_positional++);
 			int rc = f ? set_field(c, f, w, err) : too_many(c, i, argv, err);
@@ -396,9 +410,25 @@ static int find_op(const char *group, const char *verb, struct err *err)
 			words[n] = verb_text((enum op_index)i, names[n]);
 			n++;
 		}
-	const char *near = words_nearest(words, verb);
+	const char *habit = habit_command(group, verb), *near = words_nearest(words, verb);
 	(void)err_set(err, ERR_BAD_REQUEST, "'gnt %s' has no command '%s'", group, verb);
+	if (habit)
+		return err_hint(err, "%s", habit);
 	return near ? err_hint(err, "did you mean 'gnt %s %s'?", group, near) : err_hint(err, "'gnt %s --help' lists them", group);
+}
+
+bool argv_several(enum op_index op)
+{
+	return op_infos[op].args == &op_job_id_schema || op == OP_job_wait;
+}
+
+int argv_choose(struct command *c, int i, struct err *err)
+{
+	int rc = set_field(c, positional(op_infos[c->op].args, 0), c->words[i], err);
+
+	json_decref(c->given);
+	c->given = schema_encode(op_infos[c->op].args, c->args);
+	return rc;
 }
 
 int argv_parse(int argc, char **argv, struct command *ret, struct err *err)

@@ -11,7 +11,7 @@
 #define ANSWER_MS 95000 /* for a request to the master */
 
 struct options { /* those that every command takes */
-	bool json, submit, dry_run, yes, help, quiet, no_headers;
+	bool json, submit, dry_run, print_jobid, yes, help, quiet, no_headers;
 	bool filter; /* lists: the word is a filter */
 	bool all, node, primary, secondary, force_multiple; /* commands for several instances: the words are nodes */
 	const char *reason;
@@ -27,7 +27,7 @@ struct command {
 	json_t *given;    /* what was said, as JSON: only that is sent */
 	struct options opt;
 	json_t *details;  /* of a refusal: {"missing": [{"what", "fix"}]} */
-	char **words;     /* of a list, or of a command for several instances: what was said beside the options */
+	char **words;     /* of a list, or of a command for several instances or jobs: what was said beside the options */
 	int n_words;
 	bool many;        /* several instances: words and options say which */
 	struct filter *filter; /* of a list; NULL = all rows */
@@ -36,6 +36,8 @@ struct command {
 /* ---- argv.c ---- */
 int argv_parse(int argc, char **argv, struct command *ret, struct err *err) WARN_UNUSED;
 void command_done(struct command *c);
+bool argv_several(enum op_index op); /* commands about a job: they take several, and are done for each */
+int argv_choose(struct command *c, int i, struct err *err) WARN_UNUSED; /* of several, the request is about this one now */
 /* One alias table for old habits: "start" is "startup", "show" is "info". */
 const char *argv_alias(const char *group, const char *verb);
 bool argv_common_applies(size_t i, enum op_index op);
@@ -43,6 +45,15 @@ const char *argv_common_option(size_t i); /* what every command takes; NULL = no
 bool argv_positional(const struct field *f);
 bool argv_hidden(const struct field *f);
 const char *argv_dashed(const char *name, char out[NAME_LEN + 1]); /* as it is typed: "on_secondary" is "on-secondary" */
+
+/* ---- habit.c: what hands that know Ganeti type, and is not here ---- */
+struct habit {
+	const char *group, *verb, *option; /* NULL = any; without option: a command, or a whole group of them */
+	const char *hint;
+};
+const char *habit_option(const char *group, const char *verb, const char *word); /* what to do instead; NULL = nothing is known of it */
+const char *habit_command(const char *group, const char *verb); /* verb NULL: the group */
+const struct habit *habit_nth(size_t i); /* NULL = no more */
 
 /* ---- help.c ---- */
 void help_all(void);
@@ -88,6 +99,7 @@ const char *list_field(enum op_index op, size_t i); /* NULL = no more */
 void render_value(const json_t *v, char how, char *out, size_t size); /* 's', 'n', 't': a time */
 int render_error(const struct err *err, const json_t *details, bool json); /* the exit status */
 void render_result(const struct command *c, const json_t *result);
+void render_job_number(const struct options *o, int64_t job); /* --print-jobid */
 void render_plan(const json_t *plan);
 /* What a machine lacks, each with what mends it; to standard error. */
 void render_missing(const json_t *details);

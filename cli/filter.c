@@ -102,7 +102,7 @@ static bool take_field(struct parser *p, char out[NAME_LEN + 1])
 	skip(p);
 	if (!isalpha((unsigned char)*p->p))
 		return false;
-	while (in_word(p->p[n]))
+	while (in_word(p->p[n]) || p->p[n] == '/' || p->p[n] == '.') /* be/memory */
 		n++;
 	if (n > NAME_LEN)
 		return false;

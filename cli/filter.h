@@ -18,11 +18,12 @@
 #include "common/cleanup.h"
 #include "common/err.h"
 #include "common/json.h"
+#include "schema/limits.h"
 
 enum filter_kind { FILTER_TEXT, FILTER_NUMBER, FILTER_SIZE, FILTER_BOOL };
 
-/* The kind of a field; -ERR_UNKNOWN_FIELD. */
-typedef int filter_kind_fn(void *arg, const char *field, struct err *err);
+/* The kind of a field; -ERR_UNKNOWN_FIELD. What is another word for a field is replaced by its name. */
+typedef int filter_kind_fn(void *arg, char field[NAME_LEN + 1], struct err *err);
 
 struct filter;
 

@@ -32,8 +32,10 @@ int help_no_group(const char *word, struct err *err)
 
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
 		words[i] = groups[i].group;
-	const char *near = words_nearest(words, word);
+	const char *habit = habit_command(word, NULL), *near = words_nearest(words, word);
 	(void)err_set(err, ERR_BAD_REQUEST, "'%s' is no group of commands", word);
+	if (habit)
+		return err_hint(err, "%s", habit);
 	return near ? err_hint(err, "did you mean 'gnt %s'?", near) : err_hint(err, "'gnt --help' lists them");
 }
 
@@ -125,7 +127,7 @@ void help_op(enum op_index op)
 			(void)printf(required ? " " : " [");
 			for (const char *c = s->fields[i].name; *c; c++)
 				(void)putchar(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
-			(void)printf("%s%s", (s->fields[i].flags & FIELD_REST) || many_is(op) ? "..." : "", required ? "" : "]");
+			(void)printf("%s%s", (s->fields[i].flags & FIELD_REST) || many_is(op) || argv_several(op) ? "..." : "", required ? "" : "]");
 		}
 	(void)printf("\n\n%s\n\n", o->summary);
 	for (int i = 0; i < s->n_fields; i++)
@@ -133,11 +135,13 @@ void help_op(enum op_index op)
 			option(&s->fields[i]);
 	if (o->kind == OP_JOB)
 		(void)puts("  --submit                           do not wait for the job: print its number\n"
+			   "  --print-jobid                      print its number, and wait\n"
 			   "  --dry-run                          print the plan: steps, nodes, undo, locks; change nothing");
 	if (o->acl == OP_ADMIN && !schema_find(s, "reason"))
 		(void)puts("  --reason TEXT                      why, for the record");
 	if (o->danger == OP_ASK && !schema_find(s, "yes"))
-		(void)puts("  -y, --yes                          do not ask");
+		(void)puts(schema_find(s, "force") ? "  -y, --yes                          do not ask" :
+						     "  -y, --yes, -f, --force             do not ask");
 	if (many_is(op))
 		(void)puts("  --all                              every instance (several are listed first, and you are asked)\n"
 			   "  --node                             the names are nodes: their primary and secondary instances\n"

@@ -59,6 +59,15 @@ static const struct column tail_columns[] = {
 	{ NULL, NULL, 0, false },
 };
 
+/* Ganeti's words for fields that have another name here; titles are the field's. */
+static const struct {
+	const char *word, *key;
+} other_words[] = {
+	{ "snodes", "snode" },        { "be/memory", "memory" },      { "be/maxmem", "memory" },    { "be/vcpus", "vcpus" },     { "disk_usage", "disk" },
+	{ "disk.count", "disk_count" }, { "nic.count", "nic_count" }, { "nic.mac/0", "mac" },       { "ctime", "created_ms" },   { "received_ts", "created_ms" },
+	{ "start_ts", "started_ms" }, { "end_ts", "ended_ms" },       { "status", "state" },
+};
+
 static const struct column *columns_of(enum op_index op)
 {
 	switch (op) {
@@ -88,12 +97,22 @@ const char *list_field(enum op_index op, size_t i)
 	return columns_of(op)[i].key;
 }
 
-static const struct column *find(const struct column *all, const char *key)
+static const struct column *called(const struct column *all, const char *key)
 {
 	for (; all->key; all++)
 		if (strcmp(all->key, key) == 0)
 			return all;
 	return NULL;
+}
+
+static const struct column *find(const struct column *all, const char *word)
+{
+	const struct column *c = called(all, word);
+
+	for (size_t i = 0; !c && i < ARRAY_SIZE(other_words); i++)
+		if (strcmp(other_words[i].word, word) == 0)
+			c = called(all, other_words[i].key);
+	return c;
 }
 
 static int unknown_field(const struct column *all, const char *word, struct err *err)
@@ -134,13 +153,19 @@ static int choose(enum op_index op, const char *output, const struct column *ret
 
 /* ---- which rows -------------------------------------------------------------------------------------- */
 
-static int kind_of(void *arg, const char *field, struct err *err)
+static enum filter_kind kind(const struct column *c)
+{
+	return c->how == 'b' ? FILTER_BOOL : c->how == 'm' ? FILTER_SIZE : c->how == 's' ? FILTER_TEXT : FILTER_NUMBER;
+}
+
+static int kind_of(void *arg, char field[NAME_LEN + 1], struct err *err)
 {
 	const struct column *all = arg, *c = find(all, field);
 
 	if (!c)
 		return unknown_field(all, field, err);
-	return c->how == 'b' ? FILTER_BOOL : c->how == 'm' ? FILTER_SIZE : c->how == 's' ? FILTER_TEXT : FILTER_NUMBER;
+	(void)str_copy(field, NAME_LEN + 1, c->key);
+	return (int)kind(c);
 }
 
 static bool any_glob(const struct command *c)
@@ -173,7 +198,7 @@ static int take_words(struct command *c, struct err *err)
 		return err_set(err, ERR_BAD_REQUEST, "'%s' is one word too many", c->words[0]),
 		       err_hint(err, "a filter says which rows: --filter '%s'", c->op == OP_event_list ? "text =~ m/.../" : "instance == \"...\"");
 	if (!names || any_glob(c))
-		return filter_of_words(all[0].key, (enum filter_kind)kind_of((void *)(uintptr_t)all, all[0].key, err), c->words, c->n_words, &c->filter, err);
+		return filter_of_words(all[0].key, kind(&all[0]), c->words, c->n_words, &c->filter, err);
 	for (int i = 0; i < c->n_words && rc == 0; i++)
 		rc = field_set_text(names, c->args, c->words[i], err);
 	return rc;

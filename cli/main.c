@@ -77,7 +77,10 @@ static int follow_all(struct command *c, struct cli_link *l, const json_t *jobs,
 		AUTO_JSON json_t *last = NULL;
 		struct err one = ERR_INIT;
 
-		(void)fprintf(stderr, "job %lld\n", (long long)json_integer_value(id));
+		if (c->opt.print_jobid)
+			render_job_number(&c->opt, json_integer_value(id));
+		else
+			(void)fprintf(stderr, "job %lld\n", (long long)json_integer_value(id));
 		int rc = follow_job(l, json_integer_value(id), &c->opt, &last, &one);
 		if (rc < 0 && worst == 0) {
 			worst = rc;
@@ -115,6 +118,8 @@ static int finish(struct command *c, struct cli_link *l, json_t *result, struct 
 			render_result(c, result);
 		return 0;
 	}
+	if (c->opt.print_jobid)
+		render_job_number(&c->opt, job);
 	AUTO_JSON json_t *last = json_incref(json_object_get(result, "last")); /* it had ended when the answer was given */
 	int rc = last ? follow_ended(last, &c->opt, err) : follow_job(l, job, &c->opt, &last, err);
 	if (rc == 0 && c->opt.json)
@@ -150,6 +155,7 @@ static int run(struct command *c, struct err *err)
 	}
 	rc = call_request(l, op_infos[c->op].name, c->given, &c->opt, op_infos[c->op].kind == OP_LOCAL ? LOCAL_MS : ANSWER_MS, &result, &stale, err);
 	if (rc < 0) {
+		json_decref(c->details);
 		c->details = TAKE(result);
 		return rc;
 	}
@@ -159,6 +165,33 @@ static int run(struct command *c, struct err *err)
 	if (rc == 0 && c->op == OP_cluster_verify && json_int(result, "errors", 0) > 0)
 		exit(1);
 	return rc;
+}
+
+/* Several jobs: one that does not exist does not keep the others. */
+static int run_each(struct command *c, struct err *err)
+{
+	int failed = 0;
+
+	for (int i = 0; i < c->n_words && !follow_interrupted(); i++) {
+		struct err one = ERR_INIT;
+		int rc = argv_choose(c, i, &one);
+
+		if (i > 0 && c->op == OP_job_info && !c->opt.json)
+			(void)puts("");
+		if (rc == 0)
+			rc = run(c, &one);
+		if (rc == 0)
+			continue;
+		if (failed++ == 0)
+			*err = one;
+		if (c->n_words > 1 && !c->opt.json)
+			(void)fprintf(stderr, "job %s: error: %s\n", c->words[i], one.msg);
+	}
+	if (failed > 1) {
+		(void)err_set(err, err->code, "%d of %d jobs: not done", failed, c->n_words);
+		(void)err_hint(err, "why stands above, for each");
+	}
+	return failed ? -err->code : 0;
 }
 
 /* gnt-instance is gnt instance. */
@@ -206,7 +239,7 @@ int main(int argc, char **argv)
 			return render_error(&err, NULL, false);
 		if (c.opt.help)
 			help_op(c.op);
-		else if (run(&c, &err) < 0) {
+		else if ((c.n_words > 1 && argv_several(c.op) ? run_each(&c, &err) : run(&c, &err)) < 0) {
 			help_fill_hint(op_infos[c.op].name, &err);
 			status = render_error(&err, c.details, c.opt.json);
 		}

@@ -98,6 +98,8 @@ static void file(struct many *m, struct one *o)
 		(void)printf("%lld\n", (long long)json_int(o->answer, "job", 0));
 	else if (m->c->opt.dry_run && !m->c->opt.json)
 		render_plan(o->answer);
+	else if (m->c->opt.print_jobid)
+		render_job_number(&m->c->opt, json_int(o->answer, "job", 0));
 }
 
 /* 1 = the person went away; the jobs did not. */

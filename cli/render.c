@@ -49,6 +49,20 @@ static json_t *as_objects(const json_t *r)
 	return list;
 }
 
+/* "created_ms" and "cert_expires_s" are times, "lease_ms" and "cert_life_s" are spans. */
+static void render_stamp(const char *key, const json_t *v, char *out, size_t size)
+{
+	const char *unit = strrchr(key, '_');
+	json_int_t n = json_integer_value(v);
+
+	if (unit && strcmp(unit, "_s") == 0 && strstr(key, "expires"))
+		n *= 1000;
+	else if (!unit || strcmp(unit, "_ms") != 0)
+		n = 0;
+	AUTO_JSON json_t *ms = json_integer(n);
+	render_value(n > INT64_C(1000000000000) ? ms : v, n > INT64_C(1000000000000) ? 't' : 's', out, size);
+}
+
 static void tree(const json_t *v, int depth)
 {
 	const char *key;
@@ -66,8 +80,7 @@ static void tree(const json_t *v, int depth)
 				tree(e, depth + 1);
 				continue;
 			}
-			bool stamp = strlen(key) > 3 && strcmp(key + strlen(key) - 3, "_ms") == 0 && json_integer_value(e) > 1000000000000LL;
-			render_value(e, stamp ? 't' : 's', text, sizeof(text));
+			render_stamp(key, e, text, sizeof(text));
 			(void)printf("%*s%s: %s\n", 2 * depth, "", key, text);
 		}
 	} else if (json_is_array(v)) {
@@ -107,7 +120,7 @@ void render_plan(const json_t *p)
 		return;
 	}
 	(void)printf("plan: %s\n", json_str(p, "summary", ""));
-	(void)printf("locks:");
+	(void)printf(json_array_size(json_object_get(p, "locks")) ? "locks:" : "locks: none");
 	json_array_foreach(json_object_get(p, "locks"), i, s)
 		(void)printf(" %s", json_string_value(s));
 	(void)puts("");
@@ -150,6 +163,15 @@ static void job_step(size_t i, const json_t *s)
 	const char *clock = strchr(began, ' ');
 	(void)printf("%3zu  %-9s %-16s %-8s %9s  %s\n", i + 1, json_str(s, "state", ""), json_str(s, "node", ""), clock ? clock + 1 : "", took,
 		     json_str(s, "text", ""));
+}
+
+/* On its own line at once, before the job is waited for. The JSON of an answer has it anyway. */
+void render_job_number(const struct options *o, int64_t job)
+{
+	if (o->json)
+		return;
+	(void)printf("%lld\n", (long long)job);
+	(void)fflush(stdout);
 }
 
 static void hint_of(const json_t *j)

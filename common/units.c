@@ -16,8 +16,8 @@ int units_parse_mib(const char *text, int64_t *ret_mib, struct err *err)
 		const char *name;
 		int64_t mib;
 	} unit[] = {
-		{ "", 1 },           { "m", 1 },           { "mib", 1 },           { "g", 1024 },
-		{ "gib", 1024 },     { "t", 1024 * 1024 }, { "tib", 1024 * 1024 },
+		{ "", 1 },           { "m", 1 },            { "mb", 1 },           { "mib", 1 },           { "g", 1024 }, { "gb", 1024 },
+		{ "gib", 1024 },     { "t", 1024 * 1024 }, { "tb", 1024 * 1024 }, { "tib", 1024 * 1024 }, /* powers of two, as in Ganeti */
 	};
 	const char *p = text;
 	int64_t whole = 0, frac = 0, scale = 1;

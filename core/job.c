@@ -282,6 +282,17 @@ static void retry_later(struct core *c, struct cjob *j)
 	j->attempt++;
 }
 
+/* "this node has no ..." is read by people who are elsewhere. */
+static void set_error_of(struct core *c, struct cjob *j, const struct plan_step *s, const struct err *err)
+{
+	struct err whose = *err;
+	const char *node = job_step_node(c, s);
+
+	if (s->node[0] && err->code != ERR_CANCELED && !strstr(err->msg, node))
+		(void)err_wrap(&whose, "node '%s'", node);
+	job_set_error(j, &whose);
+}
+
 static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 {
 	struct plan_step *s = &j->j.steps[j->cur];
@@ -300,7 +311,7 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 		retry_later(c, j);
 		return;
 	case SAGA_GIVE_UP:
-		job_set_error(j, err); /* the job will end as failed, but what follows must still be done: cleaning up above all */
+		set_error_of(c, j, s, err); /* the job will end as failed, but what follows must still be done: cleaning up above all */
 		__attribute__((fallthrough));
 	case SAGA_SKIP:
 		j->step[j->cur] = STEP_SKIPPED;
@@ -314,7 +325,7 @@ static void do_failed(struct core *c, struct cjob *j, const struct err *err)
 	case SAGA_UNDO:
 	default:
 		j->step[j->cur] = STEP_FAILED;
-		job_set_error(j, err);
+		set_error_of(c, j, s, err);
 		put_record(c, j, j->cur, RECORD_FAILED, NULL, err);
 		job_news(c, j, "%s on %s: %s", s->text, job_step_node(c, s), err->msg);
 		begin_undo(c, j);

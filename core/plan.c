@@ -219,6 +219,14 @@ static int evacuate(const struct state *st, const struct op_node_evacuate *a, js
 	return 0;
 }
 
+int plan_which_replica(const struct op_replace_disks *a, struct err *err)
+{
+	bool several = a->new_secondary[0] || a->on_primary == 1 || a->on_secondary == 1;
+
+	return err_set(err, ERR_BAD_REQUEST, several ? "only one replica can be rebuilt at a time" : "say which replica to rebuild"),
+	       err_hint(err, "one of -n NODE (new mirror), -s or -p");
+}
+
 /*
  * replace-disks -p: the guest goes to its mirror, the replica it left is made anew as any mirror, the guest comes back. Three jobs, because
  * each has a point of no return of its own; each is refused when the one before it has not done its part (doc/design/004-migration.adoc).
@@ -232,7 +240,7 @@ static int rebuild_primary(const struct state *st, const struct op_replace_disks
 	if (rc == 0 && s->i.template != TEMPLATE_DRBD)
 		rc = err_set(err, ERR_WRONG_STATE, "instance '%s' has no mirror: its disk template is '%s'", a->name, template_names[s->i.template]);
 	if (rc == 0 && (a->new_secondary[0] || a->on_secondary == 1))
-		rc = err_set(err, ERR_BAD_REQUEST, "say which replica to rebuild"), (void)err_hint(err, "one of -n NODE (new mirror), -s or -p");
+		rc = plan_which_replica(a, err);
 	if (rc == 0)
 		rc = need_owner(st, &s->i, &from, err);
 	if (rc < 0)

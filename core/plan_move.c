@@ -92,7 +92,8 @@ int plan_instance_migrate(const struct state *st, const void *args, struct rng *
 	const struct instance *i = &s->i;
 	if (i->template != TEMPLATE_DRBD)
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' has disk template '%s': only drbd can be migrated", i->name,
-			       template_names[i->template]);
+			       template_names[i->template]),
+		       err_hint(err, "it stays on its node; guests with '-t drbd' have a mirror to go to");
 	rc = need_from(st, i, a->from, err);
 	if (rc == 0)
 		rc = need_owner(st, i, &from, err);
@@ -289,7 +290,8 @@ int plan_instance_failover(const struct state *st, const void *args, struct rng 
 	const struct instance *i = &s->i;
 	if (i->template != TEMPLATE_DRBD)
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' has disk template '%s': it has no mirror to fail over to", i->name,
-			       template_names[i->template]);
+			       template_names[i->template]),
+		       err_hint(err, "it stays on its node; guests with '-t drbd' have a mirror to go to");
 	rc = need_from(st, i, a->from, err);
 	if (rc < 0)
 		return rc;
@@ -531,7 +533,7 @@ int plan_replace_disks(const struct state *st, const void *args, struct rng *rng
 	if (i->template != TEMPLATE_DRBD)
 		return err_set(err, ERR_WRONG_STATE, "instance '%s' has no mirror: its disk template is '%s'", i->name, template_names[i->template]);
 	if ((a->new_secondary[0] != 0) + (a->on_primary == 1) + (a->on_secondary == 1) != 1)
-		return err_set(err, ERR_BAD_REQUEST, "say which replica to rebuild"), err_hint(err, "one of -n NODE (new mirror), -s or -p");
+		return plan_which_replica(a, err);
 	if (a->restart == 1)
 		return err_set(err, ERR_BAD_REQUEST, "--restart belongs to -p"), err_hint(err, "the guest of a mirror that is rebuilt runs on");
 	rc = need_owner(st, i, &owner, err);
@@ -548,7 +550,7 @@ int plan_replace_disks(const struct state *st, const void *args, struct rng *rng
 		return rc;
 	if (strs_has(i->nodes, i->n_nodes, n->n.uuid))
 		return err_set(err, ERR_BAD_VALUE, "node '%s' holds a replica of '%s' already", n->n.name, i->name),
-		       err_hint(err, "rebuild the one that is there with -s");
+		       err_hint(err, "rebuild the one that is there with %s", n == owner ? "-p" : "-s");
 	return replace_node(st, i, owner, old, n, ret, err);
 }
 

@@ -290,7 +290,8 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 		after.master_capable = 1; /* promotion follows by itself, two at a time, when the number of voters stays odd */
 	}
 	if (rc == 0 && schema_equal(&node_schema, &after, &n->n))
-		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change on node '%s'", n->n.name);
+		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change on node '%s'", n->n.name),
+		(void)err_hint(err, "'gnt node info %s' shows how it is; 'gnt node modify --help' what can be changed", n->n.name);
 	if (rc == 0) {
 		add_node_change(ret, st, &n->n, &after);
 		if (ret->n_steps == 1)

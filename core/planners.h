@@ -59,6 +59,8 @@ int check_name(const char *of, const char *name, struct err *err) WARN_UNUSED;
 int need_owner(const struct state *st, const struct instance *i, struct snode **ret, struct err *err) WARN_UNUSED;
 /* The instance of that name, and the node that runs it, which must be usable. */
 int need_instance(const struct state *st, const char *name, struct sinstance **ret, struct snode **ret_owner, struct err *err) WARN_UNUSED;
+/* -n, -p and -s: none of them, or too many. */
+int plan_which_replica(const struct op_replace_disks *a, struct err *err) WARN_UNUSED;
 /* Back after a loss, and waiting, offline, for a person. */
 bool rejoin_held(const struct snode *n);
 bool runs_on(const struct snode *n, const struct instance *i); /* seen there, in any state */

@@ -454,10 +454,22 @@ static int cluster_info(struct core *c, json_t **ret)
 	return 0;
 }
 
+/* What was refused has no plan, so no summary: the request and what it was about. */
+static json_t *job_summary(const struct cjob *j)
+{
+	char words[sizeof(j->j.op) + NAME_LEN + 8];
+	const char *about = json_str(j->j.args, "name", "");
+
+	if (j->j.summary[0])
+		return json_string(j->j.summary);
+	(void)snprintf(words, sizeof(words), "%s%s%s%s", j->j.op, about[0] ? " '" : "", about, about[0] ? "'" : "");
+	return json_string(words);
+}
+
 static json_t *job_line(const struct cjob *j)
 {
-	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I}", "id", (json_int_t)j->j.id, "op", j->j.op, "state", job_state_names[j->j.state],
-			      "summary", j->j.summary, "user", j->j.user, "created_ms", (json_int_t)j->j.created_ms);
+	json_t *o = json_pack("{s:I, s:s, s:s, s:o, s:s, s:I}", "id", (json_int_t)j->j.id, "op", j->j.op, "state", job_state_names[j->j.state],
+			      "summary", job_summary(j), "user", j->j.user, "created_ms", (json_int_t)j->j.created_ms);
 
 	if (j->j.started_ms != FIELD_UNSET)
 		set(o, "started_ms", json_integer(j->j.started_ms));
@@ -478,7 +490,8 @@ static int job_list(struct core *c, const struct op_job_list *a, json_t **ret)
 	for (int i = c->n_jobs - 1; i >= 0 && left > 0; i--) {
 		const struct cjob *j = c->jobs[i];
 
-		if ((a->running == 1 && job_ended(j)) || (a->error == 1 && j->j.state != JOB_ERROR))
+		if ((a->running == 1 && job_ended(j)) || (a->error == 1 && j->j.state != JOB_ERROR) ||
+		    (a->pending == 1 && j->j.state != JOB_QUEUED && j->j.state != JOB_WAITING) || (a->finished == 1 && !job_ended(j)))
 			continue;
 		json_array_insert_new(*ret, 0, job_line(j));
 		left--;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/xmem.h"
 #include "node/exec_inside.h"
@@ -148,6 +150,9 @@ static int image_size(struct exec_env *env, const char *image, int64_t *ret_mib,
 
 	if (rc == 0)
 		rc = json_parse(buf_str(&res.out), res.out.len, RUNNER_OUTPUT_MAX, &j, err);
+	if (rc < 0 && access(image, F_OK) < 0 && errno == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "there is no image '%s' on this node", image),
+		       err_hint(err, "copy it there; -n NODE takes a node that has it; --no-install does without");
 	if (rc < 0)
 		return err_wrap(err, "image '%s'", image);
 	int64_t bytes = json_int(j, "virtual-size", -1);

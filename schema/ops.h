@@ -373,6 +373,8 @@ SCHEMA_DECLARE(op_disk_remove_tail, OP_DISK_REMOVE_TAIL_ROWS)
 #define OP_JOB_LIST_ROWS(F, T)                                                                                           \
 	F(T, BOOL, running, 0, "no", "", "only jobs that have not ended")                                                \
 	F(T, BOOL, error, 0, "no", "", "only jobs that failed")                                                          \
+	F(T, BOOL, pending, FIELD_SINCE(2), NULL, "", "only jobs that have not begun")                                   \
+	F(T, BOOL, finished, FIELD_SINCE(2), NULL, "", "only jobs that have ended")                                      \
 	F(T, INT, limit, 1, 10000, 0, "100", "", "the newest so many")
 SCHEMA_DECLARE(op_job_list, OP_JOB_LIST_ROWS)
 

@@ -6,7 +6,7 @@
 #include "common/xmem.h"
 #include "tests/fuzz/fuzz.h"
 
-static int kind(void *arg, const char *field, struct err *err)
+static int kind(void *arg, char field[NAME_LEN + 1], struct err *err)
 {
 	(void)arg;
 	switch (field[0]) {
