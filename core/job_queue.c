@@ -63,6 +63,14 @@ static void take_plan(struct core *c, struct cjob *j, struct plan *p)
 			      p->reservations[i].disk_mib);
 }
 
+/* What is refused has no plan that would say what it was about. */
+static void name_refused(struct cjob *j)
+{
+	const char *about = json_str(j->j.args, "name", "");
+
+	(void)snprintf(j->j.summary, sizeof(j->j.summary), "%s%s%s%s", j->j.op, about[0] ? " '" : "", about, about[0] ? "'" : "");
+}
+
 static void start_job(struct core *c, struct cjob *j)
 {
 	struct err err = ERR_INIT;
@@ -75,6 +83,7 @@ static void start_job(struct core *c, struct cjob *j)
 	c->st.planning_job = 0;
 	if (planned < 0) {
 		job_set_error(j, &err);
+		name_refused(j);
 		job_end(c, j, JOB_ERROR);
 		return;
 	}

@@ -454,22 +454,10 @@ static int cluster_info(struct core *c, json_t **ret)
 	return 0;
 }
 
-/* What was refused has no plan, so no summary: the request and what it was about. */
-static json_t *job_summary(const struct cjob *j)
-{
-	char words[sizeof(j->j.op) + NAME_LEN + 8];
-	const char *about = json_str(j->j.args, "name", "");
-
-	if (j->j.summary[0])
-		return json_string(j->j.summary);
-	(void)snprintf(words, sizeof(words), "%s%s%s%s", j->j.op, about[0] ? " '" : "", about, about[0] ? "'" : "");
-	return json_string(words);
-}
-
 static json_t *job_line(const struct cjob *j)
 {
-	json_t *o = json_pack("{s:I, s:s, s:s, s:o, s:s, s:I}", "id", (json_int_t)j->j.id, "op", j->j.op, "state", job_state_names[j->j.state],
-			      "summary", job_summary(j), "user", j->j.user, "created_ms", (json_int_t)j->j.created_ms);
+	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I}", "id", (json_int_t)j->j.id, "op", j->j.op, "state", job_state_names[j->j.state],
+			      "summary", j->j.summary, "user", j->j.user, "created_ms", (json_int_t)j->j.created_ms);
 
 	if (j->j.started_ms != FIELD_UNSET)
 		set(o, "started_ms", json_integer(j->j.started_ms));

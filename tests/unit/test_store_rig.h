@@ -14,6 +14,7 @@
 #include "io/store.h"
 
 #define RIG_CALL_MS 20000 /* time-out of ordinary calls: the machine may be busy. Below four seconds a try has only one (io/store_etcd.c), which made writes late and so unknown */
+#define RIG_BROKEN_MS 5000 /* of calls to a store that was broken on purpose: each is waited for to its end */
 
 char *rig_dir_new(void);            /* gives */
 void rig_dir_free(char *dir);       /* takes; removes what is in it */
