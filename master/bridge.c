@@ -120,15 +120,18 @@ static void tick(void *arg)
 
 static int make_store(struct master *m, struct err *err)
 {
-	const char *local[2] = { NULL, NULL };
-	AUTO_FREE char *url = NULL;
+	AUTO_FREE char *own = xasprintf(strchr(m->conf.address, ':') ? "https://[%s]:%d" : "https://%s:%d", m->conf.address, (int)m->conf.etcd_client_port);
+	AUTO_FREE const char **urls = xcalloc((size_t)m->conf.n_etcd_endpoints + 2, sizeof(*urls));
+	int n = 0;
 	AUTO_FREE char *ca = conf_path(&m->conf, "ca.pem"), *cert = conf_path(&m->conf, "node.pem"), *key = conf_path(&m->conf, "node.key");
 	struct store_etcd_conf sc = { .ca_file = ca, .cert_file = cert, .key_file = key };
 
-	/* Its own member first; the others follow from what the store says (members.c). */
-	url = xasprintf(strchr(m->conf.address, ':') ? "https://[%s]:%d" : "https://%s:%d", m->conf.address, (int)m->conf.etcd_client_port);
-	local[0] = url;
-	sc.endpoints = m->conf.n_etcd_endpoints ? (const char *const *)m->conf.etcd_endpoints : local;
+	/* Its own member first: it answers without a network. What the store says later replaces them all (members.c). */
+	urls[n++] = own;
+	for (int i = 0; i < m->conf.n_etcd_endpoints; i++)
+		if (strcmp(m->conf.etcd_endpoints[i], own) != 0)
+			urls[n++] = m->conf.etcd_endpoints[i];
+	sc.endpoints = urls;
 	return store_etcd_new(m->loop, &sc, &m->store, err);
 }
 
