@@ -59,6 +59,12 @@ static void by_lease(const struct state *st, const struct instance *i, const str
 	}
 }
 
+/* It was known to be off, and answers, or has answered, in just that boot: whoever said so was wrong, or was heard too late. */
+static bool contradicted(const struct snode *n)
+{
+	return n->n.evidence_boot[0] && strcmp(n->n.evidence_boot, n->boot_id) == 0 && (n->connected || n->alarmed);
+}
+
 void evidence_find(const struct state *st, const struct instance *i, struct evidence_found *ret)
 {
 	const struct snode *from = state_node(st, own_runner(&i->own));
@@ -71,6 +77,8 @@ void evidence_find(const struct state *st, const struct instance *i, struct evid
 		(void)snprintf(ret->text, sizeof(ret->text), "its node was removed from the cluster");
 	} else if (!RULE(EVIDENCE) && !from->connected) {
 		ret->kind = EVIDENCE_LEASE;
+	} else if (from->n.liveness == NODE_FENCED && contradicted(from)) {
+		nothing(ret, "silence", "node '%s' answers in the boot in which it was known to be off", from->n.name);
 	} else if (from->n.liveness == NODE_FENCED) {
 		ret->kind = (enum evidence)from->n.evidence;
 		(void)snprintf(ret->text, sizeof(ret->text), "node '%s': %.300s", from->n.name, from->n.evidence_text ? from->n.evidence_text : "fenced");
@@ -94,9 +102,9 @@ bool evidence_holds(const struct state *st, const struct instance *i, enum evide
 		return !RULE(EVIDENCE) || (from && from->n.liveness == NODE_LOST && !from->connected && i->own.arbitrated == 1 &&
 					   (!RULE(GUARDED) || guarded(st, i, from->n.uuid)));
 	case EVIDENCE_POWER:
-	case EVIDENCE_PERSON: return !from || from->n.liveness == NODE_FENCED;
+	case EVIDENCE_PERSON: return !from || (from->n.liveness == NODE_FENCED && !contradicted(from));
 	/* Booted anew; or it answered the steps that took the guest apart, as an owner outside of current (H16). */
-	case EVIDENCE_REPORT: return from && (from->n.liveness == NODE_FENCED || (from->connected && !own_current(&i->own, from->n.uuid)));
+	case EVIDENCE_REPORT: return from && ((from->n.liveness == NODE_FENCED && !contradicted(from)) || (from->connected && !own_current(&i->own, from->n.uuid)));
 	case EVIDENCE_NONE:
 	default: return false;
 	}

@@ -10,6 +10,7 @@
 
 #include "common/xmem.h"
 #include "core/core.h"
+#include "core/evidence.h"
 #include "tests/unit/plan_rig.h"
 
 /* ---- whatever is asked ------------------------------------------------------------------------------------------------------- */
@@ -84,6 +85,30 @@ static void failover_to_a_replica_that_is_not_current(void **state)
 	see_guest(state_node(&w->st, A));
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_STALE_REPLICA);
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
+}
+
+/* Known to be off, and it answers in just that boot: a person's word that came late is no evidence of what runs there now (009). */
+static void who_answers_is_not_off(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+	struct snode *a = state_node(&w->st, A);
+
+	a->n.liveness = NODE_FENCED;
+	a->n.evidence = EVIDENCE_PERSON;
+	(void)str_copy(a->n.evidence_boot, sizeof(a->n.evidence_boot), "boot");
+	(void)str_copy(a->boot_id, sizeof(a->boot_id), "boot");
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_NO_EVIDENCE);
+	assert_false(evidence_holds(&w->st, &s->i, EVIDENCE_PERSON) || evidence_holds(&w->st, &s->i, EVIDENCE_POWER));
+	a->connected = false;
+	a->alarmed = true; /* not at this moment, but it has */
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_NO_EVIDENCE);
+	a->alarmed = false;
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	assert_true(evidence_holds(&w->st, &s->i, EVIDENCE_PERSON));
+	a->connected = true;
+	(void)str_copy(a->boot_id, sizeof(a->boot_id), "next"); /* another boot: nothing of that one runs any more */
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
 }
 
 /*
@@ -676,6 +701,7 @@ int main(void)
 		T(failover_to_a_replica_that_resyncs),
 		T(failover_to_a_replica_that_is_not_current),
 		T(failover_of_what_is_down),
+		T(who_answers_is_not_off),
 		T(a_planned_failover_is_proven),
 		T(disks_that_are_down_meet_first),
 		T(a_mirror_that_served_needs_no_proof),
