@@ -195,6 +195,11 @@ static int bear(struct birth *b, struct err *err)
 	return rc;
 }
 
+bool bootstrap_only_checks(const struct op_cluster_init *a)
+{
+	return a->dry_run == 1;
+}
+
 int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *err)
 {
 	const struct op_cluster_init *a = args;
@@ -206,15 +211,16 @@ int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *
 	schema_init(&secret_schema, &b.secret);
 	schema_init(&node_schema, &b.first);
 	int rc = check_all(n, a, &b, ret, err);
-	if (rc == 0) {
+	bool only_checks = bootstrap_only_checks(a);
+	if (rc == 0 && !only_checks) {
 		fill_objects(n, a, &b);
 		rc = make_identity(&b, err);
 	}
-	if (rc == 0)
+	if (rc == 0 && !only_checks)
 		rc = bear(&b, err);
 	if (rc == 0)
-		*ret = json_pack("{s:s, s:s, s:s, s:s}", "cluster", b.cluster.name, "node", b.first.name, "address", b.first.address, "cluster_ip",
-				 b.cluster.ip);
+		*ret = json_pack("{s:s, s:s, s:s, s:s}", only_checks ? "would_make" : "cluster", a->name, "node", b.conf.node_name, "address", b.conf.address,
+				 "cluster_ip", b.cluster.ip);
 	free(b.cert);
 	free(b.key);
 	schema_done(&cluster_schema, &b.cluster);

@@ -161,7 +161,8 @@ static void local_done(void *arg, int rc, const struct err *err)
 	struct noded *n = j->node;
 	struct err why = *err;
 
-	if (rc == 0 && here[j->row].joins && !n->stopping)
+	bool joins = here[j->row].joins && !(here[j->row].op == OP_cluster_init && bootstrap_only_checks(j->args));
+	if (rc == 0 && joins && !n->stopping)
 		rc = node_become_member(n, &why);
 	if (rc == 0 && here[j->row].leaves && !n->stopping)
 		node_left(n);

@@ -132,7 +132,8 @@ SCHEMA_DECLARE(op_list, OP_LIST_ROWS)
 	F(T, INT, lease, 2, 600, 0, "12", "", "ha.lease in seconds: all times of liveness derive from it")               \
 	F(T, INT, cert_life, 60, 3153600000, 0, "63072000", "", "seconds that a node's certificate is good (renewed by itself)") \
 	F(T, OBJ, be, beparams, 0, "-B", "defaults for instances: memory=,vcpus=,...")                                   \
-	F(T, OBJ, hv, hvparams, 0, "-H", "defaults for instances: kernel_path=,...")
+	F(T, OBJ, hv, hvparams, 0, "-H", "defaults for instances: kernel_path=,...")                                     \
+	F(T, BOOL, dry_run, 0, NULL, "", "only check what it would need, and say all that is missing; change nothing")
 SCHEMA_DECLARE(op_cluster_init, OP_CLUSTER_INIT_ROWS)
 
 #define OP_CLUSTER_MODIFY_ROWS(F, T)                                                                                     \
