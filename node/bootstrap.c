@@ -195,11 +195,6 @@ static int bear(struct birth *b, struct err *err)
 	return rc;
 }
 
-bool bootstrap_only_checks(const struct op_cluster_init *a)
-{
-	return a->dry_run == 1;
-}
-
 int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *err)
 {
 	const struct op_cluster_init *a = args;
@@ -211,7 +206,7 @@ int bootstrap_init(struct noded *n, const void *args, json_t **ret, struct err *
 	schema_init(&secret_schema, &b.secret);
 	schema_init(&node_schema, &b.first);
 	int rc = check_all(n, a, &b, ret, err);
-	bool only_checks = bootstrap_only_checks(a);
+	bool only_checks = a->dry_run == 1;
 	if (rc == 0 && !only_checks) {
 		fill_objects(n, a, &b);
 		rc = make_identity(&b, err);

@@ -155,14 +155,20 @@ static int local_work(void *arg, struct err *err)
 	return here[j->row].fn(j->node, j->args, &j->result, err);
 }
 
+static bool makes_member(const struct local_job *j)
+{
+	bool only_checks = here[j->row].op == OP_cluster_init && ((const struct op_cluster_init *)j->args)->dry_run == 1;
+
+	return here[j->row].joins && !only_checks;
+}
+
 static void local_done(void *arg, int rc, const struct err *err)
 {
 	struct local_job *j = arg;
 	struct noded *n = j->node;
 	struct err why = *err;
 
-	bool joins = here[j->row].joins && !(here[j->row].op == OP_cluster_init && bootstrap_only_checks(j->args));
-	if (rc == 0 && joins && !n->stopping)
+	if (rc == 0 && makes_member(j) && !n->stopping)
 		rc = node_become_member(n, &why);
 	if (rc == 0 && here[j->row].leaves && !n->stopping)
 		node_left(n);

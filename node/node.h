@@ -203,7 +203,6 @@ void takeover_free(struct noded *n);
 
 /* ---- requests done here, on a worker: bootstrap.c join.c prepare.c ---- */
 typedef int local_fn(struct noded *n, const void *args, json_t **ret, struct err *err);
-bool bootstrap_only_checks(const struct op_cluster_init *a); /* no cluster is made, and the machine joins none */
 local_fn bootstrap_init, bootstrap_destroy, bootstrap_leave, bootstrap_restore, bootstrap_recover, join_cluster, prepare_machine;
 
 /* ---- system.c, service.c ---- */
