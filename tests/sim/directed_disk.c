@@ -197,12 +197,8 @@ bool marked_and_alone(void)
 	stage_run(1 * SEC);
 	machine_power_on(&W.m[B]);
 	stage_run(30 * SEC);
-	int64_t job = stage_job("node.fence", "{\"name\":\"node2\",\"confirmed_off\":true}");
-	if (!stage_ends(job, 60 * SEC) || stage_error(job)[0])
-		return stage_failed("a person's word");
-	job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
-	(void)stage_ends(job, 100 * SEC);
-	if (eng.stop)
+	int64_t job;
+	if (!stage_word_and_failover(100 * SEC, &job))
 		return false;
 	if (!stage_error(job)[0])
 		return stage_broken("a replica that lost its disk was failed over to");
@@ -248,12 +244,7 @@ bool no_disk_to_connect_with(void)
 	machine_power_cut(&W.m[A]);
 	volume_away(false);
 	stage_run(30 * SEC);
-	int64_t job = stage_job("node.fence", "{\"name\":\"node2\",\"confirmed_off\":true}");
-	if (!stage_ends(job, 60 * SEC) || stage_error(job)[0])
-		return stage_failed("a person's word");
-	job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
-	(void)stage_ends(job, 200 * SEC);
-	if (eng.stop)
+	if (!stage_word_and_failover(200 * SEC, NULL))
 		return false;
 	frames_pass();
 	machine_power_on(&W.m[A]);

@@ -256,12 +256,7 @@ bool mark_not_written(void)
 	stage_run(1 * SEC);
 	machine_power_on(&W.m[B]);
 	stage_run(30 * SEC);
-	int64_t job = stage_job("node.fence", "{\"name\":\"node2\",\"confirmed_off\":true}");
-	if (!stage_ends(job, 60 * SEC) || stage_error(job)[0])
-		return stage_failed("a person's word");
-	job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
-	(void)stage_ends(job, 100 * SEC);
-	if (eng.stop)
+	if (!stage_word_and_failover(100 * SEC, NULL))
 		return false;
 	machine_power_on(&W.m[A]);
 	return script_settle(600 * SEC);

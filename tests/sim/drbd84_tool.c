@@ -416,16 +416,22 @@ static int status(struct drbdm *d, const char *name, struct drbd_status *ret, st
 	return 0;
 }
 
+static int count_replicas(const struct machine *m)
+{
+	int n = 0;
+
+	list_for_each(l, &m->replicas)
+		n++;
+	return n;
+}
+
 static int status_all(struct drbdm *d, struct drbd_status **ret, int *ret_n, struct err *err)
 {
 	struct machine *m = of(d);
 	int n = 0;
 
 	(void)err;
-	list_for_each(l, &m->replicas)
-		n++;
-	*ret = xcalloc((size_t)n + 1, sizeof(**ret));
-	n = 0;
+	*ret = xcalloc((size_t)count_replicas(m) + 1, sizeof(**ret));
 	list_for_each(l, &m->replicas) {
 		const struct replica *r = list_entry(l, struct replica, link);
 
@@ -439,13 +445,10 @@ static int status_all(struct drbdm *d, struct drbd_status **ret, int *ret_n, str
 static int list_conf(struct drbdm *d, struct drbd_conf **ret, int *ret_n, struct err *err)
 {
 	struct machine *m = of(d);
-	int n = 0;
+	int n = 0, room = count_replicas(m);
 
 	(void)err;
-	list_for_each(l, &m->replicas)
-		n++;
-	*ret = n ? xcalloc((size_t)n, sizeof(**ret)) : NULL; /* large ones, and asked for at each look */
-	n = 0;
+	*ret = room ? xcalloc((size_t)room, sizeof(**ret)) : NULL; /* large ones, and asked for at each look */
 	list_for_each(l, &m->replicas) {
 		const struct replica *r = list_entry(l, struct replica, link);
 

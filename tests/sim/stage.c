@@ -117,6 +117,19 @@ bool stage_ends(int64_t job, int64_t us)
 	return false;
 }
 
+bool stage_word_and_failover(int64_t us, int64_t *ret_job)
+{
+	int64_t job = stage_job("node.fence", "{\"name\":\"node2\",\"confirmed_off\":true}"); /* A */
+
+	if (!stage_ends(job, 60 * SEC) || stage_error(job)[0])
+		return stage_failed("a person's word");
+	job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	(void)stage_ends(job, us);
+	if (ret_job)
+		*ret_job = job;
+	return !eng.stop;
+}
+
 /* ---- what is waited for ------------------------------------------------------------------------------------------- */
 
 bool a_is_alone(void)

@@ -32,6 +32,8 @@ void stage_run(int64_t us);
 int64_t stage_job(const char *op, const char *args);
 const char *stage_error(int64_t job);  /* "" = it has not failed, or not ended */
 bool stage_ends(int64_t job, int64_t us); /* done, failed or canceled */
+/* B is back, A is off: a person says so, and asks for a failover, which has so much time to end, well or not. ret_job: it; may be NULL. */
+bool stage_word_and_failover(int64_t us, int64_t *ret_job);
 
 bool a_is_alone(void);   /* Primary, and goes on without its mirror */
 bool a_is_frozen(void);
