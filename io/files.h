@@ -23,6 +23,7 @@ int file_rename(const char *from, const char *to, struct err *err) WARN_UNUSED;
 /* Removes a file, durably. Absent is success. */
 int file_remove(const char *path, struct err *err) WARN_UNUSED;
 bool file_exists(const char *path);
+bool file_is_program(const char *path); /* it is there, and we may execute it */
 /* Names in a directory but those that begin with a dot (a write that did not end leaves such); sorted. strs_clear() frees them. */
 int dir_names(const char *path, char ***ret, int *ret_n, struct err *err) WARN_UNUSED;
 /* The kernel's uuid of this boot: two that differ have a reboot between them. */

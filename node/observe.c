@@ -8,6 +8,7 @@
 #include "common/rule.h"
 #include "common/xmem.h"
 #include "hypervisor/hypervisor.h"
+#include "io/files.h"
 #include "io/netif.h"
 #include "node/guard.h"
 #include "node/node.h"
@@ -138,7 +139,7 @@ static void look_drbd(struct look *l)
 
 	if (!d)
 		return;
-	if (access(l->node->env.handler_path, X_OK) < 0) {
+	if (!file_is_program(l->node->env.handler_path)) {
 		AUTO_FREE char *text = xasprintf("DRBD's handler '%s' cannot be executed: no resync towards this node will begin", l->node->env.handler_path);
 
 		strs_add(&l->o.problems, &l->o.n_problems, text);
