@@ -50,7 +50,8 @@ static const struct sm rec_sm = { "agent record", rec_states, (int)ARRAY_SIZE(re
 	F(T, JSON, result, 0, "", "what it answered")                                                                    \
 	F(T, STR, error, 39, 0, NULL, "", "error name")                                                                  \
 	F(T, TEXT, msg, 1024, 0, NULL, "", "what went wrong")                                                            \
-	F(T, TEXT, hint, 1024, 0, NULL, "", "what to do")
+	F(T, TEXT, hint, 1024, 0, NULL, "", "what to do")                                                                \
+	F(T, JSON, before, 0, "", "what was there before it began, of what it makes: its undo leaves that alone")
 SCHEMA_DECLARE(agent_disk, DISK_ROWS_REC)
 SCHEMA_DEFINE(agent_disk, DISK_ROWS_REC)
 
@@ -187,7 +188,7 @@ static void unpersist(struct agent *a, const struct rec *r)
 
 static void call(struct agent *a, struct rec *r, enum agent_action_kind kind)
 {
-	struct agent_action act = { .kind = kind, .dir = (enum step_dir)r->d.dir, .args = r->d.args };
+	struct agent_action act = { .kind = kind, .dir = (enum step_dir)r->d.dir, .args = r->d.args, .before = r->d.before };
 
 	act.step = (enum step_kind)step_kind_by_name(r->d.kind);
 	act.result.job = r->d.job;
@@ -261,11 +262,19 @@ static void mark_started(struct agent *a, struct rec *r)
 	persist(a, r);
 }
 
+static void note_before(struct rec *r, const json_t *before)
+{
+	json_decref(r->d.before);
+	r->d.before = before ? json_deep_copy(before) : NULL;
+}
+
 /* The do has ended, or never began: is there anything to take back? */
 static void start_undo(struct agent *a, struct rec *undo)
 {
 	const struct rec *done = rec_find(a, undo->d.job, undo->d.index, STEP_DO);
 
+	if (done)
+		note_before(undo, done->d.before);
 	if (undo->begun || (done && done->d.was_so != 1)) {
 		mark_started(a, undo);
 		return;
@@ -634,7 +643,7 @@ void agent_persisted(struct agent *a, uint64_t token, bool ok)
 		closed(a, r, ok);
 }
 
-void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const struct err *err)
+void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const json_t *before, const struct err *err)
 {
 	struct rec *r = by_token(a, token);
 
@@ -655,6 +664,7 @@ void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const stru
 		r->d.was_so = first; /* nothing was done */
 		close_canceled(a, r);
 	} else if (first) {
+		note_before(r, before); /* with "started" on the disk: what a later look finds may be ours */
 		if (!came_too_late(a, r))
 			mark_started(a, r);
 	} else {

@@ -42,6 +42,7 @@ struct agent_action {
 	enum step_kind step;     /* PROBE, EXEC */
 	enum step_dir dir;
 	const json_t *args;      /* PROBE, EXEC: borrowed likewise */
+	const json_t *before;    /* EXEC of an undo: what the probe of its do said was there already; NULL = nothing. Borrowed likewise */
 	struct msg_step_result result; /* REPLY; borrowed: copy what is needed */
 };
 
@@ -58,7 +59,8 @@ void agent_step(struct agent *a, const struct msg_step *m); /* an order has come
 /* What the actions asked for, each once for its token. ok = false: the record is not on the disk, and its order fails with nothing begun. rc: 0 or -ERR_x, then
  * err says why. */
 void agent_persisted(struct agent *a, uint64_t token, bool ok);
-void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const struct err *err);
+/* before: borrowed, may be NULL: of what the step makes, what is there already. Kept with "started", and handed to the undo, which leaves it. */
+void agent_probed(struct agent *a, uint64_t token, int rc, bool done, const json_t *before, const struct err *err);
 void agent_executed(struct agent *a, uint64_t token, int rc, json_t *result /* borrowed, may be NULL */, const struct err *err);
 /* The master of this epoch says hello: keeps the epoch; -ERR_STALE_EPOCH for a lower one. */
 int agent_epoch(struct agent *a, int64_t epoch, struct err *err) WARN_UNUSED;

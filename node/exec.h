@@ -82,6 +82,8 @@ struct exec_call {
 	const bool *canceled;  /* set by another thread; handlers that wait look at it */
 	void (*progress)(void *arg, int permille, const char *text);
 	void *progress_arg;
+	json_t **ret_before;   /* a probe that finds its step to do: what is there already of what the step makes (gives); NULL = nobody asks */
+	const json_t *before;  /* an undo: that list. NULL = nothing was there */
 };
 
 /* 0 and *ret_result (may stay NULL; gives), or -ERR_x. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/xmem.h"
+#include "io/files.h"
 #include "node/exec_inside.h"
 #include "storage/runner.h"
 #include "storage/storage.h"
@@ -61,8 +61,46 @@ int do_volume_grow(struct exec_env *env, const struct exec_call *c, json_t **ret
 	return make_each(env, a->volumes, a->n_volumes, true, err);
 }
 
-/* Goes on past a volume that cannot be removed: the first error counts. */
-static int remove_all(struct exec_env *env, const struct step_volumes *a, bool undo, struct err *err)
+/* Of those that are to be made, which exist, whoever's and in whatever state: "pool/name". */
+static int note_before(struct exec_env *env, const struct step_volumes *a, json_t **ret, struct err *err)
+{
+	AUTO_JSON json_t *there = json_array();
+
+	for (int i = 0; i < a->n_volumes; i++) {
+		AUTO_FREE struct volume_info *list = NULL;
+		struct volumes *v;
+		int n = 0, rc = backend(env, &a->volumes[i], &v, err);
+
+		if (rc == 0)
+			rc = v->ops->list(v, &list, &n, err);
+		if (rc < 0)
+			return rc;
+		for (int k = 0; k < n; k++)
+			for (int d = i; d < a->n_volumes && strcmp(a->volumes[d].backend, a->volumes[i].backend) == 0; d++)
+				if (strcmp(list[k].name, a->volumes[d].name) == 0 && strcmp(list[k].pool, a->volumes[d].pool) == 0)
+					json_array_append_new(there, json_sprintf("%s/%s", list[k].pool, list[k].name));
+		while (i + 1 < a->n_volumes && strcmp(a->volumes[i + 1].backend, a->volumes[i].backend) == 0)
+			i++; /* one list tells of them all */
+	}
+	*ret = json_array_size(there) ? json_incref(there) : NULL;
+	return 0;
+}
+
+static bool was_there(const json_t *before, const struct step_volume *v)
+{
+	char name[PATH_LEN + VOLUME_LEN + 2];
+	json_t *one;
+	size_t k;
+
+	(void)snprintf(name, sizeof(name), "%s/%s", v->pool, v->name);
+	json_array_foreach(before, k, one)
+		if (strcmp(json_string_value(one) ? json_string_value(one) : "", name) == 0)
+			return true;
+	return false;
+}
+
+/* Goes on past a volume that cannot be removed: the first error counts. before: not these. */
+static int remove_all(struct exec_env *env, const struct step_volumes *a, bool undo, const json_t *before, struct err *err)
 {
 	int rc = 0;
 
@@ -71,6 +109,8 @@ static int remove_all(struct exec_env *env, const struct step_volumes *a, bool u
 		struct volume_spec s;
 		struct volumes *v;
 
+		if (was_there(before, &a->volumes[i]))
+			continue;
 		spec(&a->volumes[i], &s);
 		int one = backend(env, &a->volumes[i], &v, &why);
 		if (one == 0)
@@ -90,13 +130,13 @@ static int remove_all(struct exec_env *env, const struct step_volumes *a, bool u
 
 int undo_volume_create(struct exec_env *env, const struct exec_call *c, struct err *err)
 {
-	return remove_all(env, c->args, true, err);
+	return remove_all(env, c->args, true, c->before, err);
 }
 
 int do_volume_remove(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	(void)ret;
-	return remove_all(env, c->args, false, err);
+	return remove_all(env, c->args, false, NULL, err);
 }
 
 int probe_volume_create(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)
@@ -115,7 +155,8 @@ int probe_volume_create(struct exec_env *env, const struct exec_call *c, bool *r
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	/* A replica has two volumes a disk: of what was left by another job one may be there and the other not. */
+	return *ret || !c->ret_before ? 0 : note_before(env, a, c->ret_before, err);
 }
 
 /* None of that name, whoever's and however large. */
@@ -150,7 +191,7 @@ static int image_size(struct exec_env *env, const char *image, int64_t *ret_mib,
 
 	if (rc == 0)
 		rc = json_parse(buf_str(&res.out), res.out.len, RUNNER_OUTPUT_MAX, &j, err);
-	if (rc < 0 && access(image, F_OK) < 0 && errno == ENOENT)
+	if (rc < 0 && !file_exists(image))
 		return err_set(err, ERR_NOT_FOUND, "there is no image '%s' on this node", image),
 		       err_hint(err, "copy it there; -n NODE takes a node that has it; --no-install does without");
 	if (rc < 0)

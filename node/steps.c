@@ -26,6 +26,7 @@ struct running { /* one PROBE or EXEC on a worker */
 	/* results */
 	bool done;
 	json_t *result;
+	json_t *before; /* PROBE: found; EXEC of an undo: known. A copy, a worker reads it */
 };
 
 struct progress_note {
@@ -220,7 +221,7 @@ static void step_done(void *arg, int rc, const struct err *err)
 	list_del(&r->link);
 	if (!n->stopping) {
 		if (r->probe)
-			agent_probed(n->agent, r->token, rc, r->done, err);
+			agent_probed(n->agent, r->token, rc, r->done, r->before, err);
 		else
 			agent_executed(n->agent, r->token, rc, r->result, err);
 		n->look_volumes = n->look_volumes || (!r->probe && touches_volumes(r->call.kind));
@@ -231,6 +232,7 @@ static void step_done(void *arg, int rc, const struct err *err)
 	schema_done(step_infos[r->call.kind].args, r->args);
 	free(r->args);
 	json_decref(r->result);
+	json_decref(r->before);
 	free(r);
 }
 
@@ -253,8 +255,9 @@ static void run_step(struct noded *n, const struct agent_action *a)
 	}
 	r->job = a->result.job;
 	r->index = (int)a->result.index;
-	r->call = (struct exec_call){ .kind = a->step, .dir = a->dir, .args = r->args, .canceled = &r->canceled,
-				      .progress = on_progress, .progress_arg = r };
+	r->before = a->before ? json_deep_copy(a->before) : NULL;
+	r->call = (struct exec_call){ .kind = a->step, .dir = a->dir, .args = r->args, .canceled = &r->canceled, .progress = on_progress,
+				      .progress_arg = r, .ret_before = r->probe ? &r->before : NULL, .before = r->probe ? NULL : r->before };
 	log_info("%s %s %s job=%lld step=%d", r->probe ? "probe" : a->dir == STEP_DO ? "do" : "undo", info->name, exec_lane(&r->call),
 		 (long long)r->job, r->index);
 	struct worker_job job = { .work = step_work, .done = step_done, .arg = r, .deadline_ms = exec_deadline_ms(&n->env, a->step) };

@@ -49,7 +49,7 @@ static void settle(struct agent *a, struct rig *r)
 		if (t.kind == AGENT_PERSIST)
 			agent_persisted(a, t.token, true);
 		else if (t.kind == AGENT_PROBE)
-			agent_probed(a, t.token, 0, t.token % 2 == 0, NULL);
+			agent_probed(a, t.token, 0, t.token % 2 == 0, NULL, NULL);
 		else
 			agent_executed(a, t.token, 0, NULL, NULL);
 	}

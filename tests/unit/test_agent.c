@@ -24,6 +24,7 @@ struct act {
 	enum step_dir dir;
 	char error[40];
 	bool hush;       /* its arguments have the password */
+	char before[80]; /* an undo: what it is told that was there */
 };
 
 struct rig {
@@ -33,6 +34,8 @@ struct rig {
 	char keys[FILES][64], texts[FILES][2048]; /* the disk */
 	int n_files;
 	bool so;         /* what a probe finds */
+	json_t *before;  /* ... and what of it is there already; borrowed */
+	char left[80];   /* what the last undo was told to leave */
 	int rc;          /* what an execution gives */
 	int done, undone, replies, told_all; /* told_all: executed with the password */
 	char last_error[40];
@@ -51,6 +54,8 @@ static void emit(void *arg, const struct agent_action *a)
 	AUTO_FREE char *args = a->args ? json_text(a->args) : NULL;
 	t->hush = args && strstr(args, "hush");
 	(void)str_copy(t->key, sizeof(t->key), a->record_key);
+	AUTO_FREE char *before = a->kind == AGENT_EXEC && a->before ? json_text(a->before) : NULL;
+	(void)str_copy(t->before, sizeof(t->before), before ? before : "");
 	t->delete = a->kind == AGENT_PERSIST && !a->record_text;
 	if (a->record_text)
 		(void)str_copy(t->text, sizeof(t->text), a->record_text);
@@ -89,10 +94,11 @@ static void run(struct rig *r, int calls)
 			disk(r, &t);
 			agent_persisted(r->a, t.token, true);
 			break;
-		case AGENT_PROBE: agent_probed(r->a, t.token, 0, r->so, NULL); break;
+		case AGENT_PROBE: agent_probed(r->a, t.token, 0, r->so, r->before, NULL); break;
 		case AGENT_EXEC:
 			r->told_all += t.hush;
 			*(t.dir == STEP_DO ? &r->done : &r->undone) += 1;
+			(void)str_copy(r->left, sizeof(r->left), t.dir == STEP_DO ? "" : t.before);
 			if (r->rc < 0)
 				(void)err_set(&err, (enum err_code)-r->rc, "as asked");
 			agent_executed(r->a, t.token, r->rc, NULL, &err);
@@ -320,6 +326,39 @@ static void secrets_stay_off_the_disk(void **state)
 		}
 }
 
+/*
+ * Of two volumes one is left over from another job. Wherever the daemon is killed, and however often the order comes again, the undo is told of that one,
+ * and of nothing that this step may have made itself.
+ */
+static void an_undo_knows_what_was_there(void **state)
+{
+	AUTO_JSON json_t *first = json_loads("[\"vg/data\"]", 0, NULL), *later = json_loads("[\"vg/data\",\"vg/meta\"]", 0, NULL);
+
+	(void)state;
+	for (int die = 4; die < 12; die++) /* "started" is on the disk by the fourth call */
+		for (int fails = 0; fails < 2; fails++) {
+			struct rig r = { .before = first, .rc = fails ? -ERR_NO_SPACE : 0 };
+
+			boot(&r);
+			order(&r, 5, STEP_DO, 0);
+			run(&r, die);
+			boot(&r);
+			r.before = later;
+			order(&r, 5, STEP_DO, 0);
+			run(&r, 100);
+			order(&r, 5, STEP_DO, 1); /* tried again, if it has failed */
+			run(&r, 100);
+			boot(&r);
+			r.rc = 0;
+			order(&r, 5, STEP_UNDO_DIR, 0);
+			run(&r, 100);
+			assert_true(r.done >= 1);
+			assert_int_equal(r.undone, 1);
+			assert_string_equal(r.left, "[\"vg/data\"]");
+			end(&r);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,7 +366,7 @@ int main(void)
 		cmocka_unit_test(what_a_deposed_master_ordered_does_not_begin),
 		cmocka_unit_test(a_late_do_finds_the_tombstone),          cmocka_unit_test(what_was_so_before_is_not_taken_back),
 		cmocka_unit_test(a_failed_step_is_tried_again_only_when_asked), cmocka_unit_test(it_may_die_anywhere),
-		cmocka_unit_test(secrets_stay_off_the_disk),
+		cmocka_unit_test(secrets_stay_off_the_disk), cmocka_unit_test(an_undo_knows_what_was_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
