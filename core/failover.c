@@ -100,7 +100,11 @@ static void fail_over(struct core *c, struct sinstance *s)
 	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", s->i.name), why);
 }
 
-/* H16, last sentence: an owner outside of current that for a whole lease stands frozen, or could not be started, although its peer answers. */
+/*
+ * H16, last sentence: an owner outside of current that for a whole lease stands frozen, or could not be started, although its peer answers. One that has
+ * lost its disk and does not run cannot be started there by anybody before it was made anew: nothing is waited for but that reports and jobs do not cross
+ * each other (as with check_instance()).
+ */
 static void check_outside(struct core *c, struct sinstance *s)
 {
 	const struct instance *i = &s->i;
@@ -108,8 +112,9 @@ static void check_outside(struct core *c, struct sinstance *s)
 	const struct snode *n = state_node(&c->st, runner), *p = state_node(&c->st, other);
 	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
 	bool frozen = d && d->suspended == 1 && strcmp(d->conn, "Connected") != 0, ended = d && !state_seen_guest(n, i->uuid);
-	bool is = own_confirmed(&i->own) && i->template == TEMPLATE_DRBD && i->admin_state == ADMIN_UP && i->own.arbitrated == 1 && (frozen || ended) &&
-		  !own_current(&i->own, runner) && own_current(&i->own, other) && p && p->connected;
+	bool lost = state_owner_lost_disk(&c->st, i), outside = (frozen || ended) && !own_current(&i->own, runner) && own_current(&i->own, other);
+	bool is = own_confirmed(&i->own) && i->template == TEMPLATE_DRBD && i->admin_state == ADMIN_UP && i->own.arbitrated == 1 && (outside || lost);
+	int64_t wait = lost ? c->st.cluster.lease_ms / 6 : c->st.cluster.lease_ms;
 
 	if (!is) {
 		s->frozen_outside_ms = 0;
@@ -117,15 +122,19 @@ static void check_outside(struct core *c, struct sinstance *s)
 	}
 	if (!s->frozen_outside_ms) {
 		s->frozen_outside_ms = c->st.now_ms ? c->st.now_ms : 1;
-		core_event(c, "ALARM: instance '%s' belongs on node '%s', whose replica is not current, and %s", i->name, n->n.name,
-			   frozen ? "is frozen there" : "does not run");
+		core_event(c, "ALARM: instance '%s' belongs on node '%s', whose replica %s, and %s%s", i->name, n->n.name,
+			   lost ? "has lost its disk" : "is not current", frozen ? "is frozen there" : "does not run",
+			   own_current(&i->own, other) ? "" : "; the other one is not current: 'gnt instance failover --ignore-consistency' takes it as it is");
 		outbox_flush(c->out);
 	}
-	if (s->busy_job || c->st.now_ms < s->ha_next_ms || state_ha_policy(&c->st, i) != HA_FAILOVER ||
-	    c->st.now_ms - s->frozen_outside_ms < c->st.cluster.lease_ms)
+	if (s->busy_job || c->st.now_ms < s->ha_next_ms || state_ha_policy(&c->st, i) != HA_FAILOVER || !own_current(&i->own, other) || !p || !p->connected ||
+	    c->st.now_ms - s->frozen_outside_ms < wait)
 		return;
 	s->ha_next_ms = c->st.now_ms + AGAIN_MAX_MS;
-	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", i->name), "its owner is frozen outside of current, and its link stays away");
+	reconcile_file(c, OP_instance_failover, json_pack("{s:s}", "name", i->name),
+		       lost   ? "its replica on its node has lost its disk, and it does not run" :
+		       frozen ? "its owner is frozen outside of current, and its link stays away" :
+				"its owner is outside of current, and it does not run");
 }
 
 /* It answers again before its agents got to it: whoever filed the job, a person's wish excepted, has no reason any more. */

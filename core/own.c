@@ -104,6 +104,7 @@ int own_confirm(struct ownership *o, char *const *current, int n_current, int64_
 	for (int i = 1; i < n_current; i++)
 		strs_add(&o->current, &o->n_current, current[i]);
 	o->unconfirmed = 0;
+	o->as_is = 0;
 	changed(o, wall_ms);
 	return 0;
 }
@@ -146,6 +147,7 @@ enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask
 		return VERDICT_YES;
 	set_current(o, node);
 	end_migration(o);
+	o->as_is = 0; /* by its own word its disk is UpToDate: nothing is to be forced any more */
 	changed(o, wall_ms);
 	return VERDICT_YES;
 }
@@ -170,9 +172,18 @@ bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, 
 	if (reporter_primary && !same(own_runner(o), reporter))
 		return false;
 	strs_add(&o->current, &o->n_current, peer);
+	o->as_is = 0;
 	if (same(o->tail, peer))
 		own_note_tail(o, "", false); /* it holds what all hold */
 	changed(o, wall_ms);
+	return true;
+}
+
+bool own_shown_good(struct ownership *o, const char *reporter, int64_t gen)
+{
+	if (o->as_is != 1 || gen != o->gen || !same(o->owner, reporter))
+		return false;
+	o->as_is = 0;
 	return true;
 }
 
@@ -263,13 +274,14 @@ int own_failover(struct ownership *o, const char *to, bool planned, bool force, 
 	if (!own_current(o, to) && !force)
 		return err_set(err, ERR_STALE_REPLICA, "the mirror lacks acknowledged writes");
 	char was[UUID_LEN + 1];
-	/* Nothing acknowledged is in the loser's tail when verdicts decide and the mirror was in current (H2). */
-	bool loses = !planned || !own_current(o, to), must = !o->arbitrated || !own_current(o, to);
+	/* Nothing acknowledged is in the loser's tail when verdicts decide and the mirror was in current (H2), unless a person says that it lacks something. */
+	bool loses = !planned || force || !own_current(o, to), must = !o->arbitrated || force || !own_current(o, to);
 
 	(void)str_copy(was, sizeof(was), o->owner);
 	(void)str_copy(o->owner, sizeof(o->owner), to);
 	if (loses)
 		set_current(o, to);
+	o->as_is = force && RULE(AS_IS);
 	if (same(o->leaving, to)) /* a person takes it as it is */
 		o->leaving[0] = '\0';
 	if (same(o->tail, to))

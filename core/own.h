@@ -27,6 +27,8 @@ bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask 
 
 /* Both sides in sync, by the word of `reporter`, which knew generation `gen` before it looked (H1). True when the record changed. */
 bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms);
+/* The owner runs on a disk that is UpToDate: whoever took it as it was has got what he wanted, nothing of it is forced again. True when changed. */
+bool own_shown_good(struct ownership *o, const char *reporter, int64_t gen);
 /* Not arbitrated: current is only observed, the mirror is out when it was seen not in sync while the guest ran. True when changed. */
 bool own_observe_loss(struct ownership *o, const char *reporter, int64_t gen, int64_t wall_ms);
 
@@ -43,7 +45,8 @@ int own_pivot(struct ownership *o, const char *target, int64_t wall_ms, struct e
 int own_settle(struct ownership *o, const char *target, int64_t wall_ms, struct err *err) WARN_UNUSED;
 /*
  * owner := to. planned: the old owner is down in an orderly way and both replicas stay current. Else current := {to}, which needs
- * `to` in current, or force (--ignore-consistency).
+ * `to` in current. force (--ignore-consistency): a person takes `to` as it is and accepts that it lacks what the other one has: current := {to} in any
+ * case, the old owner's tail must be kept, and the replica may be promoted by force (as_is) until it has shown itself UpToDate.
  */
 int own_failover(struct ownership *o, const char *to, bool planned, bool force, enum evidence ev, const char *text,
 		 int64_t wall_ms, struct err *err) WARN_UNUSED;

@@ -310,23 +310,27 @@ int add_disks_up(struct plan *p, const struct state *st, const struct instance *
 		return err_set(err, ERR_DEGRADED, "the mirror of instance '%s' on node '%s' cannot be reached", i->name,
 			       state_node_name(st, other)),
 		       err_hint(err, "start that node; or --force to run without a mirror");
-	add_resource(p, st, STEP_KIND_drbd_attach, owner, i, false);
+	bool as_is = i->own.as_is == 1; /* its failover could not promote it any more: that is made up for */
+	add_resource(p, st, STEP_KIND_drbd_attach, owner, i, as_is);
 	/* The owner crashed: what its activity log names is copied again, and while that runs the mirror is Inconsistent. A link that breaks then
 	 * would freeze nobody, so the mirror leaves current before they meet, and comes back when it has it all (H12). */
 	if (both && crashed(st, i, owner) && own_current(&i->own, owner) && own_current(&i->own, other))
 		add_own(p, st, STEP_KIND_own_shrink, i, other, false)->may_fail = 1; /* refused only when the owner itself has left current since */
-	bool loser = both && own_tail_due(&i->own, other), pair = both && !loser;
+	bool loser = both && own_tail_due(&i->own, other), pair = both && !loser && !as_is;
 	if (pair)
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
-	/* Refused where a failover has left it to stay apart until it is promoted: it is promoted then, and the reconciler connects it. */
-	add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false)->may_fail = primary && loser;
+	if (!as_is) /* else it meets nobody before it is promoted: its marks, which say that it is not to be met, go by that (H11) */
+		/* Refused where a failover has left it to stay apart until it is promoted: it is promoted then, and the reconciler connects it. */
+		add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false)->may_fail = primary && loser;
 	if (pair) {
 		add_connect(p, st, other, i, false)->may_fail = 1;
 		if (primary) /* promotion before the replicas have met is how data diverges (Ganeti #846) */
 			add_resource(p, st, STEP_KIND_drbd_wait_connected, owner, i, false)->may_fail = force || i->own.arbitrated == 1 || is_primary(st, i, owner);
 	}
 	if (primary)
-		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, false);
+		add_resource(p, st, STEP_KIND_drbd_primary, owner, i, as_is);
+	if (primary && as_is)
+		add_resource(p, st, STEP_KIND_drbd_connect, owner, i, false);
 	if (loser) { /* it meets a side that was promoted alone and has a UUID of its own by that (H11), and refuses while its tail is not kept */
 		add_tail_keep(p, st, other, i)->may_fail = 1;
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;

@@ -103,6 +103,10 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 		changed = own_observe_resync(&s->i.own, n->n.uuid, state_other_node(&s->i, n->n.uuid), d->gen, c->st.wall_ms);
 	else if (runs && d->up == 1 && ((primary && strcmp(d->disk, "UpToDate") == 0) || strcmp(d->conn, "Connected") != 0)) /* alone and then without its disk: what it wrote alone the mirror lacks */
 		changed = own_observe_loss(&s->i.own, n->n.uuid, d->gen, c->st.wall_ms);
+	if (primary && strcmp(d->disk, "UpToDate") == 0 && own_shown_good(&s->i.own, n->n.uuid, d->gen)) {
+		core_put_instance(c, s);
+		outbox_flush(c->out);
+	}
 	if (!changed)
 		return;
 	if (tail[0] && !s->i.own.tail[0])
@@ -185,8 +189,8 @@ static bool differs(const struct core *c, const struct sinstance *s)
 	}
 	if (s->i.admin_state != ADMIN_UP)
 		return false; /* a guest that runs though it should be down is a person's doing: verify says so */
-	if (!g && s->i.template == TEMPLATE_DRBD && is_lost(state_seen_drbd(owner, s->i.uuid)))
-		return false; /* nothing starts from it */
+	if (state_owner_lost_disk(&c->st, &s->i))
+		return false; /* nothing starts there: it is failed over (core/failover.c), by itself or by a person */
 	return !g || strcmp(g->state, "paused") == 0 || (s->i.template == TEMPLATE_DRBD && replica_missing(c, s));
 }
 

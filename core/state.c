@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
+#include "core/own.h"
 
 void state_init(struct state *st)
 {
@@ -417,6 +419,14 @@ const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instan
 bool state_good_replica(const struct obs_drbd *d)
 {
 	return strcmp(d->disk, "UpToDate") == 0 || (strcmp(d->disk, "Consistent") == 0 && strcmp(d->role, "Secondary") == 0);
+}
+
+bool state_owner_lost_disk(const struct state *st, const struct instance *i)
+{
+	const struct snode *n = state_node(st, own_runner(&i->own));
+	const struct obs_drbd *d = n && n->connected && n->seen_ms ? state_seen_drbd(n, i->uuid) : NULL;
+
+	return RULE(MARK) && RULE(HOPELESS) && i->template == TEMPLATE_DRBD && d && d->marked == 1 && i->own.as_is != 1 && !state_seen_guest(n, i->uuid);
 }
 
 static int by_text(const void *a, const void *b)

@@ -120,6 +120,11 @@ int64_t state_ha_rev(const struct state *st, const struct instance *i); /* with 
 
 /* What a node reported of an instance; NULL = nothing. */
 void state_set_seen(struct snode *n, const struct observed *o); /* takes a copy */
+/*
+ * By its node's word: the replica of the node that should run it has lost its disk (H6), and the guest does not run there. It cannot be started there
+ * until that replica has been made anew, unless a person took it as it is.
+ */
+bool state_owner_lost_disk(const struct state *st, const struct instance *i);
 const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid);
 /*
  * What a step that was passed over has left of the instance on a node that is none of its own any more, idle, while every replica is current: to

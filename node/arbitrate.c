@@ -298,6 +298,16 @@ void arbitrate_end(struct noded *n, const char *instance)
 	carry(n, e, false);
 }
 
+/*
+ * Frozen, and its own disk has failed meanwhile: no verdict can let it go on, so it has nothing to ask (H13). Waiting would only let what it has frozen
+ * reach its mirror at some later time. Whoever has left current by then lives on its mirror's disk, and may look for it a while (H16).
+ */
+static bool nothing_to_ask(const struct gen_entry *e, const struct obs_drbd *d)
+{
+	return RULE(TEAR_DISKLESS) && e->arbitrated && e->current && strcmp(d->role, "Primary") == 0 &&
+	       (strcmp(d->disk, "Diskless") == 0 || strcmp(d->disk, "Failed") == 0);
+}
+
 /* ---- what was seen ------------------------------------------------------------------------------------------- */
 
 void arbitrate_observed(struct noded *n)
@@ -313,7 +323,10 @@ void arbitrate_observed(struct noded *n)
 		if (n->drbd_ok) /* a look that failed shows nobody apart */
 			guard_apart(n, e->instance, connected);
 		bool frozen = d && d->suspended == 1 && !connected;
-		if (frozen && !e->frozen && e->arbitrated && !e->ending) {
+		if (frozen && !e->ending && nothing_to_ask(e, d)) {
+			log_notice("resource '%s' is frozen and has lost its disk: it is taken apart", d->resource);
+			arbitrate_end(n, e->instance);
+		} else if (frozen && !e->frozen && e->arbitrated && !e->ending) {
 			e->frozen = true;
 			ask(n, e, d, false); /* it does not rely on the handler being called */
 		}

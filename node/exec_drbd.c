@@ -296,11 +296,12 @@ int do_drbd_cut(struct exec_env *env, const struct exec_call *c, json_t **ret, s
 
 int probe_drbd_down(struct exec_env *env, const struct exec_call *c, bool *ret, struct err *err)
 {
+	const struct step_resource *a = c->args;
 	struct drbd_status s;
-	int rc = env->drbd->ops->status(env->drbd, ((const struct step_resource *)c->args)->resource, &s, err);
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
 	/* With the pin still set it is not done: nobody else would take that away. */
-	*ret = rc == 0 && !s.up && !env->system->pinned(env->system, ((const struct step_resource *)c->args)->uuid);
+	*ret = rc == 0 && !s.up && !env->system->pinned(env->system, a->uuid);
 	return rc;
 }
 
@@ -312,7 +313,11 @@ static int is_down(void *arg, struct err *err)
 	(void)err;
 	/* "Held open" until the process has gone: tried again. */
 	err_clear(&l->why);
-	rc = l->env->drbd->ops->secondary(l->env->drbd, l->a->resource, &l->why);
+	rc = l->env->drbd->ops->status(l->env->drbd, l->a->resource, &l->s, &l->why);
+	if (rc == 0 && !l->s.up) /* by a verdict that was carried out beside this step */
+		return 1;
+	if (rc == 0)
+		rc = l->env->drbd->ops->secondary(l->env->drbd, l->a->resource, &l->why);
 	/* Its guest may have moved to the peer while this waited: that one must ask before it goes on alone, so no polite good-bye (H8, H9). */
 	if (rc == 0)
 		rc = l->env->drbd->ops->disconnect(l->env->drbd, l->a->resource, RULE(HARD_CUT), &l->why);

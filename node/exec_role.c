@@ -179,9 +179,9 @@ int probe_drbd_primary(struct exec_env *env, const struct exec_call *c, bool *re
 	struct look l = look_at(env, c);
 	int rc = read_status(&l, err);
 
-	/* With the pin still set it is not done: nobody else would take that away. */
-	*ret = rc == 0 && l.s.up && l.s.role == DRBD_ROLE_PRIMARY &&
-	       !env->system->pinned(env->system, ((const struct step_resource *)c->args)->uuid);
+	const struct step_resource *a = c->args;
+	/* With the pin still set it is not done: nobody else would take that away. Nor while one that was promoted by force is frozen. */
+	*ret = rc == 0 && l.s.up && l.s.role == DRBD_ROLE_PRIMARY && !env->system->pinned(env->system, a->uuid) && (a->force != 1 || !l.s.suspended_fencing);
 	return rc;
 }
 
@@ -214,6 +214,17 @@ static bool needs_force(const struct step_resource *a, const struct drbd_status 
 	return a->force == 1 && behind;
 }
 
+/*
+ * A person took this replica as it is, and the log has just said that it is the one that counts: what the marks say against it, that it lacks writes, or
+ * that another one has some of its own, is decided. They go before the promotion, which asks for a verdict that a marked disk would not get.
+ */
+static int taken_as_is(struct exec_env *env, const struct step_resource *a, struct err *err)
+{
+	int rc = env->system->stale_mark(env->system, a->uuid, false, err);
+
+	return rc == 0 && env->system->split ? env->system->split(env->system, a->uuid, false, err) : rc;
+}
+
 static int promote(struct exec_env *env, const struct step_resource *a, const struct drbd_status *s, struct err *err)
 {
 	int rc = may_promote(env, a, s, err);
@@ -221,9 +232,21 @@ static int promote(struct exec_env *env, const struct step_resource *a, const st
 	/* Asked in every cluster: an order may be older than the master thinks, arbitrated or not. */
 	if (rc == 0)
 		rc = env->authorise(env, a->uuid, AUTH_PROMOTE, err);
+	if (rc == 0 && a->force == 1)
+		rc = taken_as_is(env, a, err);
 	if (rc == 0 && s->role != DRBD_ROLE_PRIMARY)
 		rc = env->drbd->ops->primary(env->drbd, a->resource, needs_force(a, s), err);
 	return rc < 0 ? rc : env->system->pin(env->system, a->uuid, false, err);
+}
+
+#define THAW_MS 30000
+
+static int has_thawed(void *arg, struct err *err)
+{
+	struct look *l = arg;
+	int rc = read_status(l, err);
+
+	return rc < 0 ? rc : !l->s.suspended_fencing;
 }
 
 int do_drbd_primary(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
@@ -232,7 +255,16 @@ int do_drbd_primary(struct exec_env *env, const struct exec_call *c, json_t **re
 	int rc = read_status(&l, err);
 
 	(void)ret;
-	return rc < 0 ? rc : promote(env, c->args, &l.s, err);
+	if (rc == 0)
+		rc = promote(env, c->args, &l.s, err);
+	if (rc < 0 || ((const struct step_resource *)c->args)->force != 1)
+		return rc;
+	/* DRBD calls no handler for a promotion by force, and freezes it: the agent asks. Whatever follows would wait with it, or take it apart. */
+	rc = exec_until(env, c, THAW_MS, has_thawed, &l, err);
+	if (rc == -ERR_TIMEOUT)
+		return err_set(err, ERR_BUSY, "the replica of '%s' on this node is frozen and waits for a verdict", l.whose),
+		       err_hint(err, "it is given when a majority of voters answers");
+	return rc;
 }
 
 int undo_drbd_primary(struct exec_env *env, const struct exec_call *c, struct err *err)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/xmem.h"
-#include "io/files.h"
 #include "node/exec_inside.h"
 #include "storage/runner.h"
 #include "storage/storage.h"
@@ -191,7 +192,7 @@ static int image_size(struct exec_env *env, const char *image, int64_t *ret_mib,
 
 	if (rc == 0)
 		rc = json_parse(buf_str(&res.out), res.out.len, RUNNER_OUTPUT_MAX, &j, err);
-	if (rc < 0 && !file_exists(image))
+	if (rc < 0 && access(image, F_OK) < 0 && errno == ENOENT)
 		return err_set(err, ERR_NOT_FOUND, "there is no image '%s' on this node", image),
 		       err_hint(err, "copy it there; -n NODE takes a node that has it; --no-install does without");
 	if (rc < 0)

@@ -42,6 +42,7 @@ static const struct {
 	const char *rule, *set;
 } depth[] = {
 	{ "CUT_FIRST", "CUT_FIRST+SAID_SYNC" },
+	{ "ASK_DISK", "ASK_DISK+TEAR_DISKLESS" },
 	{ "ASK_CURRENT", "MARK+ASK_CURRENT" },
 	{ "END_PRIMARY", "END_PRIMARY+HARD_CUT" },
 	{ "NODE_EPOCH", "NODE_EPOCH+SPEAK+JOURNAL" },

@@ -23,6 +23,7 @@
 #define FRAMES_MAX 60 /* of one request: the rest are beats and reports, which repeat */
 #define ADD_VM1 "{\"name\":\"vm1\",\"disk\":[{\"size\":1024},{\"size\":64}],\"node\":\"node1:node2\",\"no_install\":true}"
 #define NAME_VM1 "{\"name\":\"vm1\"}"
+#define AS_IT_IS_VM1 "{\"name\":\"vm1\",\"ignore_consistency\":true}"
 #define RENAME_VM1 "{\"name\":\"vm1\",\"new_name\":\"web1\"}"
 
 int __lsan_is_turned_off(void);
@@ -64,6 +65,7 @@ static const struct scenario scenarios[] = {
 	{ OP_instance_migrate, "migrate cleanup", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"cleanup\":true}", false, 0, 0 },
 	{ OP_instance_failover, "failover", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_failover, "failover when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, NAME_VM1, false, 0, 0 },
+	{ OP_instance_failover, "failover as it is, when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, AS_IT_IS_VM1, false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -n", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}", false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -s", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"on_secondary\":true}", false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -n, its old node away", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}", false, 3, 2 },

@@ -89,6 +89,7 @@ struct kernel {
 	enum drbd_repl repl;
 	enum drbd_role role, peer_role;
 	int n_looks, n_adjusted, n_promoted, n_forgotten, n_made;
+	bool forced; /* promotions are to be by force, or not */
 };
 
 static int log_says; /* to who asks for its permission */
@@ -126,10 +127,29 @@ static int adjust(struct drbdm *d, const char *resource, struct err *err)
 
 static int primary(struct drbdm *d, const char *resource, bool force, struct err *err)
 {
+	struct kernel *k = (struct kernel *)(void *)d;
+
 	(void)resource;
 	(void)err;
-	assert_false(force);
-	((struct kernel *)(void *)d)->n_promoted++;
+	assert_int_equal(force, k->forced);
+	k->n_promoted++;
+	if (force) { /* no handler is called for it: frozen until somebody asks */
+		k->role = DRBD_ROLE_PRIMARY;
+		k->disk = DRBD_DISK_UPTODATE;
+		k->frozen = true;
+	}
+	return 0;
+}
+
+static int n_waits; /* 0 = it thaws; else that many times it does not */
+
+static int wait_thaws(struct exec_env *env, const struct exec_call *c, int ms, struct err *err)
+{
+	(void)c;
+	(void)ms;
+	(void)err;
+	if (n_waits-- <= 0)
+		((struct kernel *)(void *)env->drbd)->frozen = false;
 	return 0;
 }
 
@@ -168,11 +188,13 @@ static int disconnect(struct drbdm *d, const char *resource, bool force, struct 
 	return err_set(err, ERR_NOT_FOUND, "it is not configured here");
 }
 
-static bool not_marked(struct exec_system *s, const char *uuid)
+static bool marked;
+
+static bool is_marked(struct exec_system *s, const char *uuid)
 {
 	(void)s;
 	(void)uuid;
-	return false;
+	return marked;
 }
 
 static int not_set(struct exec_system *s, const char *uuid, bool on, struct err *err)
@@ -201,6 +223,12 @@ static int unpinned(struct exec_system *s, const char *uuid, bool on, struct err
 	return not_set(s, uuid, on, err);
 }
 
+static int unmarked(struct exec_system *s, const char *uuid, bool on, struct err *err)
+{
+	marked = false;
+	return not_set(s, uuid, on, err);
+}
+
 static int ask(struct exec_env *env, const char *uuid, enum authority act, struct err *err)
 {
 	(void)env;
@@ -214,8 +242,8 @@ static int call_with(struct kernel *k, enum step_kind kind, enum step_dir dir, v
 {
 	static const struct drbdm_ops ops = { .name = "seen", .status = status, .adjust = adjust, .primary = primary, .down = down, .remove_conf = remove_conf,
 					      .create_md = create_md, .disconnect = disconnect };
-	struct exec_system sys = { .pinned = pinned, .stale_marked = not_marked, .pin = unpinned, .stale_mark = not_set };
-	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .handler_path = "/usr/lib/handler", .time_factor = 1 };
+	struct exec_system sys = { .pinned = pinned, .stale_marked = is_marked, .pin = unpinned, .stale_mark = unmarked };
+	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .wait = wait_thaws, .handler_path = "/usr/lib/handler", .time_factor = 1 };
 	struct exec_call c = { .kind = kind, .dir = dir, .args = args };
 	json_t *result = NULL;
 
@@ -340,6 +368,157 @@ static void test_a_secondary_is_undone_as_far_as_the_log_permits(void **state)
 	k = (struct kernel){ .up = false }; /* its node was off meanwhile */
 	assert_int_equal(undo_secondary(&k), 0);
 	assert_int_equal(k.n_promoted, 0);
+}
+
+/* ---- a replica that a person took as it is ---------------------------------------------------------------------------------- */
+
+static int promote(struct kernel *k, bool force, struct err *err)
+{
+	struct step_resource a;
+
+	schema_init(&step_resource_schema, &a);
+	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+	a.force = force;
+	int rc = run_with(k, STEP_KIND_drbd_primary, STEP_DO, &a, err);
+	schema_done(&step_resource_schema, &a);
+	return rc;
+}
+
+/* What is marked or behind is promoted by a person's word only, and only while the log says the same; then the mark has had its day. */
+static void test_a_replica_is_taken_as_it_is(void **state)
+{
+	const struct kernel behind = { .up = true, .conn = DRBD_CONN_STANDALONE, .disk = DRBD_DISK_INCONSISTENT, .role = DRBD_ROLE_SECONDARY };
+	struct kernel k = behind;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	log_says = n_waits = 0;
+	marked = is_pinned = true;
+	assert_int_equal(promote(&k, false, &err), -ERR_STALE_REPLICA);
+	log_says = ERR_NOT_OWNER; /* an old order */
+	assert_int_equal(promote(&k, true, &err), -ERR_NOT_OWNER);
+	assert_true(marked && is_pinned && !k.n_promoted);
+	log_says = 0;
+	k.forced = true;
+	assert_int_equal(promote(&k, true, &err), 0);
+	assert_int_equal(k.n_promoted, 1);
+	assert_true(!marked && !is_pinned && !k.frozen); /* it waits until it has its verdict: what follows would take it apart */
+	k = behind;
+	k.forced = true;
+	n_waits = 1000;
+	assert_int_equal(promote(&k, true, &err), -ERR_BUSY);
+	/* One that is only marked asks by DRBD's handler, as any. */
+	k = behind;
+	k.disk = DRBD_DISK_CONSISTENT;
+	marked = true;
+	assert_int_equal(promote(&k, false, &err), -ERR_STALE_REPLICA);
+	assert_int_equal(promote(&k, true, &err), 0);
+	assert_true(!marked && k.n_promoted == 1);
+}
+
+/* ---- volumes ------------------------------------------------------------------------------------------------------------------ */
+
+struct shelf {
+	struct volumes base;
+	char names[8][VOLUME_LEN + 1];
+	int n, room;
+};
+
+static int shelf_at(const struct shelf *s, const char *name)
+{
+	for (int i = 0; i < s->n; i++)
+		if (strcmp(s->names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+static int shelf_create(struct volumes *v, const struct volume_spec *spec, struct err *err)
+{
+	struct shelf *s = (struct shelf *)(void *)v;
+
+	if (shelf_at(s, spec->name) >= 0)
+		return 0;
+	if (s->n >= s->room)
+		return err_set(err, ERR_NO_SPACE, "it is full");
+	(void)str_copy(s->names[s->n++], sizeof(s->names[0]), spec->name);
+	return 0;
+}
+
+static int shelf_remove(struct volumes *v, const struct volume_spec *spec, struct err *err)
+{
+	struct shelf *s = (struct shelf *)(void *)v;
+	int at = shelf_at(s, spec->name);
+
+	(void)err;
+	if (at >= 0)
+		memcpy(s->names[at], s->names[--s->n], sizeof(s->names[0]));
+	return 0;
+}
+
+static int shelf_probe(struct volumes *v, const struct volume_spec *spec, bool *ret, struct err *err)
+{
+	(void)err;
+	*ret = shelf_at((struct shelf *)(void *)v, spec->name) >= 0;
+	return 0;
+}
+
+static int shelf_list(struct volumes *v, struct volume_info **ret, int *ret_n, struct err *err)
+{
+	struct shelf *s = (struct shelf *)(void *)v;
+
+	(void)err;
+	*ret = xcalloc((size_t)s->n + 1, sizeof(**ret));
+	for (int i = 0; i < s->n; i++) {
+		(void)str_copy((*ret)[i].pool, sizeof((*ret)[i].pool), "vg");
+		(void)str_copy((*ret)[i].name, sizeof((*ret)[i].name), s->names[i]);
+	}
+	*ret_n = s->n;
+	return 0;
+}
+
+/* A replica has a data and a metadata volume. Of what an earlier job left one may be there: what is undone is what was made here, no more. */
+static void test_an_undo_leaves_volumes_that_were_there(void **state)
+{
+	static const struct volumes_ops ops = { .name = "shelf", .create = shelf_create, .remove = shelf_remove, .probe = shelf_probe, .list = shelf_list };
+	static const char *const names[] = { "vm1.disk0_data", "vm1.disk0_meta", "vm1.disk1_data", "vm1.disk1_meta" };
+
+	(void)state;
+	for (int there = 0; there < 16; there++) /* each may have been there, or not */
+		for (int room = 1; room <= 4; room++) { /* and the last ones may not be made */
+			struct shelf s = { .base = { &ops }, .room = room };
+			struct exec_env env = { .lvm = &s.base, .time_factor = 1 };
+			struct err err = ERR_INIT;
+			struct step_volumes a;
+			json_t *result = NULL;
+			AUTO_JSON json_t *before = NULL;
+			bool done = false;
+
+			schema_init(&step_volumes_schema, &a);
+			for (int i = 0; i < 4; i++) {
+				struct step_volume *v = schema_list_add(schema_find(&step_volumes_schema, "volumes"), &a);
+
+				(void)str_copy(v->pool, sizeof(v->pool), "vg");
+				(void)str_copy(v->name, sizeof(v->name), names[i]);
+				if (there & 1 << i)
+					(void)str_copy(s.names[s.n++], sizeof(s.names[0]), names[i]);
+			}
+			int n = s.n;
+			struct exec_call probe = { .kind = STEP_KIND_volume_create, .dir = STEP_DO, .args = &a, .ret_before = &before };
+			struct exec_call make = { .kind = STEP_KIND_volume_create, .dir = STEP_DO, .args = &a };
+			assert_int_equal(exec_probe(&env, &probe, &done, &err), 0);
+			assert_int_equal(done, n == 4); /* then the agent undoes nothing */
+			if (!done) {
+				struct exec_call undo = { .kind = STEP_KIND_volume_create, .dir = STEP_UNDO_DIR, .args = &a, .before = before };
+
+				assert_int_equal(exec_run(&env, &make, &result, &err), room < 4 ? -ERR_NO_SPACE : 0);
+				err_clear(&err);
+				assert_int_equal(exec_run(&env, &undo, &result, &err), 0);
+			}
+			assert_int_equal(s.n, n);
+			for (int i = 0; i < 4; i++)
+				assert_int_equal(shelf_at(&s, names[i]) >= 0, (there & 1 << i) != 0);
+			schema_done(&step_volumes_schema, &a);
+		}
 }
 
 /* ---- what is left behind ------------------------------------------------------------------------------------------------------- */
@@ -474,6 +653,8 @@ static void test_what_is_down_needs_no_disconnecting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up),
+					    cmocka_unit_test(test_a_replica_is_taken_as_it_is),
+					    cmocka_unit_test(test_an_undo_leaves_volumes_that_were_there),
 					    cmocka_unit_test(test_a_file_is_not_taken_from_what_is_up),
 					    cmocka_unit_test(test_whom_the_other_side_lives_on_stays_up),
 					  cmocka_unit_test(test_a_mirror_is_proven_by_drbd_alone),

@@ -356,6 +356,7 @@ static void a_failover_needs_evidence_and_a_current_replica(void **state)
 		{ "A", true, false, EVIDENCE_NONE, -ERR_STALE_REPLICA, NULL },
 		{ "A", false, true, EVIDENCE_LEASE, 0, "B" },
 		{ "A", true, true, EVIDENCE_NONE, 0, "B" },
+		{ "AB", true, true, EVIDENCE_NONE, 0, "B" }, /* a person says that it lacks something: the other one may have it */
 	};
 
 	(void)state;
@@ -370,9 +371,39 @@ static void a_failover_needs_evidence_and_a_current_replica(void **state)
 			assert_raised(&r);
 			assert_int_equal(r.o.evidence, row[i].ev);
 			assert_string_equal(r.o.evidence_text, "why");
+			assert_int_equal(r.o.as_is, row[i].force);
+			assert_string_equal(r.o.tail, r.o.n_current == 1 ? A : "");
+			assert_int_equal(r.o.tail_must, row[i].force); /* A had all: what is overwritten there is kept before */
 		} else {
 			assert_untouched(&r);
 		}
+		rec_down(&r);
+	}
+}
+
+/* What may be forced is one state of one replica: as soon as that has shown itself good, or the log decides anew, nothing is. */
+static void taken_as_it_is_once(void **state)
+{
+	struct rec r;
+	struct msg_ask m = question(8, true);
+
+	(void)state;
+	for (int how = 0; how < 4; how++) {
+		rec_up(&r, "A", true);
+		assert_int_equal(own_failover(&r.o, B, false, true, EVIDENCE_PERSON, "why", NOW, &r.err), 0);
+		assert_int_equal(r.o.as_is, 1);
+		assert_false(own_shown_good(&r.o, A, 8)); /* the old owner's word, or one of before */
+		assert_false(own_shown_good(&r.o, B, 7));
+		assert_int_equal(r.o.as_is, 1);
+		if (how == 0)
+			assert_true(own_shown_good(&r.o, B, 8) && !own_shown_good(&r.o, B, 8));
+		else if (how == 1)
+			assert_int_equal(own_ask(&r.o, B, &m, NOW), VERDICT_YES);
+		else if (how == 2)
+			assert_true(own_grow(&r.o, B, true, A, 8, NOW));
+		else
+			assert_int_equal(own_failover(&r.o, B, true, false, EVIDENCE_NONE, NULL, NOW, &r.err), 0);
+		assert_int_equal(r.o.as_is, 0);
 		rec_down(&r);
 	}
 }
@@ -634,6 +665,7 @@ int main(void)
 		cmocka_unit_test(the_pivot_moves_the_side_that_runs),
 		cmocka_unit_test(the_pivot_is_refused_when_the_replicas_lost_each_other),
 		cmocka_unit_test(a_failover_needs_evidence_and_a_current_replica),
+		cmocka_unit_test(taken_as_it_is_once),
 		cmocka_unit_test(failover_and_going_on_alone_exclude_each_other),
 		cmocka_unit_test(nothing_else_is_done_during_a_migration),
 		cmocka_unit_test(the_last_replica_stays),

@@ -148,6 +148,125 @@ static void failover_of_what_is_down(void **state)
 	assert_int_equal(w->plan.steps[step_at(w, "drbd_connect", B)].may_fail, 0);
 }
 
+/* ---- --ignore-consistency: a person takes the target as it is ------------------------------------------------------------------ */
+
+static bool forced(const struct world *w, const char *kind, const char *node)
+{
+	int at = step_at(w, kind, node);
+
+	assert_true(at >= 0);
+	return json_bool(w->plan.steps[at].args, "force", false);
+}
+
+/* Nothing of it rests on what is not shown: the owner's side is still before the pivot, the target is there, and is apart before it is promoted. */
+static void taken_as_it_is(struct world *w, const char *first, const char *of)
+{
+	int still = step_at(w, first, of), attach = step_at(w, "drbd_attach", B), probe = step_at(w, "drbd_probe_target", B), move = step_at(w, "own_failover", ""),
+	    cut = step_at(w, "drbd_cut", B), primary = step_at(w, "drbd_primary", B);
+
+	assert_true(still >= 0 && probe > attach && move > probe && move > still && cut > move && primary > cut);
+	assert_int_equal(w->plan.steps[move].pivot, 1);
+	assert_true(forced(w, "own_failover", "") && forced(w, "drbd_attach", B) && forced(w, "drbd_probe_target", B) && forced(w, "drbd_primary", B));
+}
+
+#define TAKE_IT "{\"name\":\"vm1\",\"ignore_consistency\":true}"
+
+static void taken_from_a_node_that_answers(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, false);
+
+	/* It runs there: the guest is ended first. */
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "Inconsistent");
+	see_drbd(state_node(&w->st, B), "Secondary", "Inconsistent", "UpToDate");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, TAKE_IT), 0);
+	taken_as_it_is(w, "guest_shutdown", A);
+	assert_true(step_at(w, "drbd_down", A) > step_at(w, "drbd_cut", B) && step_at(w, "drbd_down", A) < step_at(w, "drbd_primary", B));
+	assert_true(step_at(w, "guest_start", B) > step_at(w, "drbd_primary", B));
+	/* It is down, and what is seen of its disks may be old: no role is left to chance. */
+	s->i.admin_state = ADMIN_DOWN;
+	state_node(&w->st, A)->seen.drbd[0].up = state_node(&w->st, B)->seen.drbd[0].up = 0;
+	assert_int_equal(plan(w, OP_instance_failover, TAKE_IT), 0);
+	taken_as_it_is(w, "drbd_secondary", A);
+	assert_int_equal(step_at(w, "guest_start", B), -1);
+	assert_true(step_at(w, "drbd_secondary", B) > step_at(w, "drbd_primary", B) && step_at(w, "drbd_down", B) > step_at(w, "drbd_secondary", B));
+	assert_false(forced(w, "drbd_down", B));
+}
+
+static void taken_from_a_node_that_is_off(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, false);
+	struct snode *a = state_node(&w->st, A);
+
+	s->i.admin_state = ADMIN_DOWN;
+	a->connected = false;
+	assert_int_equal(plan(w, OP_instance_failover, TAKE_IT), -ERR_NO_EVIDENCE);
+	assert_non_null(strstr(err_hint_text(&w->err), "gnt node fence --confirmed-off node1"));
+	a->n.liveness = NODE_FENCED;
+	a->n.evidence = EVIDENCE_PERSON;
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_STALE_REPLICA);
+	assert_int_equal(plan(w, OP_instance_failover, TAKE_IT), 0);
+	taken_as_it_is(w, "drbd_probe_target", B);
+	assert_true(step_at(w, "drbd_down", B) > step_at(w, "drbd_primary", B));
+	assert_int_equal(step_at(w, "drbd_secondary", A), -1);
+}
+
+/* The mirror is whole: there is nothing to ignore, and no replica is given up for it. */
+static void nothing_to_ignore(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true);
+	see_drbd(state_node(&w->st, A), "Primary", "UpToDate", "UpToDate");
+	see_drbd(state_node(&w->st, B), "Secondary", "UpToDate", "UpToDate");
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, TAKE_IT), 0);
+	assert_false(forced(w, "own_failover", "") || forced(w, "drbd_primary", B));
+	assert_int_equal(step_at(w, "drbd_down", A), -1);
+	state_node(&w->st, B)->seen.drbd[0].marked = 1; /* but it has lost its disk, by its own word */
+	assert_int_equal(plan(w, OP_instance_failover, TAKE_IT), 0);
+	taken_as_it_is(w, "drbd_secondary", A);
+}
+
+/* The promotion did not come about in the failover's job: whoever brings its disks up makes up for it, and nobody else is forced. */
+static void made_up_for_later(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, false);
+
+	assert_int_equal(plan(w, OP_instance_startup, "{\"name\":\"vm1\"}"), 0);
+	assert_false(forced(w, "drbd_primary", A) || forced(w, "drbd_attach", A));
+	s->i.own.as_is = 1;
+	assert_int_equal(plan(w, OP_instance_startup, "{\"name\":\"vm1\"}"), 0);
+	assert_true(forced(w, "drbd_primary", A) && forced(w, "drbd_attach", A));
+	assert_true(step_at(w, "drbd_connect", A) > step_at(w, "drbd_primary", A)); /* its marks go by the promotion: until then it refuses to meet anybody */
+	assert_int_equal(step_at(w, "drbd_connect", B), -1);
+}
+
+/* ---- an owner that has lost its disk ------------------------------------------------------------------------------------------- */
+
+/* What cannot be attached, connected or promoted there is not tried for minutes, while a failover waits for the job's end. */
+static void nothing_is_tried_on_a_lost_disk(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true);
+	see_drbd(state_node(&w->st, A), "Secondary", "Diskless", "");
+	see_drbd(state_node(&w->st, B), "Secondary", "UpToDate", "");
+	assert_int_equal(plan(w, OP_instance_converge, "{\"name\":\"vm1\"}"), 0);
+	assert_true(step_at(w, "guest_start", A) >= 0);
+	state_node(&w->st, A)->seen.drbd[0].marked = 1;
+	assert_int_equal(plan(w, OP_instance_converge, "{\"name\":\"vm1\"}"), 0);
+	assert_int_equal(step_at(w, "guest_start", A), -1);
+	assert_int_equal(step_at(w, "drbd_attach", A), -1);
+	assert_int_equal(step_at(w, "drbd_primary", A), -1);
+	see_guest(state_node(&w->st, A)); /* it runs, on the mirror's disk: that is looked after as ever */
+	assert_int_equal(plan(w, OP_instance_converge, "{\"name\":\"vm1\"}"), 0);
+	assert_true(step_at(w, "drbd_primary", A) >= 0);
+}
+
 /* ---- without arbitration: the log does not know who wrote alone ------------------------------------------------------------- */
 
 /* It asks the old owner's side after its last write, and just before the record changes. */
@@ -702,6 +821,11 @@ int main(void)
 		T(failover_to_a_replica_that_is_not_current),
 		T(failover_of_what_is_down),
 		T(who_answers_is_not_off),
+		T(taken_from_a_node_that_answers),
+		T(taken_from_a_node_that_is_off),
+		T(nothing_to_ignore),
+		T(made_up_for_later),
+		T(nothing_is_tried_on_a_lost_disk),
 		T(a_planned_failover_is_proven),
 		T(disks_that_are_down_meet_first),
 		T(a_mirror_that_served_needs_no_proof),

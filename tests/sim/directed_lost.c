@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Worlds in which a replica is lost, and what is left is taken over: by itself, or by a person as it is. */
+#include <string.h>
+
+#include "tests/sim/stage.h"
+
+#define HA ",\"be\":{\"ha\":\"failover\"}"
+
+/* --ignore-consistency: what the other replica acknowledged alone may be lost, by a person's decision. */
+static bool take_as_it_is(void)
+{
+	for (int i = 0; i < W.n_ledgers; i++)
+		W.ledgers[i].excused = true;
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\",\"ignore_consistency\":true}");
+
+	if (!stage_ends(job, 600 * SEC) || stage_error(job)[0])
+		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "the failover by a person's word does not end");
+	return true;
+}
+
+/* The log lists A alone: it has gone on, and its mirror is away. */
+static bool a_alone_by_log(const char *more)
+{
+	if (!stage_begin(5, more) || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	stage_replication(false);
+	if (!stage_until(a_is_alone, 60 * SEC) || !stage_until(a_is_current_alone, 10 * SEC))
+		return stage_failed("the verdict");
+	stage_run(5 * SEC); /* acknowledged, and nowhere else */
+	return true;
+}
+
+static bool confirmed_off(void)
+{
+	int64_t job = stage_job("node.fence", "{\"name\":\"node2\",\"confirmed_off\":true}");
+
+	return (stage_ends(job, 60 * SEC) && !stage_error(job)[0]) || stage_failed("a person's word");
+}
+
+static bool starts_on_b(void)
+{
+	int64_t job = stage_job("instance.startup", "{\"name\":\"vm1\"}");
+
+	if (!stage_ends(job, 300 * SEC) || stage_error(job)[0] || !b_runs())
+		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "what was taken as it is does not start");
+	return true;
+}
+
+/* The instance is down, its node is gone, and its mirror lacks what that one wrote alone. */
+bool taken_of_one_off(void)
+{
+	if (!a_alone_by_log("") || !stage_ends(stage_job("instance.shutdown", "{\"name\":\"vm1\"}"), 300 * SEC))
+		return stage_failed("it is down");
+	machine_power_cut(&W.m[A]);
+	stage_replication(true);
+	stage_run(20 * SEC);
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\",\"ignore_consistency\":true}");
+	if (!stage_ends(job, 60 * SEC) || !stage_error(job)[0])
+		return stage_broken("nobody has said that its node is off");
+	if (!confirmed_off() || !take_as_it_is() || !starts_on_b())
+		return false;
+	stage_run(10 * SEC);
+	machine_power_on(&W.m[A]); /* the loser: what it has is kept, then overwritten */
+	return script_settle(900 * SEC);
+}
+
+/* Its node answers, but its disk has failed: the instance is down, and comes up on the mirror. */
+bool taken_of_one_that_answers(void)
+{
+	if (!a_alone_by_log(""))
+		return false;
+	drbd_disk_fails(&W.m[A], "vm1");
+	stage_run(2 * SEC);
+	if (!stage_ends(stage_job("instance.shutdown", "{\"name\":\"vm1\"}"), 300 * SEC))
+		return stage_failed("it is down");
+	stage_replication(true);
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 60 * SEC) || !stage_error(job)[0])
+		return stage_broken("nobody has said that the loss is accepted");
+	if (!take_as_it_is())
+		return false;
+	/* A mirror can be made of it although nobody has started it yet. */
+	job = stage_job("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+	if (!stage_ends(job, 600 * SEC) || stage_error(job)[0])
+		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "no mirror can be made of what was taken as it is");
+	return starts_on_b() && script_settle(300 * SEC);
+}
+
+/* The mirror has lost its disk, and is marked; its disk works again when its Primary's node is gone for good. */
+bool taken_though_marked(void)
+{
+	if (!stage_begin(5, "") || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	drbd_disk_fails(&W.m[B], "vm1");
+	if (!stage_until(a_is_current_alone, 60 * SEC))
+		return stage_failed("the mirror leaves current");
+	stage_run(5 * SEC);
+	if (!stage_ends(stage_job("instance.shutdown", "{\"name\":\"vm1\"}"), 300 * SEC))
+		return stage_failed("it is down");
+	machine_power_cut(&W.m[A]);
+	stage_run(20 * SEC);
+	if (!confirmed_off() || !take_as_it_is() || !starts_on_b())
+		return false;
+	machine_power_on(&W.m[A]);
+	return script_settle(900 * SEC);
+}
+
+static bool a_is_down(void)
+{
+	return !stage_on(A)->up && !stage_guest(A);
+}
+
+/*
+ * H13: A is cut off from everybody and frozen; then its disk fails. No verdict can let it go on any more, and none is needed to end it: guest and
+ * replica are gone before anybody answers, and the failover follows when a person asks for it.
+ */
+bool frozen_then_lost(void)
+{
+	if (!stage_begin(5, "") || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	stage_isolate(A, true);
+	if (!stage_until(a_is_frozen, 60 * SEC))
+		return stage_failed("the freeze");
+	stage_run(3 * SEC);
+	drbd_disk_fails(&W.m[A], "vm1");
+	if (!stage_until(a_is_down, 60 * SEC))
+		return eng.stop ? false : stage_broken("a frozen Primary without its disk is not taken apart");
+	stage_isolate(A, false);
+	stage_run(30 * SEC);
+	/* Its question, asked with a good disk, may have got through when its links came back: then the log lists it alone, and a person must say so. */
+	int64_t job = a_is_current_alone() ? 0 : stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	if (job && (!stage_ends(job, 300 * SEC) || stage_error(job)[0]))
+		return eng.stop ? false : stage_broken(stage_error(job)[0] ? stage_error(job) : "the failover to the mirror does not end");
+	if (!job && !take_as_it_is())
+		return false;
+	if (!b_runs())
+		return stage_broken("the guest does not run on the mirror");
+	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+}
+
+/* A's guest lives on its mirror's disk when both lose their power. Back, A is marked: what cannot be started there is not tried for minutes. */
+bool failed_over_at_once(void)
+{
+	if (!stage_begin(5, HA) || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	drbd_disk_fails(&W.m[A], "vm1");
+	stage_run(10 * SEC);
+	machine_power_cut(&W.m[A]);
+	machine_power_cut(&W.m[B]);
+	stage_run(30 * SEC);
+	machine_power_on(&W.m[A]);
+	machine_power_on(&W.m[B]);
+	if (!stage_until(b_runs, 60 * SEC))
+		return eng.stop ? false : stage_broken("the mirror that has everything waits for an owner that has lost its disk");
+	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+}
