@@ -559,24 +559,24 @@ static bool other_uptodate(const struct core *c, const struct sinstance *s, cons
 /*
  * H17: a node whose network dies, replication first, asks with its last breath; a yes would make the guest's mirror worthless a second before it is
  * needed. So the yes waits about two heartbeats, for a question that is repeated (its asker still lives), unless the peer is the silent one. Only
- * where a failover by itself could follow.
+ * where a failover by itself could follow. Gives how long it still waits; 0 = not, or no more.
  */
-static bool held(struct core *c, struct sinstance *s, const struct snode *n, const struct msg_ask *m)
+static int64_t held_ms(struct core *c, struct sinstance *s, const struct snode *n, const struct msg_ask *m)
 {
 	const struct snode *peer = state_node(&c->st, state_other_node(&s->i, n->n.uuid));
 
 	if (state_ha_policy(&c->st, &s->i) != HA_FAILOVER || !own_would_say_yes(&s->i.own, n->n.uuid, m))
-		return false;
+		return 0;
 	if (!peer || !peer->connected || live_of(peer) != NODE_ONLINE || !own_current(&s->i.own, peer->n.uuid))
-		return false; /* nobody else could take it over anyway */
+		return 0; /* nobody else could take it over anyway */
 	if (s->held_number != m->number || !s->held_boot || strcmp(s->held_boot, m->boot_id) != 0) {
 		s->held_number = m->number;
 		free(s->held_boot);
 		s->held_boot = xstrdup(m->boot_id);
 		s->held_ms = c->st.now_ms;
-		return true;
 	}
-	return c->st.now_ms - s->held_ms < 2 * lease_beat_ms(c->st.cluster.lease_ms);
+	int64_t left = s->held_ms + 2 * lease_beat_ms(c->st.cluster.lease_ms) - c->st.now_ms;
+	return left > 0 ? left : 0;
 }
 
 void core_ask(struct core *c, const char *node, const struct msg_ask *m)
@@ -600,10 +600,9 @@ void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 		} else if (m->gen == s->i.own.gen) {
 			word_asked_out(s, node); /* no plan may rest on it meanwhile */
 		}
-	} else if (held(c, s, n, m)) {
-		v.verdict = VERDICT_NOT_NOW;
 	} else {
-		v.verdict = (int)own_ask(&s->i.own, node, m, c->st.wall_ms);
+		v.wait_ms = held_ms(c, s, n, m);
+		v.verdict = v.wait_ms > 0 ? (int)VERDICT_NOT_NOW : (int)own_ask(&s->i.own, node, m, c->st.wall_ms);
 		if (v.verdict == VERDICT_YES)
 			core_put_instance(c, s);
 	}

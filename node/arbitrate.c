@@ -282,8 +282,10 @@ void arbitrate_verdict(struct noded *n, const struct msg_verdict *v)
 		ask(n, e, seen(n, v->instance), false);
 		return;
 	case VERDICT_NOT_NOW:
-	default:
-		return; /* asked again by arbitrate_tick(); handlers wait until their own deadline */
+	default: /* asked again by arbitrate_tick(), when the master says or as ever; handlers wait until their own deadline */
+		if (v->wait_ms > 0)
+			e->asked_ms = loop_now_ms(n->loop) + v->wait_ms - ASK_AGAIN_MS;
+		return;
 	}
 }
 

@@ -141,7 +141,8 @@ extern const char *const verdict_names[];
 	F(T, INT, number, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "from the question")                                   \
 	F(T, ENUM, verdict, verdict_names, FIELD_REQUIRED, NULL, "", "yes, no, not-now, stale")                          \
 	F(T, INT, gen, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "the record's generation now")                            \
-	F(T, INT, epoch, 1, INT64_MAX, FIELD_REQUIRED, NULL, "", "the master's")
+	F(T, INT, epoch, 1, INT64_MAX, FIELD_REQUIRED, NULL, "", "the master's")                                         \
+	F(T, INT, wait_ms, 0, 600000, 0, "0", "", "not-now: a question so much later would be answered; 0 = nobody knows when")
 SCHEMA_DECLARE(msg_verdict, MSG_VERDICT_ROWS)
 
 /* Pulled permission (H10): answered from a transaction made in that round trip. */

@@ -381,9 +381,13 @@ static void h17(void)
 
 	vm1_at(w, 1)->separated = true;
 	CHECK(ask(w, 1, 1) == VERDICT_NOT_NOW);
-	world_run(w, 1000);
+	world_run(w, 100);
+	CHECK(w->told_to_wait_ms == 2000); /* two beats */
+	world_run(w, 900);
 	CHECK(ask(w, 1, 1) == VERDICT_NOT_NOW);
-	world_run(w, 1200); /* two beats after the first, by the core's clock, which is its last tick's */
+	world_run(w, 100);
+	CHECK(w->told_to_wait_ms > 0 && w->told_to_wait_ms <= 1200); /* by the core's clock, which is its last tick's */
+	world_run(w, w->told_to_wait_ms);
 	CHECK(ask(w, 1, 1) == VERDICT_YES); /* it still asks, and the peer still answers us: it was the link */
 	CHECK(inst(w, "vm1")->own.n_current == 1);
 	scene_end(w);

@@ -96,6 +96,7 @@ struct world {
 	int n_sent;
 	/* answers to the sweep's own requests */
 	char *last_reply;
+	int64_t told_to_wait_ms; /* by the last verdict that reached a node */
 	uint64_t last_client;
 	bool no_power;        /* fence agents fail */
 	bool resyncs;         /* replicas that are connected get in sync by themselves, as DRBD does; else only while a job waits for it */
