@@ -18,7 +18,17 @@ static bool take_as_it_is(void)
 	return true;
 }
 
-/* The log lists A alone: it has gone on, and its mirror is away. */
+static bool b_resyncs(void)
+{
+	return stage_on(B)->sync == SYNC_TARGET;
+}
+
+static bool b_is_half(void)
+{
+	return stage_on(B)->net != WANT_CONNECTED && stage_on(B)->disk == DRBD_DISK_INCONSISTENT;
+}
+
+/* The log lists A alone: it has gone on, and its mirror is away, half way through a resync: it calls itself Inconsistent. */
 static bool a_alone_by_log(const char *more)
 {
 	if (!stage_begin(5, more) || !stage_until(both_current, 60 * SEC))
@@ -27,6 +37,13 @@ static bool a_alone_by_log(const char *more)
 	if (!stage_until(a_is_alone, 60 * SEC) || !stage_until(a_is_current_alone, 10 * SEC))
 		return stage_failed("the verdict");
 	stage_run(5 * SEC); /* acknowledged, and nowhere else */
+	stage_replication(true);
+	if (!stage_until(b_resyncs, 60 * SEC))
+		return stage_failed("the resync");
+	stage_replication(false);
+	if (!stage_until(b_is_half, 60 * SEC))
+		return stage_failed("half of a resync");
+	stage_run(5 * SEC);
 	return true;
 }
 
