@@ -379,12 +379,7 @@ void model_node_message(struct world *w, int node, const char *text, model_send 
 		}
 		schema_done(&msg_gens_schema, &m);
 	} else if (strcmp(type, "verdict") == 0) {
-		struct msg_verdict m;
-
-		if (schema_decode(&msg_verdict_schema, &m, j, &err) < 0)
-			abort();
-		w->told_to_wait_ms = m.wait_ms;
-		schema_done(&msg_verdict_schema, &m);
+		w->told_to_wait_ms = json_int(j, "wait_ms", 0); /* to questions that are made by hand, and not whole */
 	}
 }
 
