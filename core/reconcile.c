@@ -111,6 +111,8 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 		return;
 	if (tail[0] && !s->i.own.tail[0])
 		tails_resynced(c, s, tail);
+	if (s->i.own.n_current == s->i.n_nodes) /* what failed without this replica, and was put off for minutes, may be done now: left-overs are tidied */
+		s->restarts = 0, s->next_try_ms = 0;
 	core_put_instance(c, s);
 	core_send_gens(c, s);
 	core_event(c, "instance '%s': current is %s%s%s by node '%s', generation %lld", s->i.name, state_node_name(&c->st, s->i.own.current[0]),
