@@ -65,7 +65,6 @@ static const struct scenario scenarios[] = {
 	{ OP_instance_migrate, "migrate cleanup", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"cleanup\":true}", false, 0, 0 },
 	{ OP_instance_failover, "failover", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_failover, "failover when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, NAME_VM1, false, 0, 0 },
-	{ OP_instance_failover, "failover as it is, when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, AS_IT_IS_VM1, false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -n", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}", false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -s", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"on_secondary\":true}", false, 0, 0 },
 	{ OP_instance_replace_disks, "replace -n, its old node away", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"new_secondary\":\"node3\"}", false, 3, 2 },
@@ -87,6 +86,7 @@ static const struct scenario scenarios[] = {
 	  "{\"token_id\":\"t\",\"uuid\":\"11111111-2222-4333-8444-555555555555\",\"name\":\"node9\",\"address\":\"10.0.0.9\",\"replication_address\":\"10.0.1.9\"}", true, 0, 0 },
 	{ OP_cluster_arbitrate, "arbitrate without voters", { { NULL } }, "{\"on\":true}", true, 1, 0 },
 	{ OP_cluster_arbitrate, "arbitrate off", { { "instance.add", ADD_VM1 } }, "{\"on\":false}", false, 3, 0 },
+	{ OP_instance_failover, "failover as it is, when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, AS_IT_IS_VM1, false, 0, 0 },
 };
 
 enum kind { NONE, FAIL, FAIL_AFTER, CRASH_COMMIT_AFTER, CRASH_COMMIT_BEFORE, CRASH_NODE, CRASH_NODE_AFTER, LOSE, DUPLICATE, KINDS };
