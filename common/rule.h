@@ -37,6 +37,8 @@
 	R(PAUSED_ARRIVAL, "H15: the guest stands still on arrival until the pivot")                    \
 	R(PIVOT_CURRENT, "H15: the pivot needs the migration's record and both replicas current")      \
 	R(PROVE, "without arbitration a planned hand-over needs DRBD's word that the mirror has it all")  \
+	R(SPLIT, "who has parted from its mirror is not promoted before somebody has decided")           \
+	R(SHAKES, "a promotion waits for the end of the replicas' handshake")                            \
 	R(NODE_EPOCH, "the node refuses a lower epoch, and tells its master of a higher one")                                                \
 	R(SEQ_GUARD, "a commit compares what the batch before left")                                   \
 	R(EPOCH_GUARD, "a commit compares the epoch")                                                  \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/lease.h"
@@ -636,7 +637,7 @@ void core_authorise(struct core *c, const char *node, const struct msg_authorise
 	else
 		rc = own_authorise(&s->i.own, node, (enum authority)m->what, &err);
 	/* The other side's report may be newer than the plan, and a split may be noticed by one of them only (011). */
-	if (rc == 0 && m->what == AUTH_PROMOTE && tails_split(&c->st, &s->i))
+	if (rc == 0 && RULE(SPLIT) && m->what == AUTH_PROMOTE && tails_split(&c->st, &s->i))
 		rc = err_set(&err, ERR_NOT_SAFE, "both replicas were written to while apart, and both count as current");
 	a.granted = rc == 0;
 	/* Whoever may run a guest with ha=failover is told so at that moment, under a number of its own: no older guard counts for it. */

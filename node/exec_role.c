@@ -31,7 +31,7 @@ static struct look look_at(struct exec_env *env, const struct exec_call *c)
 
 static bool have_met(const struct drbd_status *s)
 {
-	return s->conn == DRBD_CONN_CONNECTED && !drbd_status_shakes_hands(s);
+	return s->conn == DRBD_CONN_CONNECTED && (!RULE(SHAKES) || !drbd_status_shakes_hands(s));
 }
 
 /* It holds also for what is down: else nobody could decide about it, as whoever brings it up fails and takes it down again. */
@@ -194,7 +194,7 @@ static int may_promote(struct exec_env *env, const struct step_resource *a, cons
 	if (RULE(MARK) && env->system->stale_marked(env->system, a->uuid))
 		return err_set(err, ERR_STALE_REPLICA, "the replica of '%s' on this node lost its disk", exec_whose(a));
 	/* Nobody has decided yet which side has the truth: to promote this one would be a decision. */
-	if (env->system->split_marked && env->system->split_marked(env->system, a->uuid))
+	if (RULE(SPLIT) && env->system->split_marked && env->system->split_marked(env->system, a->uuid))
 		return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart", exec_whose(a)),
 		       err_hint(err, "'gnt instance confirm -n NODE %s' says which one has the truth", exec_whose(a));
 	for (int i = 0; i < s->n_volumes; i++)

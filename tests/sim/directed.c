@@ -43,6 +43,8 @@ const struct directed directed[] = {
 	{ "AS_IS", "an instance that is down is taken from a node that answers and has lost its disk, as its mirror is", taken_of_one_that_answers },
 	{ "AS_IS", "a mirror that is marked is taken as it is", taken_though_marked },
 	{ "HOPELESS", "an owner whose disk is lost is not tried for minutes before its mirror takes over", failed_over_at_once },
+	{ "SPLIT", "nobody goes on with one side of a split that the log does not know", split_by_hand },
+	{ "SHAKES", "nobody goes on before the two have told each other what they have", split_found_late },
 	{ "GUARDED", "a lease is no evidence where no watchdog was armed", nobody_guarded },
 	{ "APART", "a node that is silent, and replicates, is left alone", connected_and_silent },
 	{ "POWER_READ_BACK", "an agent's off that had no effect is no evidence", off_without_effect },

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replicas lose each other and find each other: who notices when, which way they resync, or that they stay apart. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/xmem.h"
 #include "tests/sim/drbd84.h"
 
 #define NOTICE_MIN (300 * MS)
@@ -205,6 +207,20 @@ static void start_sync(struct replica *s, struct replica *t, uint64_t bits)
 	trace("%s: resync of %d blocks from %s", s->name, __builtin_popcountll(bits), s->m->name);
 }
 
+/*
+ * Each side finds out by itself, from what the other has sent, and calls the handler; or it only sees the connection go, as the other was quicker. On the
+ * real module one has learnt of it seconds after the other.
+ */
+static void tell_split(struct replica *a, struct replica *b)
+{
+	bool first = chance(500), both = chance(700);
+	struct replica *quick = first ? a : b, *late = first ? b : a;
+
+	replica_fork_handler(quick, "split-brain");
+	if (both)
+		replica_fork_handler(late, "split-brain");
+}
+
 /* Which way, or not at all; false = they part again. */
 bool replica_agree(struct replica *a, struct replica *b)
 {
@@ -264,6 +280,7 @@ bool replica_agree(struct replica *a, struct replica *b)
 	if (d == SPLIT) {
 		stand_alone(a, b, "split brain");
 		W.counts.split_brains++;
+		tell_split(a, b);
 		return false;
 	}
 	struct replica *s = d == A_IS_SOURCE ? a : b, *t = d == A_IS_SOURCE ? b : a;
@@ -279,9 +296,37 @@ bool replica_agree(struct replica *a, struct replica *b)
 	return true;
 }
 
-static void handshake(struct replica *a, struct replica *b)
+struct shake {
+	struct replica *a, *b;
+	int64_t session;
+};
+
+static bool still_shakes(const struct replica *r, const struct shake *s)
 {
-	a->session = b->session = ++next_session;
+	return r->up && r->m->power && r->net == WANT_SHAKING && r->session == s->session;
+}
+
+/* One has gone meanwhile, or the cable: whoever waits still looks for it anew. */
+static void shake_broken(struct shake *s)
+{
+	if (still_shakes(s->a, s))
+		s->a->net = WANT_CONNECTING;
+	if (still_shakes(s->b, s))
+		s->b->net = WANT_CONNECTING;
+	drbd_net_changed();
+}
+
+static void shaken(void *arg)
+{
+	struct shake *s = arg;
+	struct replica *a = s->a, *b = s->b;
+	bool both = still_shakes(a, s) && still_shakes(b, s) && replica_peer(a) == b && replica_wired(a, b);
+
+	if (!both)
+		shake_broken(s);
+	free(s);
+	if (!both)
+		return;
 	if (!replica_agree(a, b)) {
 		a->session = b->session = 0;
 		return;
@@ -294,6 +339,18 @@ static void handshake(struct replica *a, struct replica *b)
 	replica_thaw(b, a);
 }
 
+/* What each has is told and compared; until then neither is connected in anything but name. */
+static void shake_hands(struct replica *a, struct replica *b)
+{
+	struct shake *s = xcalloc(1, sizeof(*s));
+	int64_t us = W.shake_us ? W.shake_us : chance(60) ? pick(100 * MS, 3 * SEC) : pick(1 * MS, 40 * MS);
+
+	a->session = b->session = ++next_session;
+	a->net = b->net = WANT_SHAKING;
+	*s = (struct shake){ a, b, a->session };
+	(void)after(NULL, us, shaken, s);
+}
+
 static void try_connect(void *arg)
 {
 	struct replica *r = arg, *p;
@@ -302,7 +359,7 @@ static void try_connect(void *arg)
 		return;
 	p = replica_peer(r);
 	if (p && p->net == WANT_CONNECTING && replica_wired(r, p))
-		handshake(r, p);
+		shake_hands(r, p);
 	else if (p && p->net == WANT_CONNECTED && replica_wired(r, p))
 		notice_within(p, 1 * MS, 400 * MS); /* a second connection comes: its old one is found dead */
 }

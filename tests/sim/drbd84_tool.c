@@ -262,9 +262,11 @@ static int primary(struct drbdm *d, const char *name, bool force, struct err *er
 	if (!replica_linked(r) && r->arbitrated && r->peer_disk == DRBD_DISK_UNKNOWN && !(force && !replica_good(r))) {
 		int64_t connects = r->connects;
 
+		if (r->net == WANT_SHAKING) /* "Expected cstate < C_WF_REPORT_PARAMS": nobody is asked */
+			return err_set(err, ERR_WRONG_STATE, "resource '%s': refusing to be Primary while peer is not outdated", name);
 		int verdict = replica_call_handler(name, "fence-peer");
 		trace("%s: promotion's handler ends with %d", name, verdict);
-		if ((verdict != 7 && verdict != 5 && verdict != 4) || connects != r->connects || !r->up)
+		if ((verdict != 7 && verdict != 5 && verdict != 4) || connects != r->connects || !r->up || r->net == WANT_SHAKING)
 			return err_set(err, ERR_WRONG_STATE, "resource '%s': refusing to be Primary while peer is not outdated", name);
 		replica_set_peer_disk(r, DRBD_DISK_OUTDATED);
 		rc = primary_allowed(r, force, err);
@@ -388,7 +390,7 @@ static void fill(const struct replica *r, struct drbd_status *s)
 	const struct replica *p = replica_linked(r);
 	s->role = r->role;
 	s->peer_role = r->net == WANT_CONNECTED && p ? p->role : DRBD_ROLE_UNKNOWN;
-	s->conn = r->net == WANT_CONNECTED ? DRBD_CONN_CONNECTED : r->net == WANT_CONNECTING ? DRBD_CONN_CONNECTING : DRBD_CONN_STANDALONE;
+	s->conn = r->net >= WANT_SHAKING ? DRBD_CONN_CONNECTED : r->net == WANT_CONNECTING ? DRBD_CONN_CONNECTING : DRBD_CONN_STANDALONE;
 	s->suspended_fencing = r->frozen;
 	s->n_volumes = r->n_volumes;
 	for (int i = 0; i < s->n_volumes && i < DISKS_MAX; i++) {

@@ -9,7 +9,8 @@
 
 #define JUST_CREATED UINT64_C(4)
 
-enum net_want { WANT_NONE, WANT_CONNECTING, WANT_CONNECTED }; /* StandAlone, WFConnection, Connected */
+/* StandAlone; WFConnection; WFReportParams, which tools call Connected though neither knows yet what the other has; Connected */
+enum net_want { WANT_NONE, WANT_CONNECTING, WANT_SHAKING, WANT_CONNECTED };
 enum sync_role { SYNC_NONE, SYNC_SOURCE, SYNC_TARGET };
 
 struct pending { /* the one write under way */

@@ -108,6 +108,7 @@ struct world {
 	const char *slow_named;            /* the next call of that name on that machine takes so long before it has any effect; NULL = none, or begun */
 	const struct machine *slow_on;
 	int64_t slow_us;
+	int64_t shake_us;                  /* how long two replicas shake hands; 0 = drawn */
 	char why[512];                     /* first violation; "" = none */
 	uint64_t random_hex;               /* state of pki_random_hex's twin */
 };
