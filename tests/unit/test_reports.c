@@ -13,24 +13,30 @@
 #include "common/xmem.h"
 #include "tests/unit/core_rig.h"
 
-static void word_of_node1(struct rig *r, int64_t gen, const char *disk, bool marked)
+/* disk "": it is down. */
+static void replica_says(struct rig *r, const char *node, const char *role, const char *conn, const char *disk, bool marked, int64_t gen)
 {
 	struct observed o;
 
 	schema_init(&observed_schema, &o);
-	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "9.0.0");
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
 	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
 	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
 	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
-	(void)str_copy(d->role, sizeof(d->role), "Primary");
-	(void)str_copy(d->conn, sizeof(d->conn), "Connected");
+	(void)str_copy(d->role, sizeof(d->role), role);
+	(void)str_copy(d->conn, sizeof(d->conn), conn);
 	(void)str_copy(d->disk, sizeof(d->disk), disk);
-	d->up = 1;
+	d->up = disk[0] != '\0';
 	d->marked = marked;
 	d->gen = gen;
-	core_node_observed(r->core, NODE1, &o);
+	core_node_observed(r->core, node, &o);
 	commit_all(r);
 	schema_done(&observed_schema, &o);
+}
+
+static void word_of_node1(struct rig *r, int64_t gen, const char *disk, bool marked)
+{
+	replica_says(r, NODE1, "Primary", "Connected", disk, marked, gen);
 }
 
 static void node1_asks_out(struct rig *r)
@@ -87,24 +93,6 @@ static void who_is_left_in_current_has_said_that_it_is_good(void **state)
 		}
 }
 
-static void word_of_the_mirror(struct rig *r)
-{
-	struct observed o;
-
-	schema_init(&observed_schema, &o);
-	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "9.0.0");
-	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
-	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
-	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
-	(void)str_copy(d->role, sizeof(d->role), "Secondary");
-	(void)str_copy(d->disk, sizeof(d->disk), "UpToDate");
-	d->up = 1;
-	d->gen = 5;
-	core_node_observed(r->core, NODE2, &o);
-	commit_all(r);
-	schema_done(&observed_schema, &o);
-}
-
 /*
  * NODE1 is frozen and one of its disks fails: its wish to leave current is granted. Of two disks the other one is still good: that yes may not let go of
  * the frozen Primary, which would acknowledge on that one alone, outside of current.
@@ -116,7 +104,7 @@ static void who_leaves_current_is_not_told_to_go_on(void **state)
 
 	keep_instance(r, 5, true, true);
 	master_changes(r, 0);
-	word_of_the_mirror(r);
+	replica_says(r, NODE2, "Secondary", "", "UpToDate", false, 5);
 	schema_init(&msg_ask_schema, &a);
 	(void)str_copy(a.instance, sizeof(a.instance), VM);
 	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
@@ -187,21 +175,6 @@ static void a_guest_on_the_wrong_node_is_an_alarm(void **state)
 	assert_int_equal(alarms(r, ""), 2);
 }
 
-static void see_down(struct rig *r, const char *node, bool marked)
-{
-	struct observed o;
-
-	schema_init(&observed_schema, &o);
-	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
-	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
-	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
-	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
-	d->marked = marked;
-	core_node_observed(r->core, node, &o);
-	schema_done(&observed_schema, &o);
-	commit_all(r);
-}
-
 /* Wanted up, and its replicas are down: a job brings them up. Of one that lost its disk it could not, and would hold the lock that a person's job needs. */
 static void no_job_waits_for_a_lost_disk(void **state)
 {
@@ -212,8 +185,8 @@ static void no_job_waits_for_a_lost_disk(void **state)
 	for (int lost = 1; lost >= 0; lost--) {
 		((struct sinstance *)(uintptr_t)state_instance(core_state(r->core), VM))->i.admin_state = ADMIN_UP;
 		for (int t = 0; t < 20; t++) {
-			see_down(r, NODE1, lost);
-			see_down(r, NODE2, false);
+			replica_says(r, NODE1, "", "", "", lost, 0);
+			replica_says(r, NODE2, "", "", "", false, 0);
 			tick(r, LEASE_MS / 6);
 		}
 		assert_int_equal(count(r, "/gantry/job/") > 0, !lost);
