@@ -484,10 +484,11 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 	schema_done(&step_replicas_schema, &r);
 	if (old_there && old[0])
 		add_resource(p, st, STEP_KIND_drbd_forget, old, i, true)->may_fail = 1;
+	add_resource(p, st, STEP_KIND_drbd_cut, owner->n.uuid, i, true); /* by its old file still: that one knows the old mirror's address */
 	part_drbd_conf(st, i, was, i->own.arbitrated == 1, &before);
 	add_conf(p, st, owner->n.uuid, i, nodes, i->own.arbitrated == 1, &before);
 	schema_done(&step_drbd_conf_schema, &before);
-	add_resource(p, st, STEP_KIND_drbd_adjust, owner->n.uuid, i, false);
+	add_resource(p, st, STEP_KIND_drbd_attach, owner->n.uuid, i, false); /* its node may have been booted meanwhile */
 	add_resource(p, st, STEP_KIND_drbd_connect, owner->n.uuid, i, false);
 	add_resource(p, st, STEP_KIND_drbd_connect, n->n.uuid, i, true);
 	add_resource(p, st, STEP_KIND_drbd_wait_sync, owner->n.uuid, i, false);

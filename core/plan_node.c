@@ -593,7 +593,7 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 	return rc;
 }
 
-/* On: adjust both sides first, then the record says so, and begins with the owner alone (H20). Off: the record first. */
+/* On: both sides take the options first, then the record says so, and begins with the owner alone (H20). Off: the record first. */
 static int arbitrate_instance(const struct state *st, const struct instance *i, bool on, struct plan *p, struct err *err)
 {
 	struct step_drbd_conf before;
@@ -613,7 +613,7 @@ static int arbitrate_instance(const struct state *st, const struct instance *i, 
 	part_drbd_conf(st, i, i->nodes, i->own.arbitrated == 1, &before);
 	for (int k = 0; k < 2; k++)
 		add_conf(p, st, i->nodes[k], i, i->nodes, on, &before);
-	/* The owner last: adjusted, it freezes when it loses its mirror, and gets no verdict before the record says so. Whether it is up is for the
+	/* The owner last: with them it freezes when it loses its mirror, and gets no verdict before the record says so. Whether it is up is for the
 	 * node to see when it does it: an instance that is started meanwhile must not be passed over. */
 	const char *owner = own_runner(&i->own);
 	const char *order[2] = { state_other_node(i, owner), owner };
@@ -621,12 +621,11 @@ static int arbitrate_instance(const struct state *st, const struct instance *i, 
 		struct step_resource r;
 
 		part_resource(i, &r);
-		r.only_up = 1;
-		plan_add(p, st, STEP_KIND_drbd_adjust, order[k], &r)->after_all = on && k == 1;
+		plan_add(p, st, STEP_KIND_drbd_options, order[k], &r)->after_all = on && k == 1;
 		schema_done(&step_resource_schema, &r);
 	}
 	schema_done(&step_drbd_conf_schema, &before);
-	if (on) /* a replica that could not be adjusted would not freeze: the record does not say so, and it is tried again */
+	if (on) /* a replica that could not take them would not freeze: the record does not say so, and it is tried again */
 		plan_add(p, st, STEP_KIND_own_arbitrate, NULL, &o)->after_all = 1;
 	return 0;
 }
@@ -643,7 +642,7 @@ int plan_arbitrate_whom(const struct state *st, bool on, const struct sinstance 
 		const struct sinstance *s = st->instances[i];
 
 		if (s->i.template == TEMPLATE_DRBD && (s->i.own.arbitrated == 1) != on && s->busy_job == st->planning_job && own_confirmed(&s->i.own) &&
-		    !s->i.own.tail[0]) /* adjusting a loser would connect it as it is */
+		    !s->i.own.tail[0]) /* a loser's part is to come back first */
 			ret[n++] = s;
 	}
 	return n;

@@ -6,7 +6,7 @@ bool saga_volatile(enum step_kind kind)
 	switch (kind) {
 	case STEP_KIND_drbd_attach:
 	case STEP_KIND_drbd_connect:
-	case STEP_KIND_drbd_adjust:
+	case STEP_KIND_drbd_options:
 	case STEP_KIND_drbd_wait_connected:
 	case STEP_KIND_drbd_wait_sync:
 	case STEP_KIND_drbd_prove:

@@ -139,13 +139,21 @@ static int lost_its_disk(const struct step_resource *a, struct err *err)
 int do_drbd_attach(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
+	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
 	(void)ret;
-	/* A replica that lost its disk stays off until it is made anew (H6, H16). */
-	if (RULE(MARK) && a->force != 1 && env->system->stale_marked(env->system, a->uuid))
+	if (rc < 0)
+		return rc;
+	/*
+	 * A replica that lost its disk stays off until it is made anew (H6, H16). That of a Primary may have failed before anybody could mark it: it does
+	 * not get one while it runs.
+	 */
+	if (RULE(MARK) && a->force != 1 &&
+	    (env->system->stale_marked(env->system, a->uuid) || (s.role == DRBD_ROLE_PRIMARY && !exec_drbd_attached(&s))))
 		return lost_its_disk(a, err);
-	int rc = env->system->torn(env->system, a->uuid, false, err); /* from here on an I/O error counts */
-	return rc < 0 ? rc : env->drbd->ops->attach(env->drbd, a->resource, err);
+	rc = env->system->torn(env->system, a->uuid, false, err); /* from here on an I/O error counts */
+	return rc < 0 || exec_drbd_attached(&s) ? rc : env->drbd->ops->attach(env->drbd, a->resource, err);
 }
 
 /* Never the graceful way: it lets a Primary on the other side go on unasked (H8). */
@@ -224,21 +232,21 @@ int do_drbd_connect(struct exec_env *env, const struct exec_call *c, json_t **re
 	return rc < 0 ? rc : env->drbd->ops->connect(env->drbd, a->resource, a->discard == 1, err);
 }
 
-/* It attaches and connects what is not: what those two refuse is refused here too. */
-int do_drbd_adjust(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
+/* What is down stays down: it comes up by its file. Nothing is attached here (doc/design/003 "The options of what is up"). */
+int do_drbd_options(struct exec_env *env, const struct exec_call *c, json_t **ret, struct err *err)
 {
 	const struct step_resource *a = c->args;
-	struct drbd_status s = { .up = true };
-	int rc = a->only_up == 1 ? env->drbd->ops->status(env->drbd, a->resource, &s, err) : 0;
+	struct drbd_status s;
+	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
 	(void)ret;
 	if (rc < 0 || !s.up)
 		return rc;
 	if (env->system->pinned(env->system, a->uuid))
 		return err_set(err, ERR_WRONG_STATE, "'%s' is about to take over on this node and stays apart until then", exec_whose(a));
-	if (a->force != 1 && env->system->stale_marked(env->system, a->uuid))
+	if (!exec_drbd_attached(&s))
 		return lost_its_disk(a, err);
-	return env->drbd->ops->adjust(env->drbd, a->resource, err);
+	return env->drbd->ops->options(env->drbd, a->resource, err);
 }
 
 /* The new room is not synchronised: nobody has written to it, so what either side holds is as good, as with new disks (doc/design/003). */

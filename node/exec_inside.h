@@ -25,7 +25,7 @@ struct step_tail_ref;
 /* Every snapshot of it is there: what is connected now may be overwritten. */
 int exec_tail_kept(struct exec_env *env, const struct step_tail_ref *t, struct err *err) WARN_UNUSED;
 /* exec_drbd.c */
-exec_do_fn do_drbd_configure, do_drbd_make_md, do_drbd_attach, do_drbd_connect, do_drbd_adjust, do_drbd_down, do_drbd_forget, do_drbd_cut;
+exec_do_fn do_drbd_configure, do_drbd_make_md, do_drbd_attach, do_drbd_connect, do_drbd_options, do_drbd_down, do_drbd_forget, do_drbd_cut;
 exec_undo_fn undo_drbd_configure, undo_drbd_attach, undo_drbd_connect;
 exec_probe_fn probe_drbd_attach, probe_drbd_connect, probe_drbd_cut, probe_drbd_down;
 /* exec_role.c */

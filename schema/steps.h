@@ -33,7 +33,7 @@ enum step_class { STEP_FAST, STEP_NORMAL, STEP_SLOW, STEP_LONG };
 	STEP(drbd_make_md,    NODE,   NONE,    NORMAL, 1, step_drbd_conf, "make DRBD metadata")                           \
 	STEP(drbd_attach,     NODE,   UNDO,    NORMAL, 2, step_resource, "attach the disks")                              \
 	STEP(drbd_connect,    NODE,   UNDO,    NORMAL, 2, step_resource, "connect the replicas")                          \
-	STEP(drbd_adjust,     NODE,   NONE,    NORMAL, 2, step_resource, "apply the DRBD configuration")                  \
+	STEP(drbd_options,    NODE,   NONE,    NORMAL, 2, step_resource, "apply the options of the DRBD resource")        \
 	STEP(drbd_wait_connected, NODE, NONE,  NORMAL, 0, step_resource, "wait until the replicas are connected")         \
 	STEP(drbd_skip_sync,  NODE,   NONE,    NORMAL, 0, step_resource, "skip the first sync of empty disks")            \
 	STEP(drbd_wait_sync,  NODE,   NONE,    LONG,   0, step_resource, "wait for the resync")                           \
@@ -218,7 +218,6 @@ SCHEMA_DECLARE(step_tail_ref, STEP_TAIL_REF_ROWS)
 	F(T, BOOL, discard, 0, "no", "", "connect with --discard-my-data")                                               \
 	F(T, OBJ, tail, step_tail_ref, 0, "", "drbd_connect: what must have been kept before")                           \
 	F(T, BOOL, arbitrated, 0, "no", "", "promotion is pulled: ask the master first")                                 \
-	F(T, BOOL, only_up, 0, "no", "", "drbd_adjust: what is down stays down, and comes up by its new file")           \
 	F(T, INT, apart_ms, 0, INT64_MAX, 0, NULL, "", "drbd_probe_target: it must have been cut off for so long")       \
 	F(T, STR, name, NAME_LEN, FIELD_SINCE(2), NULL, "", "the instance's name, if the resource is not called so")
 SCHEMA_DECLARE(step_resource, STEP_RESOURCE_ROWS)

@@ -133,8 +133,11 @@ struct drbdm_ops {
 	int (*remove_conf)(struct drbdm *d, const char *resource, struct err *err); /* idempotent */
 	/* Makes metadata on every volume. With force=false volumes that already have ours are left alone. */
 	int (*create_md)(struct drbdm *d, const struct drbd_conf *c, bool force, struct err *err);
-	/* Kernel := file: `drbdadm adjust`. rc 20 of the tools means unknown: the state is read and it is tried again. */
-	int (*adjust)(struct drbdm *d, const char *resource, struct err *err);
+	/*
+	 * Kernel := file in what arbitration changes (fencing, on-io-error) and in the resync's rate, of a resource that is up with its disks. Never
+	 * `drbdadm adjust`: that attaches and connects whatever is not, a disk that failed an instant ago too (doc/design/003). Idempotent.
+	 */
+	int (*options)(struct drbdm *d, const char *resource, struct err *err);
 	int (*attach)(struct drbdm *d, const char *resource, struct err *err);  /* disks only, no network. Idempotent */
 	int (*connect)(struct drbdm *d, const char *resource, bool discard_my_data, struct err *err); /* idempotent */
 	/* force: plain cut (`disconnect --force`); else graceful: a Secondary outdates itself (see drbd84-arbitration.md) */

@@ -295,7 +295,7 @@ int drbdm_op_status_all(struct drbdm *d, struct drbd_status **ret, int *ret_n, s
 #define OPS_OF(text)                                                                                                   \
 	{                                                                                                              \
 		.name = (text), .write_conf = drbdm_op_write_conf, .remove_conf = drbdm_op_remove_conf,                \
-		.create_md = drbdm_op_create_md, .adjust = drbdm_op_adjust, .attach = drbdm_op_attach,                 \
+		.create_md = drbdm_op_create_md, .options = drbdm_op_options, .attach = drbdm_op_attach,                 \
 		.connect = drbdm_op_connect, .disconnect = drbdm_op_disconnect, .detach = drbdm_op_detach,             \
 		.down = drbdm_op_down, .primary = drbdm_op_primary, .secondary = drbdm_op_secondary,                   \
 		.two_primaries = drbdm_op_two_primaries, .resume_io = drbdm_op_resume_io,                              \

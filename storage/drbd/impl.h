@@ -53,7 +53,7 @@ int drbdm_read_conf(struct drbdm_real *d, const char *resource, struct drbd_conf
 int drbdm_check_name(const char *resource, struct err *err) WARN_UNUSED;
 
 /* ops.c: what changes the kernel */
-int drbdm_op_adjust(struct drbdm *d, const char *resource, struct err *err);
+int drbdm_op_options(struct drbdm *d, const char *resource, struct err *err);
 int drbdm_op_attach(struct drbdm *d, const char *resource, struct err *err);
 int drbdm_op_connect(struct drbdm *d, const char *resource, bool discard_my_data, struct err *err);
 int drbdm_op_disconnect(struct drbdm *d, const char *resource, bool force, struct err *err);

@@ -7,7 +7,6 @@
 #include "storage/exec.h"
 
 #define TRIES_MAX      3 /* each unknown outcome has cost the tool's own time-out */
-#define ADJUST_MS      (300 * 1000)
 #define VOLUME_REF_LEN (NAME_LEN + 16) /* "resource/index" */
 
 /* Is the state what the operation is for? index is a volume's, for operations on one. */
@@ -125,15 +124,6 @@ static bool peer_is_outdated(const struct drbd_status *s)
 }
 
 /* ---- up and down ------------------------------------------------------------------------------ */
-
-int drbdm_op_adjust(struct drbdm *d, const char *resource, struct err *err)
-{
-	const char *const argv[] = {"drbdadm", "adjust", resource, NULL};
-	const struct command c = {.resource = resource, .argv = argv, .timeout_ms = ADJUST_MS};
-	int rc = drbdm_check_name(resource, err);
-
-	return rc < 0 ? rc : drive(drbdm_real_of(d), &c, err);
-}
 
 /* `drbdadm VERB resource/index` */
 static int on_volume(struct drbdm_real *d, const char *resource, const char *verb, int index, reached_fn *reached,
@@ -273,6 +263,63 @@ int drbdm_op_down(struct drbdm *d, const char *resource, struct err *err)
 	    .reached = is_down,
 	};
 	return drive(r, &c, err);
+}
+
+/* ---- options of what is up -------------------------------------------------------------------- */
+
+static int set_options(struct drbdm_real *d, const char *resource, const char *const argv[], struct err *err)
+{
+	const struct command c = {.resource = resource, .argv = argv, .timeout_ms = DRBDM_LONG_MS};
+
+	return drive(d, &c, err);
+}
+
+/* drbdadm-84 takes no options from the file but when it attaches or connects: they are said. */
+static int options_84(struct drbdm_real *d, const struct drbd_conf *c, struct err *err)
+{
+	char rate[48];
+	const char *argv[8] = {"drbdadm", "disk-options"};
+	int n = 2;
+
+	argv[n++] = c->arbitrated ? "--fencing=resource-and-stonith" : "--fencing=dont-care";
+	argv[n++] = c->arbitrated ? "--on-io-error=call-local-io-error" : "--on-io-error=detach";
+	if (c->resync_rate_mib_s > 0) {
+		(void)snprintf(rate, sizeof(rate), "--resync-rate=%lldM", (long long)c->resync_rate_mib_s);
+		argv[n++] = "--c-plan-ahead=0";
+		argv[n++] = rate;
+	}
+	argv[n] = c->resource;
+	return set_options(d, c->resource, argv, err);
+}
+
+/* The tool of 9 reads the file. Fencing belongs to the connection there: one that begins later brings it along. */
+static int options_9(struct drbdm_real *d, const struct drbd_conf *c, struct err *err)
+{
+	const char *const net[] = {"drbdadm", "net-options", c->resource, NULL};
+	const char *const disk[] = {"drbdadm", "disk-options", c->resource, NULL};
+	struct drbd_status s;
+	int rc = drbdm_op_status(&d->base, c->resource, &s, err);
+
+	if (rc == 0 && !is_cut(&s, 0))
+		rc = set_options(d, c->resource, net, err);
+	if (rc == 0)
+		rc = set_options(d, c->resource, disk, err);
+	if (rc == 0 && c->resync_rate_mib_s > 0)
+		rc = set_rate(d, c->resource, err);
+	return rc;
+}
+
+int drbdm_op_options(struct drbdm *d, const char *resource, struct err *err)
+{
+	struct drbdm_real *r = drbdm_real_of(d);
+	struct drbd_conf conf;
+
+	int rc = drbdm_check_name(resource, err);
+	if (rc == 0)
+		rc = drbdm_read_conf(r, resource, &conf, err);
+	if (rc < 0)
+		return rc;
+	return r->kernel == DRBDM_KERNEL_9 ? options_9(r, &conf, err) : options_84(r, &conf, err);
 }
 
 /* ---- the connection --------------------------------------------------------------------------- */

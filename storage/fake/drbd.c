@@ -171,11 +171,15 @@ static int fake_connect(struct drbdm *d, const char *resource, bool discard, str
 	return give(d, &k, 0, err);
 }
 
-static int adjust(struct drbdm *d, const char *resource, struct err *err)
+/* "arb" is the file's and the kernel's in one. */
+static int options(struct drbdm *d, const char *resource, struct err *err)
 {
-	int rc = attach(d, resource, err);
+	struct look k;
+	int rc = take(d, resource, true, &k, err);
 
-	return rc < 0 ? rc : fake_connect(d, resource, false, err);
+	if (rc < 0)
+		return rc;
+	return give(d, &k, is(k.me, "att") ? 0 : err_set(err, ERR_COMMAND_FAILED, "resource '%s' has no disk", resource), err);
 }
 
 static int fake_disconnect(struct drbdm *d, const char *resource, bool force, struct err *err)
@@ -401,7 +405,7 @@ const struct drbdm_ops fake_drbd_ops = {
 	.write_conf = write_conf,
 	.remove_conf = remove_conf,
 	.create_md = create_md,
-	.adjust = adjust,
+	.options = options,
 	.attach = attach,
 	.connect = fake_connect,
 	.disconnect = fake_disconnect,

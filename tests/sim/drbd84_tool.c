@@ -114,17 +114,7 @@ static void bring_up(struct replica *r)
 	r->peer_disk = DRBD_DISK_UNKNOWN;
 	r->net = WANT_NONE;
 	r->two = false;
-}
-
-static void read_conf(struct replica *r)
-{
-	r->arbitrated = r->conf_arbitrated;
-	if (strcmp(r->kernel_peer, r->peer) != 0) {
-		if (r->net == WANT_CONNECTED)
-			replica_lost(r, WANT_NONE);
-		r->net = WANT_NONE;
-		(void)str_copy(r->kernel_peer, sizeof(r->kernel_peer), r->peer);
-	}
+	(void)str_copy(r->kernel_peer, sizeof(r->kernel_peer), r->peer);
 }
 
 static int attach(struct drbdm *d, const char *name, struct err *err)
@@ -135,7 +125,8 @@ static int attach(struct drbdm *d, const char *name, struct err *err)
 	if (rc < 0)
 		return rc;
 	bring_up(r);
-	read_conf(r);
+	if (!replica_attached(r)) /* fencing is one of the disk's options */
+		r->arbitrated = r->conf_arbitrated;
 	rc = replica_attach(r, err);
 	return rc < 0 ? rc : call_end(err);
 }
@@ -144,6 +135,7 @@ static void do_connect(struct replica *r, bool discard)
 {
 	if (r->net != WANT_NONE)
 		return;
+	(void)str_copy(r->kernel_peer, sizeof(r->kernel_peer), r->peer); /* the file's address, until it is cut */
 	if (discard) { /* its changes are given up when the other side's are newer: modelled as an old, outdated generation */
 		struct replica *p = replica_peer(r);
 
@@ -163,24 +155,20 @@ static int fake_connect(struct drbdm *d, const char *name, bool discard, struct 
 		return rc;
 	if (!r->up)
 		return err_set(err, ERR_COMMAND_FAILED, "resource '%s' is not up", name);
-	read_conf(r);
 	do_connect(r, discard);
 	return call_end(err);
 }
 
-static int adjust(struct drbdm *d, const char *name, struct err *err)
+static int options(struct drbdm *d, const char *name, struct err *err)
 {
 	struct replica *r = NULL;
-	int rc = must(d, name, "adjust", 700 * MS, &r, err);
+	int rc = must(d, name, "options", 700 * MS, &r, err);
 
 	if (rc < 0)
 		return rc;
-	bring_up(r);
-	read_conf(r);
-	rc = replica_attach(r, err);
-	if (rc < 0)
-		return rc;
-	do_connect(r, false);
+	if (!replica_attached(r))
+		return err_set(err, ERR_COMMAND_FAILED, "resource '%s' has no disk", name);
+	r->arbitrated = r->conf_arbitrated;
 	return call_end(err);
 }
 
@@ -471,7 +459,7 @@ static const struct drbdm_ops ops = {
 	.write_conf = write_conf,
 	.remove_conf = remove_conf,
 	.create_md = create_md,
-	.adjust = adjust,
+	.options = options,
 	.attach = attach,
 	.connect = fake_connect,
 	.disconnect = fake_disconnect,

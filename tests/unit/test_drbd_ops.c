@@ -184,7 +184,8 @@ static void commands_of_the_disks(struct err *err)
 
 static void commands_of_the_rest(struct err *err)
 {
-	take("adjust", d->ops->adjust(d, "web1", err));
+	status_is(connected("Secondary"));
+	take("options", d->ops->options(d, "web1", err));
 	status_is(connected("Secondary"));
 	take("down", d->ops->down(d, "web1", err));
 	not_up();
@@ -581,7 +582,7 @@ static void test_names_reach_no_command(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		assert_int_equal(d->ops->adjust(d, names[i], &err), -ERR_BAD_VALUE);
+		assert_int_equal(d->ops->options(d, names[i], &err), -ERR_BAD_VALUE);
 		assert_int_equal(d->ops->primary(d, names[i], true, &err), -ERR_BAD_VALUE);
 		assert_int_equal(d->ops->down(d, names[i], &err), -ERR_BAD_VALUE);
 		assert_int_equal(d->ops->resize(d, names[i], &err), -ERR_BAD_VALUE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Steps as a node does them. Where a live migration goes: both connections over the replication network, because the primary one may be why the guest
- * has to leave. What is adjusted.
+ * has to leave. Options, and a Primary without its disk.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -88,7 +88,7 @@ struct kernel {
 	enum drbd_dstate peer_disk;
 	enum drbd_repl repl;
 	enum drbd_role role, peer_role;
-	int n_looks, n_adjusted, n_promoted, n_forgotten, n_made;
+	int n_looks, n_options, n_attached, n_promoted, n_forgotten, n_made;
 	bool forced; /* promotions are to be by force, or not */
 };
 
@@ -114,14 +114,23 @@ static int status(struct drbdm *d, const char *resource, struct drbd_status *ret
 	return 0;
 }
 
-static int adjust(struct drbdm *d, const char *resource, struct err *err)
+static int options(struct drbdm *d, const char *resource, struct err *err)
 {
 	struct kernel *k = (struct kernel *)(void *)d;
 
 	(void)resource;
 	(void)err;
-	k->up = true; /* as drbdadm does */
-	k->n_adjusted++;
+	k->n_options++;
+	return 0;
+}
+
+static int attach(struct drbdm *d, const char *resource, struct err *err)
+{
+	struct kernel *k = (struct kernel *)(void *)d;
+
+	(void)resource;
+	(void)err;
+	k->n_attached++;
 	return 0;
 }
 
@@ -240,9 +249,9 @@ static int ask(struct exec_env *env, const char *uuid, enum authority act, struc
 /* ret_done: it is only probed. */
 static int call_with(struct kernel *k, enum step_kind kind, enum step_dir dir, void *args, bool *ret_done, struct err *err)
 {
-	static const struct drbdm_ops ops = { .name = "seen", .status = status, .adjust = adjust, .primary = primary, .down = down, .remove_conf = remove_conf,
+	static const struct drbdm_ops ops = { .name = "seen", .status = status, .options = options, .attach = attach, .primary = primary, .down = down, .remove_conf = remove_conf,
 					      .create_md = create_md, .disconnect = disconnect };
-	struct exec_system sys = { .pinned = pinned, .stale_marked = is_marked, .pin = unpinned, .stale_mark = unmarked };
+	struct exec_system sys = { .pinned = pinned, .stale_marked = is_marked, .pin = unpinned, .stale_mark = unmarked, .torn = not_set };
 	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .wait = wait_thaws, .handler_path = "/usr/lib/handler", .time_factor = 1 };
 	struct exec_call c = { .kind = kind, .dir = dir, .args = args };
 	json_t *result = NULL;
@@ -260,35 +269,65 @@ static int run_with(struct kernel *k, enum step_kind kind, enum step_dir dir, vo
 	return call_with(k, kind, dir, args, NULL, err);
 }
 
-static int run_step(struct kernel *k, enum step_kind kind, enum step_dir dir, bool only_up, struct err *err)
+static int run_step(struct kernel *k, enum step_kind kind, enum step_dir dir, bool force, struct err *err)
 {
 	struct step_resource a;
 
 	schema_init(&step_resource_schema, &a);
 	(void)str_copy(a.resource, sizeof(a.resource), "vm1");
-	a.only_up = only_up;
+	a.force = force;
 	int rc = run_with(k, kind, dir, &a, err);
 	schema_done(&step_resource_schema, &a);
 	return rc;
 }
 
-/* ---- adjusting ---------------------------------------------------------------------------------------------------------- */
+/* ---- options, and attaching ----------------------------------------------------------------------------------------------- */
 
-/* Switching arbitration adjusts what is up when the step is done, whatever the planner saw; what is down stays down (H20). */
-static void test_adjusts_what_is_up(void **state)
+/* Switching arbitration reaches what is up when the step is done, whatever the planner saw; what is down stays down, what has no disk gets none (H20). */
+static void test_options_of_what_is_up(void **state)
 {
 	static const struct {
-		bool up, only_up;
-		int adjusted;
-	} rows[] = { { true, true, 1 }, { false, true, 0 }, { false, false, 1 } }; /* elsewhere adjusting brings it up */
+		bool up;
+		enum drbd_dstate disk;
+		int rc, options;
+	} rows[] = { { true, DRBD_DISK_UPTODATE, 0, 1 }, { false, DRBD_DISK_NONE, 0, 0 }, { true, DRBD_DISK_DISKLESS, -ERR_STALE_REPLICA, 0 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct kernel k = { .up = rows[i].up };
+		struct kernel k = { .up = rows[i].up, .disk = rows[i].disk };
 		struct err err = ERR_INIT;
 
-		assert_int_equal(run_step(&k, STEP_KIND_drbd_adjust, STEP_DO, rows[i].only_up, &err), 0);
-		assert_int_equal(k.n_adjusted, rows[i].adjusted);
+		assert_int_equal(run_step(&k, STEP_KIND_drbd_options, STEP_DO, false, &err), rows[i].rc);
+		assert_int_equal(k.n_options, rows[i].options);
+		assert_int_equal(k.n_attached, 0);
+		err_clear(&err);
+	}
+}
+
+/* The disk of a running Primary has failed and nobody has marked it yet: attached, it would be taken for good, without what was written since. */
+static void test_primary_gets_no_disk(void **state)
+{
+	static const struct {
+		enum drbd_role role;
+		enum drbd_dstate disk;
+		bool force;
+		int rc, attached;
+	} rows[] = {
+		{ DRBD_ROLE_PRIMARY, DRBD_DISK_DISKLESS, false, -ERR_STALE_REPLICA, 0 },
+		{ DRBD_ROLE_PRIMARY, DRBD_DISK_FAILED, false, -ERR_STALE_REPLICA, 0 },
+		{ DRBD_ROLE_PRIMARY, DRBD_DISK_DISKLESS, true, 0, 1 }, /* it is made anew */
+		{ DRBD_ROLE_PRIMARY, DRBD_DISK_UPTODATE, false, 0, 0 },
+		{ DRBD_ROLE_SECONDARY, DRBD_DISK_DISKLESS, false, 0, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kernel k = { .up = true, .role = rows[i].role, .disk = rows[i].disk };
+		struct err err = ERR_INIT;
+
+		assert_int_equal(run_step(&k, STEP_KIND_drbd_attach, STEP_DO, rows[i].force, &err), rows[i].rc);
+		assert_int_equal(k.n_attached, rows[i].attached);
+		err_clear(&err);
 	}
 }
 
@@ -652,7 +691,7 @@ static void test_what_is_down_needs_no_disconnecting(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_adjusts_what_is_up),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_options_of_what_is_up), cmocka_unit_test(test_primary_gets_no_disk),
 					    cmocka_unit_test(test_a_replica_is_taken_as_it_is),
 					    cmocka_unit_test(test_an_undo_leaves_volumes_that_were_there),
 					    cmocka_unit_test(test_a_file_is_not_taken_from_what_is_up),

@@ -23,7 +23,7 @@ static void what_rests_on_a_step_passed_over_is_left_out(void **state)
 	(void)snprintf(text, sizeof(text),
 		       "{\"id\":900,\"op\":\"cluster.arbitrate\",\"args\":{\"on\":true},\"state\":\"running\",\"steps\":["
 		       "{\"kind\":\"noop_master\",\"args\":{},\"pivot\":true},"
-		       "{\"kind\":\"drbd_adjust\",\"node\":\"" NODE2 "\",\"args\":{\"uuid\":\"%s\",\"resource\":\"vm1\",\"only_up\":true}},"
+		       "{\"kind\":\"drbd_options\",\"node\":\"" NODE2 "\",\"args\":{\"uuid\":\"%s\",\"resource\":\"vm1\"}},"
 		       "{\"kind\":\"own_arbitrate\",\"args\":{\"uuid\":\"" VM "\",\"on\":true},\"after_all\":true}]}", VM);
 	core_free(r->core);
 	keep_instance(r, 0, false, false);
