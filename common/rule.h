@@ -21,6 +21,7 @@
 	R(EXIT_ONE, "H5: no and not-now are exit 1, not 5")                                            \
 	R(MARK, "H6: a replica that lost its disk is not attached, promoted or connected")             \
 	R(SHRINK, "H6: a replica that lost its disk asks out of current")                              \
+	R(HAND, "H7: who lost its disk before it could use a yes hands current back to its mirror")     \
 	R(PLAN_SHRINK, "H8: a plan takes the replica out of current before it touches it")             \
 	R(STAYS_GOOD, "H7: whom a plan leaves alone in current has said, at this generation, that it is good") \
 	R(LIVES_HERE, "H7: a replica whose disk the other side's Primary lives on is not taken down")  \

@@ -557,6 +557,14 @@ static bool other_uptodate(const struct core *c, const struct sinstance *s, cons
 	return false;
 }
 
+/* The same of one outside of current, of which it may be that it lacks nothing all the same. */
+static bool peer_good(const struct core *c, const struct sinstance *s, const char *peer)
+{
+	const struct obs_drbd *d = word_of(c, s, peer);
+
+	return d && d->up == 1 && d->split != 1 && state_good_replica(d) && !word_has_asked_out(s, peer);
+}
+
 /*
  * H17: a node whose network dies, replication first, asks with its last breath; a yes would make the guest's mirror worthless a second before it is
  * needed. So the yes waits about two heartbeats, for a question that is repeated (its asker still lives), unless the peer is the silent one. Only
@@ -594,8 +602,11 @@ void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 	v.number = m->number;
 	v.epoch = c->st.epoch;
 	if (m->shrink == 1) {
+		const char *peer = state_other_node(&s->i, node);
+
 		v.verdict = VERDICT_NOT_NOW;
-		if (own_ask_shrink(&s->i.own, node, m, other_uptodate(c, s, node), c->st.wall_ms)) {
+		if (own_ask_shrink(&s->i.own, node, m, other_uptodate(c, s, node), c->st.wall_ms) ||
+		    own_ask_hand(&s->i.own, node, peer, m, peer_good(c, s, peer), c->st.wall_ms)) {
 			v.verdict = VERDICT_YES;
 			core_put_instance(c, s);
 		} else if (m->gen == s->i.own.gen) {

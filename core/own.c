@@ -27,6 +27,7 @@ static void changed(struct ownership *o, int64_t wall_ms)
 {
 	o->gen++;
 	o->since_ms = wall_ms;
+	o->alone_gen = 0;
 }
 
 static void set_current(struct ownership *o, const char *node)
@@ -145,10 +146,14 @@ enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask
 		return VERDICT_NOT_NOW;
 	if (!RULE(BUMP) && o->n_current == 1 && own_current(o, node) && !o->target[0])
 		return VERDICT_YES;
+	bool first = o->n_current > 1;
+	int64_t alone = o->alone_gen;
+
 	set_current(o, node);
 	end_migration(o);
 	o->as_is = 0; /* by its own word its disk is UpToDate: nothing is to be forced any more */
 	changed(o, wall_ms);
+	o->alone_gen = first ? o->gen : alone;
 	return VERDICT_YES;
 }
 
@@ -157,6 +162,21 @@ bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask 
 	if (!own_confirmed(o) || !RULE(SHRINK) || m->gen != o->gen || !own_current(o, node) || o->n_current < 2 || !other_uptodate)
 		return false;
 	strs_remove(&o->current, &o->n_current, node);
+	changed(o, wall_ms);
+	return true;
+}
+
+bool own_ask_hand(struct ownership *o, const char *node, const char *peer, const struct msg_ask *m, bool peer_good, int64_t wall_ms)
+{
+	if (!own_confirmed(o) || !RULE(HAND) || o->arbitrated != 1 || o->target[0] || m->gen != o->gen || o->n_current != 1 || !own_current(o, node))
+		return false;
+	/* What it knew when it saw its disk gone is older than the first yes, so it had heard of none, and uses none since: nothing was acknowledged alone by it. */
+	if (!m->lost_gen || !o->alone_gen || m->lost_gen >= o->alone_gen || !peer_good)
+		return false;
+	/* A plan takes the peer apart; or it was written to on its own. */
+	if (!peer[0] || same(o->leaving, peer) || same(o->tail, peer))
+		return false;
+	set_current(o, peer);
 	changed(o, wall_ms);
 	return true;
 }

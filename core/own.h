@@ -25,6 +25,12 @@ enum verdict own_ask(struct ownership *o, const char *node, const struct msg_ask
  */
 bool own_ask_shrink(struct ownership *o, const char *node, const struct msg_ask *m, bool other_uptodate, int64_t wall_ms);
 
+/*
+ * The same of the sole member, whose yes came too late for it (H7): it was without its disk before it heard of that yes, and uses none since, so the peer,
+ * which was in current until then, lacks nothing. peer_good: it says so of itself, at this generation. True when the record changed: current is the peer.
+ */
+bool own_ask_hand(struct ownership *o, const char *node, const char *peer, const struct msg_ask *m, bool peer_good, int64_t wall_ms);
+
 /* Both sides in sync, by the word of `reporter`, which knew generation `gen` before it looked (H1). True when the record changed. */
 bool own_grow(struct ownership *o, const char *reporter, bool reporter_primary, const char *peer, int64_t gen, int64_t wall_ms);
 /* The owner runs on a disk that is UpToDate: whoever took it as it was has got what he wanted, nothing of it is forced again. True when changed. */

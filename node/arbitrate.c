@@ -69,6 +69,12 @@ static bool fit(const struct obs_drbd *d)
 	return strcmp(d->disk, "UpToDate") == 0 || (strcmp(d->disk, "Consistent") == 0 && strcmp(d->role, "Secondary") == 0);
 }
 
+/* It was seen to be without its disk, and has not been seen with it again. */
+static bool has_lost(const struct gen_entry *e, const struct obs_drbd *d)
+{
+	return e->lost_gen || (d && d->marked == 1);
+}
+
 static void ask(struct noded *n, struct gen_entry *e, const struct obs_drbd *d, bool shrink)
 {
 	struct msg_ask a;
@@ -80,6 +86,7 @@ static void ask(struct noded *n, struct gen_entry *e, const struct obs_drbd *d, 
 	a.gen = e->gen;
 	a.uptodate = fit(d);
 	a.shrink = shrink;
+	a.lost_gen = shrink ? e->lost_gen : 0;
 	e->asked_ms = loop_now_ms(n->loop);
 	uplink_send(n, "ask", &msg_ask_schema, &a);
 }
@@ -266,6 +273,9 @@ void arbitrate_verdict(struct noded *n, const struct msg_verdict *v)
 	log_notice("verdict for %s, loss %lld: %s", v->instance, (long long)v->number, verdict_names[v->verdict]);
 	switch (v->verdict) {
 	case VERDICT_YES:
+		/* It may have told the master already that it uses none: of two disks the other one may be good, and would be written to alone (H7). */
+		if (has_lost(e, seen(n, v->instance)))
+			return;
 		/*
 		 * Our own way cuts a connection that may have come back meanwhile, and resumes: with a yes that this side has outrun, by saying that
 		 * both are in sync again, the log may list the mirror by then (H3). DRBD itself binds a handler's answer to its loss.
@@ -333,6 +343,8 @@ void arbitrate_observed(struct noded *n)
 			ask(n, e, d, false); /* it does not rely on the handler being called */
 		}
 		e->frozen = frozen;
+		if (d && (d->marked != 1 || !e->lost_gen))
+			e->lost_gen = d->marked == 1 ? e->gen : 0;
 		if (d && d->marked == 1 && e->current && e->arbitrated)
 			ask(n, e, d, true);
 	}

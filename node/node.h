@@ -51,6 +51,7 @@ struct gen_entry { /* what the master last said of an instance with a replica he
 	bool going_on;        /* a yes is being carried out: nothing is said of being in sync */
 	int64_t parted_ms;    /* when a step that takes the replica from its mirror ended last: what was seen before says nothing of being in sync */
 	int64_t said_gen;     /* newest generation at which this node has said "in sync" */
+	int64_t lost_gen;     /* known when the replica was first seen marked: no yes is used from then on (H7); 0 = it is not marked */
 	int64_t asked_ms;
 	int handlers;         /* DRBD handlers that wait for the same answer */
 };

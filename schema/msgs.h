@@ -129,7 +129,8 @@ SCHEMA_DECLARE(msg_step_progress, MSG_STEP_PROGRESS_ROWS)
 	F(T, INT, number, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "of the connection loss, counted by noded")            \
 	F(T, INT, gen, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "generation the asker knows")                             \
 	F(T, BOOL, uptodate, FIELD_REQUIRED, NULL, "", "own disk UpToDate on every volume")                              \
-	F(T, BOOL, shrink, 0, "no", "", "other way round: my disk is gone, take me out of current (H6)")
+	F(T, BOOL, shrink, 0, "no", "", "other way round: my disk is gone, take me out of current (H6)")                  \
+	F(T, INT, lost_gen, 0, INT64_MAX, 0, "0", "", "shrink: generation the asker knew when it first saw its disk gone; it uses no yes since (H7); 0 = not known")
 SCHEMA_DECLARE(msg_ask, MSG_ASK_ROWS)
 
 /* yes: go on alone. no: another owner was committed: tear down. not_now: ask again. stale: learn gen, ask again. */

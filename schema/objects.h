@@ -80,6 +80,7 @@ SCHEMA_DECLARE(nic, NIC_ROWS)
 	F(T, STR, tail, UUID_LEN, 0, NULL, "", "node that may have written alone and lost: what it has is kept before it is overwritten") \
 	F(T, INT, tail_gen, 0, INT64_MAX, 0, "0", "", "generation at which it lost")                                     \
 	F(T, BOOL, tail_must, 0, "no", "", "acknowledged writes may be in it: not overwritten before it is kept")         \
+	F(T, INT, alone_gen, 0, INT64_MAX, 0, "0", "", "generation at which a yes took the other one out of current, if nothing but a yes has changed it since; 0 = something has") \
 	F(T, BOOL, as_is, 0, "no", "", "a person took the owner's replica as it is (--ignore-consistency): it may be forced until it is current with others or has gone on alone")
 SCHEMA_DECLARE(ownership, OWNERSHIP_ROWS)
 

@@ -143,15 +143,38 @@ bool frozen_then_lost(void)
 	if (!stage_until(a_is_down, 60 * SEC))
 		return eng.stop ? false : stage_broken("a frozen Primary without its disk is not taken apart");
 	stage_isolate(A, false);
-	stage_run(30 * SEC);
-	/* Its question, asked with a good disk, may have got through when its links came back: then the log lists it alone, and a person must say so. */
-	int64_t job = a_is_current_alone() ? 0 : stage_job("instance.failover", "{\"name\":\"vm1\"}");
-	if (job && (!stage_ends(job, 300 * SEC) || stage_error(job)[0]))
-		return eng.stop ? false : stage_broken(stage_error(job)[0] ? stage_error(job) : "the failover to the mirror does not end");
-	if (!job && !take_as_it_is())
-		return false;
-	if (!b_runs())
-		return stage_broken("the guest does not run on the mirror");
+	stage_run(30 * SEC); /* a question that it asked with a good disk may get through now: what comes of it is handed back */
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 300 * SEC) || stage_error(job)[0] || !b_runs())
+		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "the failover to the mirror does not end");
+	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+}
+
+/*
+ * H7: A asks with a good disk, which fails before the question is heard. The yes takes the mirror, which lacks nothing, out of current, and A can use it no
+ * more: by its own word the log lists the mirror again.
+ */
+bool yes_for_a_lost_disk(void)
+{
+	if (!stage_begin(5, "") || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	frames_hold(A, "ask");
+	stage_replication(false);
+	if (!stage_until(a_is_frozen, 60 * SEC))
+		return stage_failed("the freeze");
+	stage_run(3 * SEC);
+	drbd_disk_fails(&W.m[A], "vm1");
+	if (!stage_until(a_is_down, 60 * SEC))
+		return stage_failed("it is taken apart");
+	stage_run(2 * SEC);
+	frames_pass();
+	if (!frames_release() || !stage_until(a_is_current_alone, 1 * SEC))
+		return stage_failed("the late yes");
+	stage_run(20 * SEC);
+	stage_replication(true);
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 300 * SEC) || stage_error(job)[0] || !b_runs())
+		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "the failover to the mirror does not end");
 	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
 }
 

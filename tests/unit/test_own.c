@@ -381,6 +381,55 @@ static void a_failover_needs_evidence_and_a_current_replica(void **state)
 	}
 }
 
+/* H7: a yes that came when the disk was gone is handed back; one that may have been used never is. */
+static void a_yes_that_was_not_used_is_handed_back(void **state)
+{
+	static const struct {
+		int64_t lost_gen, gen;
+		bool good, hands;
+	} row[] = {
+		{ 7, 9, true, true },  { 0, 9, true, false }, /* nobody knows */
+		{ 8, 9, true, false }, { 9, 9, true, false }, /* it had heard of the first yes */
+		{ 7, 8, true, false }, { 7, 9, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++)
+		for (int between = 0; between < 5; between++) {
+			struct rec r;
+			struct msg_ask m = question(7, true);
+
+			rec_up(&r, "AB", true);
+			assert_int_equal(own_ask(&r.o, A, &m, NOW), VERDICT_YES); /* 8: the mirror leaves */
+			m.gen = 8;
+			assert_int_equal(own_ask(&r.o, A, &m, NOW), VERDICT_YES); /* 9: and again */
+			if (between == 1) { /* it came back, and left another way: the log knows of no yes by which it lacks nothing */
+				assert_true(own_grow(&r.o, A, true, B, 9, NOW));
+				assert_int_equal(own_shrink(&r.o, B, NOW, &r.err), 0);
+				r.o.gen = 9;
+			} else if (between == 2) { /* a plan takes it apart */
+				(void)str_copy(r.o.leaving, sizeof(r.o.leaving), B);
+			} else if (between == 4) { /* it was written to on its own: a split, and the log says who lost */
+				own_note_tail(&r.o, B, true);
+			}
+			remember(&r);
+			m = question(row[i].gen, false);
+			m.shrink = 1;
+			m.lost_gen = row[i].lost_gen;
+			bool hands = own_ask_hand(&r.o, between == 3 ? B : A, between == 3 ? A : B, &m, row[i].good, NOW);
+			assert_int_equal(hands, row[i].hands && between == 0);
+			if (hands) {
+				assert_current(&r, "B");
+				assert_raised(&r);
+				assert_string_equal(r.o.owner, A);
+				assert_false(own_ask_hand(&r.o, B, A, &m, true, NOW)); /* once */
+			} else {
+				assert_untouched(&r);
+			}
+			rec_down(&r);
+		}
+}
+
 /* What may be forced is one state of one replica: as soon as that has shown itself good, or the log decides anew, nothing is. */
 static void taken_as_it_is_once(void **state)
 {
@@ -666,6 +715,7 @@ int main(void)
 		cmocka_unit_test(the_pivot_is_refused_when_the_replicas_lost_each_other),
 		cmocka_unit_test(a_failover_needs_evidence_and_a_current_replica),
 		cmocka_unit_test(taken_as_it_is_once),
+		cmocka_unit_test(a_yes_that_was_not_used_is_handed_back),
 		cmocka_unit_test(failover_and_going_on_alone_exclude_each_other),
 		cmocka_unit_test(nothing_else_is_done_during_a_migration),
 		cmocka_unit_test(the_last_replica_stays),

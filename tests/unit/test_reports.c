@@ -117,6 +117,59 @@ static void who_leaves_current_is_not_told_to_go_on(void **state)
 	assert_int_equal(r->gen_told, 6); /* it knows that it is out */
 }
 
+/*
+ * H7: NODE1's yes came when its disk was gone already, as it says; NODE2 takes current over again, if by its own word, at this generation, it is good. A
+ * question of an older generation, and the same one once more, change nothing.
+ */
+static void a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good(void **state)
+{
+	struct rig *r = *state;
+	static const struct {
+		const char *disk;
+		bool marked;
+		int64_t gen, asked_at, lost_gen;
+		bool hands;
+	} cases[] = {
+		{ "UpToDate", false, 6, 6, 5, true },   { "Consistent", false, 6, 6, 5, true },    { "UpToDate", false, 5, 6, 5, false },
+		{ "UpToDate", true, 6, 6, 5, false },   { "Inconsistent", false, 6, 6, 5, false }, { "Outdated", false, 6, 6, 5, false },
+		{ "", false, 6, 6, 5, false }, /* it is down */
+		{ "UpToDate", false, 6, 5, 5, false },  { "UpToDate", false, 6, 6, 6, false },     { "UpToDate", false, 6, 6, 0, false },
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
+		struct msg_ask a;
+
+		keep_instance(r, 5, true, true);
+		master_changes(r, 0);
+		schema_init(&msg_ask_schema, &a);
+		(void)str_copy(a.instance, sizeof(a.instance), VM);
+		(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
+		a.gen = 5;
+		a.uptodate = 1;
+		core_ask(r->core, NODE1, &a);
+		commit_all(r);
+		assert_string_equal(r->verdict, "yes");
+		master_changes(r, 0); /* it is in the record, not in a master's memory */
+		replica_says(r, NODE2, "Secondary", "", cases[k].disk, cases[k].marked, cases[k].gen);
+		a.gen = cases[k].asked_at;
+		a.uptodate = 0;
+		a.shrink = 1;
+		a.lost_gen = cases[k].lost_gen;
+		for (int twice = 0; twice < 2; twice++) {
+			core_ask(r->core, NODE1, &a);
+			commit_all(r);
+			const struct ownership *o = &state_instance(core_state(r->core), VM)->i.own;
+
+			assert_string_equal(r->verdict, "not-now"); /* nobody goes on by it */
+			assert_int_equal(o->n_current, 1);
+			assert_string_equal(o->current[0], cases[k].hands ? NODE2 : NODE1);
+			assert_string_equal(o->owner, NODE1);
+			assert_int_equal(o->gen, cases[k].hands ? 7 : 6);
+			assert_int_equal(r->gen_told, o->gen);
+		}
+	}
+}
+
 /* ---- guests that do not belong ------------------------------------------------------------------------------ */
 
 #define NOBODYS "55555555-5555-4555-8555-555555555555"
@@ -287,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(who_is_left_in_current_has_said_that_it_is_good),
 		T(who_leaves_current_is_not_told_to_go_on),
+		T(a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good),
 		T(a_guest_on_the_wrong_node_is_an_alarm),
 		T(no_job_waits_for_a_lost_disk),
 		T(a_guest_of_no_instance_is_an_alarm),
