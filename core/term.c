@@ -64,6 +64,11 @@ bool term_valid(const struct term *t, int64_t now_ms)
 	return t->state == TERM_MASTERING && (!RULE(SPEAK) || now_ms < t->valid_until_ms);
 }
 
+bool term_beats(const struct term *t, int64_t now_ms)
+{
+	return t->state == TERM_STANDBY && t->master_rev && !t->resigned && strcmp(t->master, t->self) != 0 && now_ms - t->beat_seen_ms < term_ttl_ms(t);
+}
+
 static int beat_now(struct term *t, int64_t now_ms)
 {
 	t->busy = true;

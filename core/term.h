@@ -90,6 +90,8 @@ int term_resign(struct term *t, int64_t now_ms, const char *heir);
 void term_resigned(struct term *t, int64_t now_ms);
 void term_resign_text(const struct term *t, char out[sizeof(TERM_RESIGNED) + UUID_LEN + 1]);
 
+/* A standby's: has it seen, within ttl, a beat of another one who has not resigned? */
+bool term_beats(const struct term *t, int64_t now_ms);
 /* May the master speak at this moment? */
 bool term_valid(const struct term *t, int64_t now_ms);
 int64_t term_ttl_ms(const struct term *t);

@@ -52,6 +52,7 @@ struct master {
 	struct term term;
 	struct core *core;   /* NULL while standby */
 	bool paused;         /* master, but no commit for ttl: silent */
+	char told[UUID_LEN + 1]; /* standby: the master that waiting nodes were told of; "" = none */
 	int64_t unread_since_ms; /* standby: the term cannot be read since then; 0 = it can */
 	bool unheard;        /* something was not said to a node, or not taken from one, because the term was not valid: all is said again when it is */
 	bool trim;           /* much memory was freed: give it back */
@@ -95,6 +96,7 @@ void master_send_reply(struct master *m, struct peer *p, const struct msg_reply 
 void master_send_msg(struct peer *p, const char *type, const struct schema *s, const void *msg);
 void master_nodes_tick(struct master *m); /* closes the links of who is silent for as long as makes a node lost */
 void master_nodes_reset(struct master *m); /* a new core: tell it who is connected; or none: tell everybody that we are not master */
+void master_nodes_redirect(struct master *m); /* a standby has looked: nodes that wait here are told of a master */
 void master_forget_links(struct master *m);
 
 /* ---- admit.c: tokens, joins, certificates ---- */

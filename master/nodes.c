@@ -98,13 +98,18 @@ static void tell_core(struct master *m, struct peer *p)
 		core_node_links(m->core, p->node, links_of(m, p->node), p->boot_id, p->version, loop_wall_ms(m->loop) + p->clock_skew_ms);
 }
 
+/* Whom a standby takes for the master: who still sends beats. It is no use to send a node to one that has fallen silent. */
+static const char *seen_master(const struct master *m)
+{
+	return m->core || !term_beats(&m->term, loop_now_ms(m->loop)) ? "" : m->term.master;
+}
+
 static void not_master(struct master *m, struct peer *p)
 {
 	struct msg_not_master n;
 
 	schema_init(&msg_not_master_schema, &n);
-	if (!m->core)
-		(void)str_copy(n.master, sizeof(n.master), m->term.master);
+	(void)str_copy(n.master, sizeof(n.master), seen_master(m));
 	int64_t unread = m->unread_since_ms ? loop_now_ms(m->loop) - m->unread_since_ms : 0;
 	if (m->paused || unread > term_ttl_ms(&m->term))
 		(void)str_copy(n.problem, sizeof(n.problem), "no majority of voters answers");
@@ -515,6 +520,24 @@ static void keep_newest(struct master *m)
 			p->side = 0;
 			link_close(p->k);
 		}
+	}
+}
+
+/* Nodes listen to a standby while they have no master: it tells them of one as soon as it sees it. */
+void master_nodes_redirect(struct master *m)
+{
+	const char *now = seen_master(m);
+
+	if (strcmp(m->told, now) == 0)
+		return;
+	(void)str_copy(m->told, sizeof(m->told), now);
+	if (!now[0])
+		return;
+	list_for_each(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		if (p->side)
+			not_master(m, p);
 	}
 }
 

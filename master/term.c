@@ -166,6 +166,7 @@ static void read_done(void *arg, const struct store_result *r)
 	m->unread_since_ms = 0;
 	const char *master = value_of(r, TERM_MASTER, &mrev), *beat = value_of(r, TERM_BEAT, &brev);
 	master_term_do(m, term_seen(&m->term, now, master, mrev, beat, brev));
+	master_nodes_redirect(m);
 }
 
 static void take_done(void *arg, const struct store_result *r)

@@ -21,13 +21,16 @@ struct noded;
 
 /* One of the two ways to the master: over the primary or over the replication network. */
 #define UPLINK_STALE 2 /* third place: a link to a master without majority, which answers queries and refuses the rest */
-/* Fourth: a candidate looks now and then whether another one says to be master: of two the higher epoch is (a recovered cluster's former voters). */
+/* Fourth: a candidate looks now and then whether another one says to be master: of two the higher epoch is (a recovered cluster's former voters). Any node, when the master does not answer. */
 #define UPLINK_LOOK 3
 struct uplink {
 	int side;             /* 1 primary, 2 replication */
 	struct link *k;       /* NULL = not dialled */
 	bool open;            /* handshake done, hello sent */
 	int64_t opened_ms;
+	char to[UUID_LEN + 1]; /* whom it was dialled to */
+	int64_t told_ms;      /* when that one said that it is not master; 0 = not yet */
+	bool at_once;         /* it ends to give way to another */
 	bool welcome;         /* it is the master */
 	int64_t heard_ms;     /* when its last frame came */
 	int next;             /* candidate to dial next */
@@ -85,6 +88,7 @@ struct noded {
 	int64_t identity_next_ms;
 	struct uplink up[4];
 	int looks_left;          /* UPLINK_LOOK: before it takes its time */
+	bool unanswered;         /* the master does not answer: UPLINK_LOOK listens to a candidate */
 	struct err refused;      /* the master does not let us in, and why; code 0 = it does, or was not reached */
 	int64_t no_majority_ms;  /* when a candidate last said that no majority answers; 0 = never */
 	char master[UUID_LEN + 1];

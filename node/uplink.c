@@ -13,9 +13,29 @@
 #include "schema/hear.h"
 #include "schema/level.h"
 
+#define DIAL_AGAIN_MS 200
+
 static int64_t beat_ms(const struct noded *n)
 {
 	return n->conf.lease_ms / 12;
+}
+
+/* How long a candidate that is not master is listened to before the next one is asked. A little of it is each node's own: they all lost their master at one moment. */
+static int64_t listen_ms(const struct noded *n)
+{
+	int64_t own = 0;
+
+	for (const char *p = n->conf.node_uuid; *p; p++)
+		own = (own * 31 + *p) % 1024;
+	return beat_ms(n) + own * beat_ms(n) / 4 / 1024;
+}
+
+static int64_t unanswered_ms(const struct noded *n, int64_t now)
+{
+	/* What an earlier master left unanswered says nothing of this one. (The lease itself counts from answered beats only.) */
+	int64_t since = n->beat_acked_sent_ms > n->welcome_ms ? n->beat_acked_sent_ms : n->welcome_ms;
+
+	return n->beat_seq < 4 ? 0 : now - since;
 }
 
 bool uplink_ready(const struct noded *n)
@@ -71,23 +91,60 @@ void uplink_send(struct noded *n, const char *type, const struct schema *s, cons
 
 /* ---- what the master says -------------------------------------------------------------------------- */
 
-/* Another one says that it is master. The higher epoch is right, and is remembered: the lower one commands nothing here any more. */
-static int looked(struct noded *n, struct uplink *u, const struct msg_welcome *w, struct err *err)
+static int candidate_at(const struct noded *n, const char *uuid)
 {
-	int rc = w->epoch > n->epoch ? agent_epoch(n->agent, w->epoch, err) : 0;
+	for (int i = 0; uuid[0] && i < n->settings.n_nodes; i++)
+		if (n->settings.nodes[i].candidate == 1 && strcmp(n->settings.nodes[i].uuid, uuid) == 0)
+			return i;
+	return -1;
+}
 
-	if (rc == 0 && w->epoch > n->epoch) {
-		log_warning("node '%s' is master with epoch %lld, the one that we followed has %lld: it is left", w->master, (long long)w->epoch,
-			    (long long)n->epoch);
-		for (int i = 0; i < n->settings.n_nodes; i++)
-			if (strcmp(n->settings.nodes[i].uuid, w->master) == 0)
-				n->up[0].next = n->up[1].next = i;
-		for (int i = 0; i < UPLINK_LOOK; i++)
-			if (n->up[i].k)
-				link_close(n->up[i].k);
+/* The link, if there is one, gives way to another, at the next tick. */
+static void elsewhere(struct uplink *u)
+{
+	u->at_once = true;
+	u->dial_at_ms = 0;
+	if (u->k)
+		link_close(u->k);
+}
+
+/* A link changes its place; what was there is given up. */
+static struct uplink *move_to(struct uplink *home, struct uplink *u)
+{
+	if (home->k)
+		link_forget(home->k);
+	home->k = u->k;
+	home->open = true;
+	home->at_once = false;
+	(void)str_copy(home->to, sizeof(home->to), u->to);
+	u->k = NULL;
+	u->open = false;
+	return home;
+}
+
+/*
+ * Another one says that it is master. The higher epoch is right, and is remembered: the lower one commands and permits nothing here any more. The link
+ * that was looked with is the first of the two; the other is dialled.
+ */
+static int looked(struct noded *n, struct uplink **u, const struct msg_welcome *w, struct err *err)
+{
+	if (w->epoch <= n->epoch) {
+		link_close((*u)->k);
+		return 0;
 	}
-	link_close(u->k);
-	return rc;
+	int rc = agent_epoch(n->agent, w->epoch, err);
+	if (rc < 0)
+		return rc;
+	log_warning("node '%s' is master with epoch %lld, the one that we followed has %lld: it is left", w->master, (long long)w->epoch,
+		    (long long)n->epoch);
+	for (int i = 0; i < UPLINK_LOOK; i++) {
+		n->up[i].welcome = false;
+		if (i > 0)
+			elsewhere(&n->up[i]);
+	}
+	authorise_abort(n);
+	*u = move_to(&n->up[0], *u);
+	return 0;
 }
 
 static int on_welcome(void *who, void *by, const void *msg, struct err *err)
@@ -96,8 +153,12 @@ static int on_welcome(void *who, void *by, const void *msg, struct err *err)
 	struct uplink *u = by;
 	const struct msg_welcome *w = msg;
 
-	if (u == &n->up[UPLINK_LOOK])
-		return looked(n, u, w, err);
+	if (u == &n->up[UPLINK_LOOK]) {
+		int rc = looked(n, &u, w, err);
+
+		if (rc < 0 || u == &n->up[UPLINK_LOOK])
+			return rc;
+	}
 	bool was = uplink_ready(n);
 	int rc = agent_epoch(n->agent, w->epoch, err);
 
@@ -108,18 +169,13 @@ static int on_welcome(void *who, void *by, const void *msg, struct err *err)
 	(void)str_copy(n->master, sizeof(n->master), w->master);
 	if (w->lease_ms != n->conf.lease_ms)
 		n->conf.lease_ms = w->lease_ms;
-	if (u == &n->up[UPLINK_STALE]) { /* it has its majority again: back to its place */
-		struct uplink *home = &n->up[u->side - 1];
-
-		if (home->k)
-			link_forget(home->k);
-		home->k = u->k;
-		home->open = true;
-		u->k = NULL;
-		u = home;
-	}
+	if (u == &n->up[UPLINK_STALE]) /* it has its majority again: back to its place */
+		u = move_to(&n->up[u->side - 1], u);
 	u->welcome = true;
 	u->heard_ms = loop_now_ms(n->loop);
+	for (int i = 0; i < UPLINK_STALE; i++) /* it listens to somebody else, or waits for one who does not answer */
+		if (&n->up[i] != u && !n->up[i].welcome && strcmp(n->up[i].to, u->to) != 0)
+			elsewhere(&n->up[i]);
 	err_clear(&n->refused);
 	n->no_majority_ms = 0;
 	n->beat_next_ms = 0;
@@ -135,6 +191,22 @@ static int on_welcome(void *who, void *by, const void *msg, struct err *err)
 	return 0;
 }
 
+/*
+ * A candidate that is not master yet may be in a moment, and is the first to know whom it was succeeded by, so it is listened to for a while: as a master it
+ * welcomes whoever greeted it, as a standby it tells when another one takes over. Asking each of them again and again would find that out later, and cost more.
+ * False: there is somebody better to ask.
+ */
+static bool listen_to(struct noded *n, struct uplink *u, const struct msg_not_master *m)
+{
+	int at = candidate_at(n, m->master);
+
+	u->told_ms = loop_now_ms(n->loop);
+	if (at < 0 || strcmp(m->master, u->to) == 0)
+		return m->stale != 1;
+	u->next = at;
+	return false;
+}
+
 static int on_not_master(void *who, void *by, const void *msg, struct err *err)
 {
 	struct noded *n = who;
@@ -144,7 +216,10 @@ static int on_not_master(void *who, void *by, const void *msg, struct err *err)
 
 	(void)err;
 	if (u == &n->up[UPLINK_LOOK]) {
-		link_close(u->k);
+		if (!n->unanswered)
+			link_close(u->k);
+		else if (strcmp(m->master, n->master) != 0 && !listen_to(n, u, m))
+			elsewhere(u);
 		return 0;
 	}
 	if (m->problem[0])
@@ -158,21 +233,18 @@ static int on_not_master(void *who, void *by, const void *msg, struct err *err)
 	u->welcome = false;
 	if (was && !uplink_ready(n))
 		authorise_abort(n); /* it permits nothing any more */
-	/* Where it points to is asked first; else the next candidate. */
-	for (int i = 0; i < n->settings.n_nodes; i++)
-		if (m->master[0] && strcmp(n->settings.nodes[i].uuid, m->master) == 0)
-			u->next = i;
+	bool listen = listen_to(n, u, m);
 	if (m->stale == 1 && !aside->k) {
-		aside->k = u->k;
 		aside->side = u->side;
-		aside->open = true;
-		u->k = NULL;
-		u->open = false;
+		(void)move_to(aside, u);
 		u->dial_at_ms = loop_now_ms(n->loop) + beat_ms(n);
 		log_notice("the master has no majority: %s", m->problem);
 		return 0;
 	}
-	link_close(u->k);
+	if (m->stale == 1)
+		link_close(u->k);
+	else if (!listen)
+		elsewhere(u);
 	return 0;
 }
 
@@ -385,7 +457,8 @@ static void up_closed(void *arg, struct link *k, const struct err *err)
 	u->k = NULL;
 	u->open = u->welcome = false;
 	if (u != &n->up[UPLINK_LOOK])
-		u->dial_at_ms = loop_now_ms(n->loop) + 200;
+		u->dial_at_ms = loop_now_ms(n->loop) + (u->at_once ? 0 : DIAL_AGAIN_MS);
+	u->at_once = false;
 	if (n->stopping)
 		return;
 	if (!uplink_ready(n)) {
@@ -422,61 +495,85 @@ static const struct settings_node *by_uuid(const struct noded *n, const char *uu
 	return NULL;
 }
 
-/* The master that the other link found is dialled first; else the candidates in turn. */
+/* The master that the other link found is dialled first; else the candidates in turn, where the other one listens to last: two hear more than one. */
 static const struct settings_node *whom(struct noded *n, struct uplink *u)
 {
 	struct uplink *other = &n->up[u->side == 1 ? 1 : 0];
+	int best = -1;
 
 	if (other->welcome)
 		return by_uuid(n, n->master);
 	for (int i = 0; i < n->settings.n_nodes; i++) {
 		int at = (u->next + i) % n->settings.n_nodes;
 
-		if (n->settings.nodes[at].candidate == 1) {
-			u->next = at + 1;
-			return &n->settings.nodes[at];
-		}
+		if (n->settings.nodes[at].candidate != 1)
+			continue;
+		bool taken = other->k && other->open && strcmp(other->to, n->settings.nodes[at].uuid) == 0;
+		if (best < 0 || !taken)
+			best = at;
+		if (!taken)
+			break;
 	}
-	return NULL;
+	if (best < 0)
+		return NULL;
+	u->next = best + 1;
+	return &n->settings.nodes[best];
 }
+
+static const struct link_cb up_cb = { .open = up_open, .frame = up_frame, .closed = up_closed };
 
 static void dial(struct noded *n, struct uplink *u, int64_t now)
 {
-	static const struct link_cb cb = { .open = up_open, .frame = up_frame, .closed = up_closed };
 	const struct settings_node *to = whom(n, u);
 
 	u->dial_at_ms = now + beat_ms(n);
+	u->at_once = false;
 	if (!to)
 		return;
 	bool repl = u->side == 2;
 	if (repl && strcmp(n->conf.address, n->conf.replication_address) == 0)
 		return; /* one network only */
+	u->told_ms = 0;
+	(void)str_copy(u->to, sizeof(u->to), to->uuid);
 	u->k = link_dial(n->loop, repl ? to->replication_address : to->address, (int)n->conf.link_port,
-			 repl ? n->conf.replication_address : n->conf.address, n->id.tls, "", &cb, n);
+			 repl ? n->conf.replication_address : n->conf.address, n->id.tls, "", &up_cb, n);
 }
 
-/* Only candidates do: a handful, and a lower epoch can live among them only. A dial that is not answered gives way to the next. */
+/*
+ * Only candidates do: a handful, and a lower epoch can live among them only. But when the master's answers stay out for as long as it may be master without a
+ * beat of its own, every node does, and listens: its machine may have lost its power, which no closed connection tells. A dial that is not answered gives way
+ * to the next.
+ */
 static void look_around(struct noded *n, int64_t now)
 {
-	static const struct link_cb cb = { .open = up_open, .frame = up_frame, .closed = up_closed };
 	struct uplink *u = &n->up[UPLINK_LOOK];
 	const struct settings_node *me = by_uuid(n, n->conf.node_uuid);
+	bool was = n->unanswered;
 
-	if (now < u->dial_at_ms || !me || me->candidate != 1 || !uplink_ready(n))
-		return;
-	u->dial_at_ms = now + (n->looks_left > 0 ? beat_ms(n) : n->conf.lease_ms);
-	n->looks_left -= n->looks_left > 0;
-	if (u->k) {
-		link_close(u->k);
+	n->unanswered = uplink_ready(n) && unanswered_ms(n, now) > n->conf.lease_ms / 4;
+	if (n->unanswered && !was)
+		u->dial_at_ms = now;
+	if (!uplink_ready(n) || (!n->unanswered && (!me || me->candidate != 1))) {
+		if (u->k)
+			link_close(u->k);
 		return;
 	}
+	if (now < u->dial_at_ms)
+		return;
+	if (u->k) {
+		elsewhere(u);
+		return;
+	}
+	u->dial_at_ms = now + (n->unanswered ? listen_ms(n) : n->looks_left > 0 ? beat_ms(n) : n->conf.lease_ms);
+	n->looks_left -= n->looks_left > 0;
 	u->side = 1;
 	for (int i = 0; i < n->settings.n_nodes; i++) {
 		const struct settings_node *to = &n->settings.nodes[u->next++ % n->settings.n_nodes];
 
-		if (to->candidate != 1 || to == me || strcmp(to->uuid, n->master) == 0)
+		if (to->candidate != 1 || (to == me && !n->unanswered) || strcmp(to->uuid, n->master) == 0)
 			continue;
-		u->k = link_dial(n->loop, to->address, (int)n->conf.link_port, n->conf.address, n->id.tls, "", &cb, n);
+		(void)str_copy(u->to, sizeof(u->to), to->uuid);
+		u->k = link_dial(n->loop, to->address, (int)n->conf.link_port, n->conf.address, n->id.tls, "", &up_cb, n);
 		return;
 	}
 }
@@ -517,24 +614,26 @@ static void check_behind(struct noded *n)
 /* Nothing was answered over either for half a lease: both are as good as cut. */
 static void check_silent(struct noded *n, int64_t now)
 {
-	if (!uplink_ready(n) || n->beat_seq < 4)
+	if (!uplink_ready(n) || unanswered_ms(n, now) <= n->conf.lease_ms / 2)
 		return;
-	int64_t limit = n->conf.lease_ms / 2;
-	/* What an earlier master left unanswered says nothing of this one. (The lease itself counts from answered beats only.) */
-	int64_t since = n->beat_acked_sent_ms > n->welcome_ms ? n->beat_acked_sent_ms : n->welcome_ms;
-	if (now - since > limit) {
-		log_warning("the master has not answered for %lld ms", (long long)(now - since));
-		uplink_close_all(n);
-	}
+	log_warning("the master has not answered for %lld ms", (long long)unanswered_ms(n, now));
+	uplink_close_all(n);
 }
 
-/* It took the connection and says neither that it is master nor that it is not: it stands still. Another is asked. */
+/*
+ * It took the connection and says neither that it is master nor that it is not: it stands still. Another is asked. So it is when a candidate that is not master
+ * has been listened to for a while: that one, too, may stand still.
+ */
 static void check_mute(struct noded *n, int64_t now)
 {
 	for (int i = 0; i < 2; i++) {
 		struct uplink *u = &n->up[i];
 
-		if (u->k && u->open && !u->welcome && now - u->opened_ms > n->conf.lease_ms / 2)
+		if (!u->k || !u->open || u->welcome)
+			continue;
+		if (u->told_ms && now - u->told_ms >= listen_ms(n))
+			elsewhere(u);
+		else if (!u->told_ms && now - u->opened_ms > n->conf.lease_ms / 2)
 			link_close(u->k);
 	}
 }

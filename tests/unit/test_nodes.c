@@ -17,6 +17,8 @@
 
 #define UUID_A "aaaaaaaa-2222-4333-8444-555555555555"
 #define LEASE_MS 2000
+#define UUID_C "cccccccc-2222-4333-8444-555555555555"
+#define UUID_D "dddddddd-2222-4333-8444-555555555555"
 #define UUID_B "bbbbbbbb-7777-4888-9999-aaaaaaaaaaaa"
 #define HELLO "{\"type\":\"hello\",\"node\":\"" UUID_B "\",\"boot_id\":\"b1\",\"version\":\"" PACKAGE_VERSION "\"%s}"
 #define REQUEST "{\"type\":\"request\",\"id\":\"r1\",\"op\":\"cluster.getmaster\",\"args\":{}}"
@@ -341,6 +343,60 @@ static void a_removed_node_that_greeted_a_standby_is_not_welcomed(void **state)
 	assert_int_equal(r->frames, 1);
 }
 
+/* A standby that has seen a beat within ttl knows who is master. */
+static void sees_master(struct rig *r, const char *uuid, int64_t beat_ago_ms)
+{
+	struct term *t = &r->m.term;
+
+	core_free(r->m.core);
+	r->m.core = NULL;
+	t->state = TERM_STANDBY;
+	t->lease_ms = LEASE_MS;
+	t->master_rev++;
+	(void)str_copy(t->self, sizeof(t->self), UUID_A);
+	(void)str_copy(t->master, sizeof(t->master), uuid);
+	t->beat_seen_ms = loop_now_ms(r->loop) - beat_ago_ms;
+}
+
+static void a_standby_sends_a_node_to_a_master_that_beats_only(void **state)
+{
+	struct rig *r = *state;
+
+	sees_master(r, UUID_C, 0);
+	r->m.term.lease_ms = 60000; /* the beat is not to grow old while a loaded machine makes a connection */
+	dial(r);
+	say_hello(r, "");
+	must(r, &r->frames, 1);
+	assert_non_null(strstr(r->text, UUID_C));
+	sees_master(r, UUID_C, term_ttl_ms(&r->m.term)); /* it cannot be master any more: to dial it is in vain, if its machine is dead for long */
+	say_hello(r, "");
+	must(r, &r->frames, 2);
+	assert_non_null(strstr(r->text, "\"not_master\""));
+	assert_null(strstr(r->text, UUID_C));
+}
+
+static void who_waits_at_a_standby_is_told_of_the_successor(void **state)
+{
+	struct rig *r = *state;
+
+	sees_master(r, UUID_C, LEASE_MS);
+	dial(r);
+	say_hello(r, "");
+	must(r, &r->frames, 1);
+	master_nodes_redirect(&r->m);
+	sees_master(r, UUID_D, 0);
+	master_nodes_redirect(&r->m);
+	must(r, &r->frames, 2);
+	assert_non_null(strstr(r->text, UUID_D));
+	master_nodes_redirect(&r->m); /* each look: it is said once */
+	say_hello(r, "");
+	must(r, &r->frames, 3); /* the answer to this hello comes next */
+	sees_master(r, UUID_D, LEASE_MS);
+	say_hello(r, "");
+	must(r, &r->frames, 4);
+	assert_null(strstr(r->text, UUID_D));
+}
+
 /* ---- two links ------------------------------------------------------------------------------------------------ */
 
 static void order_something(struct rig *r)
@@ -470,6 +526,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_taken_before_the_hello, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_that_greeted_a_standby_is_not_welcomed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_standby_sends_a_node_to_a_master_that_beats_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_waits_at_a_standby_is_told_of_the_successor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_link_that_falls_behind_the_other_is_closed_and_its_orders_are_given_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_master_might_not_say_is_said_when_it_may, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(of_two_links_over_one_network_the_newer_is_kept, set_up, tear_down),

@@ -79,6 +79,25 @@ static void looks_when_it_may_take(void **state)
 	assert_int_equal(takes, 300 + TTL + MARGIN);
 }
 
+/* Whom nodes are sent to: another one that may be master still, as far as its beats were seen. */
+static void who_beats(void **state)
+{
+	struct term t = fresh(B, BOOT_B);
+
+	(void)state;
+	assert_false(term_beats(&t, 100));
+	assert_int_equal(term_seen(&t, 100, MASTER_A, 7, "1 12000", 8), 0);
+	assert_true(term_beats(&t, 100 + TTL - 1));
+	assert_false(term_beats(&t, 100 + TTL));
+	assert_int_equal(term_seen(&t, 3000, MASTER_A, 7, "2 12000", 9), 0);
+	assert_true(term_beats(&t, 3000));
+	assert_int_equal(term_seen(&t, 3100, MASTER_A, 7, TERM_RESIGNED, 10), TERM_DO_TAKE);
+	assert_false(term_beats(&t, 3100));
+	t = fresh(A, "33333333-0000-4000-8000-000000000003"); /* it was itself, in an earlier boot */
+	assert_int_equal(term_seen(&t, 100, MASTER_A, 7, "1 12000", 8), 0);
+	assert_false(term_beats(&t, 100));
+}
+
 /* Whatever the phase of the holder's beats: the last of them is seen an eighth of a beat after it, and two looks a beat are enough. */
 static void looks_keep_close_to_the_beats(void **state)
 {
@@ -292,7 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_ttl_and_margin),  cmocka_unit_test(resigned_to_anybody),
 		cmocka_unit_test(looks_when_it_may_take),
-		cmocka_unit_test(looks_keep_close_to_the_beats),  cmocka_unit_test(resigned_to_anybody),
+		cmocka_unit_test(looks_keep_close_to_the_beats),  cmocka_unit_test(who_beats),
 		cmocka_unit_test(resigned_to_me),        cmocka_unit_test(resigned_to_another),
 		cmocka_unit_test(a_word_that_only_begins_so), cmocka_unit_test(hands_over),
 		cmocka_unit_test(hands_over_after_its_beat),  cmocka_unit_test(only_a_master_resigns),

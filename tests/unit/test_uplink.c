@@ -21,17 +21,20 @@
 
 #define MASTER "aaaaaaaa-2222-4333-8444-555555555555"
 #define NODE "bbbbbbbb-7777-4888-9999-aaaaaaaaaaaa"
+#define SUCCESSOR "cccccccc-2222-4333-8444-555555555555"
 #define LEASE_MS 2000
+#define LEASE_LONG_MS 6000 /* where the order of two of its parts is looked at */
 #define WAIT_MS 20000
 #define REMOVE "rm", "-rf", "--one-file-system", "--"
 
-enum { PRIMARY, REPLICATION, SIDES };
+enum { PRIMARY, REPLICATION, SIDES, STANDBY = SIDES, ENDS }; /* the third: another candidate's, over the primary network */
 
 struct side { /* the master's end of one network */
 	struct rig *rig;
 	struct link_server *server;
 	struct link *link;
 	bool deaf; /* beats come and are not answered: what is said by this end does not arrive, or what the node says */
+	bool standby; /* it is not master, and knows of none */
 	int hellos, beats, results, observes, requests, closed;
 };
 
@@ -39,8 +42,10 @@ struct rig {
 	char root[64];
 	struct loop *loop;
 	struct link_tls *tls;
-	struct side sides[SIDES];
+	struct side sides[ENDS];
 	struct noded *node;
+	int64_t lease_ms;
+	bool with_standby;
 };
 
 /* ---- the master ---------------------------------------------------------------------------------------------- */
@@ -52,6 +57,16 @@ static void say(struct side *s, json_t *m)
 
 	assert_non_null(s->link);
 	assert_int_equal(link_send(s->link, text, strlen(text)), 0);
+}
+
+static void say_welcome(struct side *s, int epoch, const char *master)
+{
+	say(s, json_pack("{s:s, s:i, s:s, s:s, s:I}", "type", "welcome", "epoch", epoch, "master", master, "cluster", "c", "lease_ms", (json_int_t)s->rig->lease_ms));
+}
+
+static void say_not_master(struct side *s, const char *master)
+{
+	say(s, json_pack("{s:s, s:s}", "type", "not_master", "master", master));
 }
 
 static void on_open(void *arg, struct link *k, const char *peer)
@@ -72,11 +87,14 @@ static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 		return;
 	if (strcmp(type, "hello") == 0) {
 		s->hellos++;
-		say(s, json_pack("{s:s, s:i, s:s, s:s, s:i}", "type", "welcome", "epoch", 1, "master", MASTER, "cluster", "c", "lease_ms", LEASE_MS));
+		if (s->standby)
+			say_not_master(s, "");
+		else
+			say_welcome(s, s == &s->rig->sides[STANDBY] ? 2 : 1, s == &s->rig->sides[STANDBY] ? SUCCESSOR : MASTER);
 	} else if (strcmp(type, "beat") == 0) {
 		s->beats++;
 		if (!s->deaf)
-			say(s, json_pack("{s:s, s:I, s:i}", "type", "beat_ack", "seq", (json_int_t)json_int(m, "seq", 0), "epoch", 1));
+			say(s, json_pack("{s:s, s:I, s:I}", "type", "beat_ack", "seq", (json_int_t)json_int(m, "seq", 0), "epoch", (json_int_t)s->rig->node->epoch));
 	} else if (strcmp(type, "step_result") == 0) {
 		s->results++;
 	} else if (strcmp(type, "observe") == 0) {
@@ -136,22 +154,24 @@ static void listen_on(struct rig *r, int i, const char *address, int port)
 	must_ok(link_server_new(r->loop, address, port, r->tls, false, &cb, &r->sides[i], &r->sides[i].server, &err), &err);
 }
 
-static void write_settings(const struct conf *c)
+static void write_settings(const struct rig *r, const struct conf *c)
 {
+	static const char *const uuids[] = { MASTER, NODE, SUCCESSOR }, *const names[] = { "a", "b", "c" };
+	const char *const addresses[] = { "127.0.0.1", c->address, "127.0.0.5" }, *const others[] = { "127.0.0.2", c->replication_address, "127.0.0.6" };
 	struct step_settings s;
 	struct err err = ERR_INIT;
 
 	schema_init(&step_settings_schema, &s);
 	(void)str_copy(s.cluster, sizeof(s.cluster), "c");
-	s.lease_ms = LEASE_MS;
-	for (int i = 0; i < 2; i++) {
+	s.lease_ms = r->lease_ms;
+	for (int i = 0; i < 2 + r->with_standby; i++) {
 		struct settings_node *n = schema_list_add(schema_find(&step_settings_schema, "nodes"), &s);
 
-		(void)str_copy(n->uuid, sizeof(n->uuid), i ? NODE : MASTER);
-		(void)str_copy(n->name, sizeof(n->name), i ? "b" : "a");
-		(void)str_copy(n->address, sizeof(n->address), i ? c->address : "127.0.0.1");
-		(void)str_copy(n->replication_address, sizeof(n->replication_address), i ? c->replication_address : "127.0.0.2");
-		n->candidate = !i;
+		(void)str_copy(n->uuid, sizeof(n->uuid), uuids[i]);
+		(void)str_copy(n->name, sizeof(n->name), names[i]);
+		(void)str_copy(n->address, sizeof(n->address), addresses[i]);
+		(void)str_copy(n->replication_address, sizeof(n->replication_address), others[i]);
+		n->candidate = i != 1;
 	}
 	AUTO_FREE char *text = schema_encode_text(&step_settings_schema, &s), *path = conf_state_path(c, "settings.json"), *dir = conf_state_path(c, "");
 	must_ok(dir_make(dir, 0700, &err), &err);
@@ -174,19 +194,19 @@ static void start_node(struct rig *r, const char *ca, const char *ca_key)
 	(void)str_copy(c.storage, sizeof(c.storage), "fake");
 	(void)str_copy(c.service_manager, sizeof(c.service_manager), "spawn");
 	(void)snprintf(c.fake_world, sizeof(c.fake_world), "%s/world", r->root);
-	c.lease_ms = LEASE_MS;
+	c.lease_ms = r->lease_ms;
 	c.link_port = link_server_port(r->sides[PRIMARY].server);
 	AUTO_FREE char *dir = conf_path(&c, "");
 	must_ok(dir_make(dir, 0755, &err), &err);
 	must_ok(conf_save(&c, &err), &err);
 	issue(ca, ca_key, NODE, &cert, &key);
 	must_ok(identity_write(&c, ca, cert, key, &err), &err);
-	write_settings(&c);
+	write_settings(r, &c);
 	must_ok(node_new(r->loop, &c, &r->node, &err), &err);
 	conf_done(&c);
 }
 
-static int set_up(void **state)
+static int set_up_with(void **state, bool standby, int64_t lease_ms)
 {
 	struct rig *r = xcalloc(1, sizeof(*r));
 	AUTO_FREE char *ca = NULL, *ca_key = NULL, *cert = NULL, *key = NULL;
@@ -194,17 +214,32 @@ static int set_up(void **state)
 
 	(void)str_copy(r->root, sizeof(r->root), "/tmp/gantry-uplink.XXXXXX");
 	assert_non_null(mkdtemp(r->root));
+	r->with_standby = standby;
+	r->lease_ms = lease_ms;
 	r->loop = loop_new();
 	must_ok(pki_make_ca("lab", 3650, &ca, &ca_key, &err), &err);
 	issue(ca, ca_key, MASTER, &cert, &key);
 	must_ok(link_tls_new(ca, cert, key, NULL, &r->tls, &err), &err);
 	listen_on(r, PRIMARY, "127.0.0.1", 0);
 	listen_on(r, REPLICATION, "127.0.0.2", link_server_port(r->sides[PRIMARY].server));
+	r->sides[STANDBY].standby = true;
+	if (standby)
+		listen_on(r, STANDBY, "127.0.0.5", link_server_port(r->sides[PRIMARY].server));
 	start_node(r, ca, ca_key);
 	for (int i = 0; i < SIDES; i++)
 		must(r, &r->sides[i].beats, 1);
 	*state = r;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, false, LEASE_MS);
+}
+
+static int set_up_standby(void **state)
+{
+	return set_up_with(state, true, LEASE_LONG_MS);
 }
 
 static int tear_down(void **state)
@@ -215,8 +250,9 @@ static int tear_down(void **state)
 	struct err err = ERR_INIT;
 
 	node_free(r->node);
-	for (int i = 0; i < SIDES; i++)
-		link_server_free(r->sides[i].server);
+	for (int i = 0; i < ENDS; i++)
+		if (r->sides[i].server)
+			link_server_free(r->sides[i].server);
 	loop_free(r->loop);
 	link_tls_unref(r->tls);
 	IGNORE(runner_must(spawn_runner(), argv, NULL, 10000, &res, &err));
@@ -283,6 +319,80 @@ static void when_both_are_silent_both_are_cut(void **state)
 		must(r, &r->sides[i].hellos, 2);
 }
 
+/* It may be master in a moment, and says so on the link that is there; both were said before the node could dial anew. */
+static void who_is_not_master_is_listened_to(void **state)
+{
+	struct rig *r = *state;
+
+	for (int i = 0; i < SIDES; i++) {
+		say_not_master(&r->sides[i], "");
+		say_welcome(&r->sides[i], 2, MASTER);
+	}
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].beats, r->sides[i].beats + 2);
+	assert_int_equal(r->node->epoch, 2);
+	for (int i = 0; i < SIDES; i++) {
+		assert_int_equal(r->sides[i].hellos, 1);
+		assert_int_equal(r->sides[i].closed, 0);
+	}
+}
+
+/* But not for ever: it may stand still. */
+static void it_is_listened_to_for_a_beat(void **state)
+{
+	struct rig *r = *state;
+
+	for (int i = 0; i < SIDES; i++) {
+		r->sides[i].standby = true;
+		say_not_master(&r->sides[i], "");
+	}
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].hellos, 3);
+	r->sides[PRIMARY].standby = false;
+	must(r, &r->sides[PRIMARY].beats, r->sides[PRIMARY].beats + 2);
+}
+
+/* The master resigned and names who is it now: that one is asked at once. */
+static void whoever_is_named_is_dialled(void **state)
+{
+	struct rig *r = *state;
+	struct side *successor = &r->sides[STANDBY];
+
+	successor->standby = false;
+	for (int i = 0; i < SIDES; i++)
+		say_not_master(&r->sides[i], SUCCESSOR);
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].closed, 1);
+	must(r, &successor->beats, 1);
+	assert_string_equal(r->node->master, SUCCESSOR);
+	for (int i = 0; i < SIDES; i++)
+		assert_int_equal(r->sides[i].hellos, 1);
+}
+
+/* Its machine may have lost its power: no connection tells, only the beats that are not answered. Its successor is heard while they still hope. */
+static void when_the_master_is_silent_a_candidate_is_listened_to(void **state)
+{
+	struct rig *r = *state;
+	struct side *successor = &r->sides[STANDBY];
+
+	must(r, &r->sides[PRIMARY].beats, 5);
+	for (int i = 0; i < SIDES; i++)
+		r->sides[i].deaf = true;
+	must(r, &successor->hellos, 1);
+	for (int i = 0; i < SIDES; i++)
+		assert_int_equal(r->sides[i].closed, 0);
+	assert_true(uplink_ready(r->node)); /* the lease is as long as ever */
+	successor->standby = false;
+	say_welcome(successor, 2, SUCCESSOR);
+	must(r, &successor->beats, 2);
+	assert_int_equal(r->node->epoch, 2);
+	assert_int_equal(successor->hellos, 1); /* that very link is kept */
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].closed, 1);
+	for (int i = 0; i < SIDES; i++)
+		assert_int_equal(r->sides[i].hellos, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +400,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_order_in_hand_is_answered_where_it_was_given_last, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_link_that_falls_behind_the_other_is_cut_and_all_is_said_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(when_both_are_silent_both_are_cut, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_not_master_is_listened_to, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(it_is_listened_to_for_a_beat, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(whoever_is_named_is_dialled, set_up_standby, tear_down),
+		cmocka_unit_test_setup_teardown(when_the_master_is_silent_a_candidate_is_listened_to, set_up_standby, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
