@@ -277,6 +277,8 @@ static bool executes(const struct guest *g)
 static void guest_gone(struct guest *g)
 {
 	event_cancel(g->next);
+	if (g->mover)
+		proc_unref(g->mover);
 	list_del(&g->link);
 	free(g);
 }
@@ -551,6 +553,26 @@ static bool reached(const struct machine *a, const struct machine *b)
 	return b->power && net_up(NET_REPL, a, b) && net_up(NET_REPL, b, a);
 }
 
+static void move_begins(struct guest *g)
+{
+	if (g->mover)
+		proc_unref(g->mover);
+	g->mover = eng.proc;
+	g->mover->refs++;
+	g->migrating = true;
+	g->cancel = g->halted = false;
+}
+
+/* It stays here, and goes on if it had been stopped for the end. */
+static void move_ends(struct guest *g, const char *how)
+{
+	bool ran = g->halted;
+
+	g->migrating = g->cancel = g->halted = false;
+	if (ran && !g->dying)
+		runs_from_now(g, how);
+}
+
 static int give_up(struct machine *to, int64_t copy, const char *uuid, const char *why, enum err_code code, struct err *err)
 {
 	struct guest *half = to->power ? guest_find(to, uuid) : NULL;
@@ -581,7 +603,7 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 	struct guest *half = guest_make(to, uuid, g->name, g->memory_mib, g->vcpus, g->disk);
 	int64_t copy = half->copy, mine = g->copy;
 	half->state = HV_INCOMING;
-	g->migrating = true;
+	move_begins(g);
 	for (int i = 0; i < steps; i++) {
 		fiber_sleep(pick(50 * MS, 400 * MS));
 		if (mg->progress)
@@ -594,12 +616,12 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 		if (g->cancel || broken) {
 			bool canceled = g->cancel;
 
-			g->migrating = g->cancel = false;
+			move_ends(g, "");
 			return give_up(to, copy, uuid, broken ? "the connection broke" : "canceled", canceled && !broken ? ERR_CANCELED : ERR_HYPERVISOR, err);
 		}
 	}
 	/* The source stands still and its last write ends: then the target has it all. */
-	bool ran = g->state == HV_RUNNING;
+	g->halted = g->state == HV_RUNNING;
 	g->state = HV_PAUSED;
 	for (int i = 0; g && g->copy == mine && g->waits && i < 100; i++) {
 		fiber_sleep(100 * MS);
@@ -609,9 +631,7 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 	if (!g || g->copy != mine)
 		return give_up(to, copy, uuid, "the guest has ended", ERR_HYPERVISOR, err);
 	if (g->waits || !half || half->copy != copy || g->cancel) {
-		g->migrating = g->cancel = false;
-		if (ran && !g->dying)
-			runs_from_now(g, "goes on after a failed migration");
+		move_ends(g, "goes on after a failed migration");
 		return give_up(to, copy, uuid, "its last writes do not end", ERR_HYPERVISOR, err);
 	}
 	bool arrived = reached(m, to);
@@ -623,9 +643,7 @@ static int hv_migrate(struct hypervisor *h, const char *uuid, const struct hv_mi
 	if (!g || g->copy != mine)
 		return 0;
 	if (arrived && !reached(m, to)) { /* the last answer is lost: both halves stay, the source goes on */
-		g->migrating = g->cancel = false;
-		if (ran && !g->dying)
-			runs_from_now(g, "goes on, the answer of the target is lost");
+		move_ends(g, "goes on, the answer of the target is lost");
 		return err_set(err, ERR_HYPERVISOR, "the target's answer was lost");
 	}
 	trace("guest %s has moved to %s", g->name, to->name);
@@ -642,7 +660,9 @@ static int hv_migrate_cancel(struct hypervisor *h, const char *uuid, struct err 
 	(void)h;
 	if (rc < 0)
 		return rc;
-	if (g && g->migrating)
+	if (g && g->migrating && g->mover->dead) /* libvirtd's part of it goes on without its client; nothing here would hear of the wish */
+		move_ends(g, "goes on after a canceled migration");
+	else if (g && g->migrating)
 		g->cancel = true;
 	return call_end(err);
 }

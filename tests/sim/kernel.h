@@ -63,6 +63,8 @@ struct guest { /* a process of the hypervisor */
 	char disk[PATH_LEN + 1]; /* "/dev/drbdN", a volume, or "" */
 	int minor;               /* N; -1 = no DRBD */
 	bool migrating, cancel, dying;
+	bool halted;          /* stopped for the end of its migration: it ran */
+	struct proc *mover;   /* whose call migrates it; NULL = nobody's yet */
 	bool waits;           /* a write of it is under way */
 	int64_t copy;         /* number of this process */
 	struct event *next;
