@@ -442,6 +442,19 @@ static void add_source_up(const struct state *st, const struct instance *i, cons
 }
 
 /*
+ * Behind the pivot a replica that was made anew meets its source. The node of either may have been reset since it was attached, and nothing comes up by itself there
+ * (H11): to connect would be refused for ever, and of an instance that is down nobody else attaches it. So that step does, if it finds it down and not marked.
+ */
+static void add_meet(struct plan *p, const struct state *st, const char *node, const struct instance *i)
+{
+	struct step_resource a;
+
+	part_resource(i, &a);
+	a.attach = 1;
+	plan_add(p, st, STEP_KIND_drbd_connect, node, &a);
+}
+
+/*
  * Another node becomes the mirror (H19): the new one is made ready beside the old. The old one leaves current, is taken down, which it refuses while the
  * primary lives on its disk, and then one transaction changes the set; until that all can be taken back. The old one's volumes go when the new one is
  * current, not before: until then they are all there is besides the primary's disk. Passed over, they are for the reconciler.
@@ -488,9 +501,8 @@ static int replace_node(const struct state *st, const struct instance *i, const 
 	part_drbd_conf(st, i, was, i->own.arbitrated == 1, &before);
 	add_conf(p, st, owner->n.uuid, i, nodes, i->own.arbitrated == 1, &before);
 	schema_done(&step_drbd_conf_schema, &before);
-	add_resource(p, st, STEP_KIND_drbd_attach, owner->n.uuid, i, false); /* its node may have been booted meanwhile */
-	add_resource(p, st, STEP_KIND_drbd_connect, owner->n.uuid, i, false);
-	add_resource(p, st, STEP_KIND_drbd_connect, n->n.uuid, i, true);
+	add_meet(p, st, owner->n.uuid, i);
+	add_meet(p, st, n->n.uuid, i);
 	add_resource(p, st, STEP_KIND_drbd_wait_sync, owner->n.uuid, i, false);
 	if (RULE(KEEP_OLD))
 		add_own(p, st, STEP_KIND_own_both, i, "", false);
@@ -539,8 +551,8 @@ static int rebuild(const struct state *st, const struct instance *i, const char 
 	add_md(p, st, node, i, i->nodes);
 	add_own(p, st, STEP_KIND_own_return, i, node, false);
 	add_resource(p, st, STEP_KIND_drbd_attach, node, i, true);
-	add_resource(p, st, STEP_KIND_drbd_connect, from, i, false);
-	add_resource(p, st, STEP_KIND_drbd_connect, node, i, true);
+	add_meet(p, st, from, i);
+	add_meet(p, st, node, i);
 	add_resource(p, st, STEP_KIND_drbd_wait_sync, from, i, false);
 	add_own(p, st, STEP_KIND_own_both, i, "", false);
 	(void)snprintf(p->summary, sizeof(p->summary), "rebuild the replica of '%.40s' on %.20s", i->name, n->n.name);

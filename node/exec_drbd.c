@@ -218,7 +218,11 @@ int do_drbd_connect(struct exec_env *env, const struct exec_call *c, json_t **re
 	struct drbd_status s;
 	int rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
 
-	(void)ret;
+	if (rc == 0 && a->attach == 1 && !s.up) { /* all that was attached here was lost by a boot; of what is up the disk was, and stays off */
+		rc = do_drbd_attach(env, c, ret, err);
+		if (rc == 0)
+			rc = env->drbd->ops->status(env->drbd, a->resource, &s, err);
+	}
 	/* One that is looking for its peer already does not carry the flag. */
 	if (rc < 0 || s.conn == DRBD_CONN_CONNECTED || (connecting(&s) && a->discard != 1))
 		return rc;

@@ -217,6 +217,7 @@ SCHEMA_DECLARE(step_tail_ref, STEP_TAIL_REF_ROWS)
 	F(T, BOOL, force, 0, "no", "", "even if")                                                                        \
 	F(T, BOOL, discard, 0, "no", "", "connect with --discard-my-data")                                               \
 	F(T, OBJ, tail, step_tail_ref, 0, "", "drbd_connect: what must have been kept before")                           \
+	F(T, BOOL, attach, 0, "no", "", "drbd_connect: what a boot took down is attached first")                         \
 	F(T, BOOL, arbitrated, 0, "no", "", "promotion is pulled: ask the master first")                                 \
 	F(T, INT, apart_ms, 0, INT64_MAX, 0, NULL, "", "drbd_probe_target: it must have been cut off for so long")       \
 	F(T, STR, name, NAME_LEN, FIELD_SINCE(2), NULL, "", "the instance's name, if the resource is not called so")

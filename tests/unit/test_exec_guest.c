@@ -88,7 +88,7 @@ struct kernel {
 	enum drbd_dstate peer_disk;
 	enum drbd_repl repl;
 	enum drbd_role role, peer_role;
-	int n_looks, n_options, n_attached, n_promoted, n_forgotten, n_made;
+	int n_looks, n_options, n_attached, n_connected, n_promoted, n_forgotten, n_made;
 	bool forced; /* promotions are to be by force, or not */
 };
 
@@ -131,6 +131,7 @@ static int attach(struct drbdm *d, const char *resource, struct err *err)
 	(void)resource;
 	(void)err;
 	k->n_attached++;
+	k->up = true;
 	return 0;
 }
 
@@ -186,6 +187,15 @@ static int create_md(struct drbdm *d, const struct drbd_conf *c, bool force, str
 	assert_true(force);
 	assert_false(((struct kernel *)(void *)d)->up); /* drbdmeta would refuse */
 	((struct kernel *)(void *)d)->n_made++;
+	return 0;
+}
+
+static int connect(struct drbdm *d, const char *resource, bool discard, struct err *err)
+{
+	(void)resource;
+	(void)err;
+	assert_false(discard);
+	((struct kernel *)(void *)d)->n_connected++;
 	return 0;
 }
 
@@ -250,7 +260,7 @@ static int ask(struct exec_env *env, const char *uuid, enum authority act, struc
 static int call_with(struct kernel *k, enum step_kind kind, enum step_dir dir, void *args, bool *ret_done, struct err *err)
 {
 	static const struct drbdm_ops ops = { .name = "seen", .status = status, .options = options, .attach = attach, .primary = primary, .down = down, .remove_conf = remove_conf,
-					      .create_md = create_md, .disconnect = disconnect };
+					      .create_md = create_md, .connect = connect, .disconnect = disconnect };
 	struct exec_system sys = { .pinned = pinned, .stale_marked = is_marked, .pin = unpinned, .stale_mark = unmarked, .torn = not_set };
 	struct exec_env env = { .drbd = &k->drbd, .system = &sys, .authorise = ask, .wait = wait_thaws, .handler_path = "/usr/lib/handler", .time_factor = 1 };
 	struct exec_call c = { .kind = kind, .dir = dir, .args = args };
@@ -329,6 +339,40 @@ static void test_primary_gets_no_disk(void **state)
 		assert_int_equal(k.n_attached, rows[i].attached);
 		err_clear(&err);
 	}
+}
+
+/* Behind a pivot the two of a new pair meet: what a boot took down is attached first, in the same step, so that a boot between two steps is none. */
+static void test_meets_after_a_boot(void **state)
+{
+	static const struct {
+		bool up, attach, marked;
+		enum drbd_dstate disk;
+		int rc, attached, connected;
+	} rows[] = {
+		{ false, true, false, DRBD_DISK_UPTODATE, 0, 1, 1 },
+		{ false, true, true, DRBD_DISK_UPTODATE, -ERR_STALE_REPLICA, 0, 0 },
+		{ false, false, false, DRBD_DISK_UPTODATE, -ERR_WRONG_STATE, 0, 0 },
+		{ true, true, false, DRBD_DISK_INCONSISTENT, 0, 0, 1 },
+		{ true, true, false, DRBD_DISK_DISKLESS, -ERR_WRONG_STATE, 0, 0 }, /* no boot took it: it failed */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kernel k = { .up = rows[i].up, .role = DRBD_ROLE_SECONDARY, .conn = DRBD_CONN_STANDALONE, .disk = rows[i].disk };
+		struct step_resource a;
+		struct err err = ERR_INIT;
+
+		schema_init(&step_resource_schema, &a);
+		(void)str_copy(a.resource, sizeof(a.resource), "vm1");
+		a.attach = rows[i].attach;
+		marked = rows[i].marked;
+		assert_int_equal(run_with(&k, STEP_KIND_drbd_connect, STEP_DO, &a, &err), rows[i].rc);
+		assert_int_equal(k.n_attached, rows[i].attached);
+		assert_int_equal(k.n_connected, rows[i].connected);
+		schema_done(&step_resource_schema, &a);
+		err_clear(&err);
+	}
+	marked = false;
 }
 
 /* ---- the mirror's proof ----------------------------------------------------------------------------------------------------- */
@@ -692,6 +736,7 @@ static void test_what_is_down_needs_no_disconnecting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_over_the_replication_network), cmocka_unit_test(test_options_of_what_is_up), cmocka_unit_test(test_primary_gets_no_disk),
+					    cmocka_unit_test(test_meets_after_a_boot),
 					    cmocka_unit_test(test_a_replica_is_taken_as_it_is),
 					    cmocka_unit_test(test_an_undo_leaves_volumes_that_were_there),
 					    cmocka_unit_test(test_a_file_is_not_taken_from_what_is_up),
