@@ -649,7 +649,7 @@ void core_authorise(struct core *c, const char *node, const struct msg_authorise
 		rc = own_authorise(&s->i.own, node, (enum authority)m->what, &err);
 	/* The other side's report may be newer than the plan, and a split may be noticed by one of them only (011). */
 	if (rc == 0 && RULE(SPLIT) && m->what == AUTH_PROMOTE && tails_split(&c->st, &s->i))
-		rc = err_set(&err, ERR_NOT_SAFE, "both replicas were written to while apart, and both count as current");
+		rc = tails_split_why(&c->st, &s->i, &err);
 	a.granted = rc == 0;
 	/* Whoever may run a guest with ha=failover is told so at that moment, under a number of its own: no older guard counts for it. */
 	if (rc == 0 && (m->what == AUTH_START || m->what == AUTH_RESUME) && state_ha_policy(&c->st, &s->i) == HA_FAILOVER) {

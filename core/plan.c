@@ -108,8 +108,7 @@ static int check_split(const struct state *st, enum op_index op, const void *arg
 
 	for (size_t i = 0; s && i < ARRAY_SIZE(ops); i++)
 		if (op == ops[i] && tails_split(st, &s->i))
-			return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart, and both count as current", s->i.name),
-			       err_hint(err, "'gnt instance confirm -n NODE %s' says which one has the truth", s->i.name);
+			return tails_split_why(st, &s->i, err);
 	return 0;
 }
 

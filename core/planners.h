@@ -36,6 +36,8 @@ struct plan_step *add_resource(struct plan *p, const struct state *st, enum step
 struct plan_step *add_tail_keep(struct plan *p, const struct state *st, const char *node, const struct instance *i);
 /* Both replicas were written to while apart, and the log knows no loser. */
 bool tails_split(const struct state *st, const struct instance *i);
+/* Says so, and what a person can do: for an error, an alarm, a finding. Gives -ERR_NOT_SAFE. */
+int tails_split_why(const struct state *st, const struct instance *i, struct err *err);
 int plan_split_confirm(const struct state *st, const struct instance *i, const struct snode *n, struct plan *p, struct err *err) WARN_UNUSED;
 struct plan_step *add_connect(struct plan *p, const struct state *st, const char *node, const struct instance *i, bool force);
 struct plan_step *add_volumes(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i);

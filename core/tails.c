@@ -95,14 +95,29 @@ bool tails_split(const struct state *st, const struct instance *i)
 	return i->template == TEMPLATE_DRBD && own_confirmed(&i->own) && !loser_of(i)[0] && reports_split(st, i);
 }
 
+int tails_split_why(const struct state *st, const struct instance *i, struct err *err)
+{
+	const char *has = i->own.n_current == 1 ? state_node_name(st, i->own.current[0]) : "", *runner = state_node_name(st, own_runner(&i->own));
+
+	if (!has[0])
+		return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart, and both count as current", i->name),
+		       err_hint(err, "'gnt instance confirm -n NODE %s' says which one has the truth", i->name);
+	/* Its owner has lost its disk, or was resynced, when the two parted: what it wrote since is nowhere else, and only the other one is complete. */
+	return err_set(err, ERR_NOT_SAFE, "both replicas of '%s' were written to while apart; by the log only the one on node '%s' has every acknowledged write, "
+		       "and the instance belongs on node '%s'", i->name, has, runner),
+	       err_hint(err, "'gnt instance confirm -n %s %s' goes on with that one, on that node; what node '%s' wrote alone is kept (gnt disk tails)", has,
+			i->name, runner);
+}
+
 static void on_split(struct core *c, struct sinstance *s)
 {
 	const char *loser = loser_of(&s->i);
 
 	if (!loser[0]) {
-		if (!s->split_told)
-			core_event(c, "ALARM: both replicas of instance '%s' were written to while apart, and both count as current: nothing is overwritten; "
-				   "'gnt instance confirm -n NODE %s' says which one has the truth", s->i.name, s->i.name);
+		struct err why = ERR_INIT;
+
+		if (!s->split_told && tails_split_why(&c->st, &s->i, &why) < 0)
+			core_event(c, "ALARM: %s: nothing is overwritten; %s", why.msg, why.hint);
 		s->split_told = true;
 	} else if (strcmp(s->i.own.tail, loser) != 0) {
 		own_note_tail(&s->i.own, loser, true);
@@ -269,7 +284,12 @@ int plan_split_confirm(const struct state *st, const struct instance *i, const s
 	for (int k = 0; k < st->n_nodes; k++)
 		if (st->nodes[k] != n && st->nodes[k]->connected && state_seen_guest(st->nodes[k], i->uuid))
 			return err_set(err, ERR_NOT_SAFE, "guest '%s' runs on node '%s'", i->name, st->nodes[k]->n.name),
-			       err_hint(err, "'gnt instance shutdown %s' first; or that node has the truth", i->name);
+			       err_hint(err, own_current(&i->own, st->nodes[k]->n.uuid) ? "'gnt instance shutdown %s' first; or that node has the truth" :
+					"'gnt instance shutdown %s' first", i->name);
+	if (!own_current(&i->own, n->n.uuid)) { /* the transaction would refuse it, and rightly */
+		(void)tails_split_why(st, i, err);
+		return err_wrap(err, "the replica on node '%s' is not current", n->n.name);
+	}
 	schema_init(&step_own_schema, &o);
 	(void)str_copy(o.uuid, sizeof(o.uuid), i->uuid);
 	if (strcmp(own_runner(&i->own), n->n.uuid) != 0) {

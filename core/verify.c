@@ -104,9 +104,9 @@ static void verify_replicas(const struct core *c, const struct sinstance *s, str
 			finding(r, true, "instance", i->name, "'gnt instance replace-disks -s'", "the replica of '%s' on node '%s' lost its disk", i->name,
 				n->n.name);
 	}
-	if (tails_split(&c->st, i))
-		finding(r, true, "instance", i->name, "'gnt instance confirm -n NODE' says which one has the truth",
-			"both replicas of '%s' were written to while apart, and both count as current", i->name);
+	struct err split = ERR_INIT;
+	if (tails_split(&c->st, i) && tails_split_why(&c->st, i, &split) < 0)
+		finding(r, true, "instance", i->name, split.hint, "%s", split.msg);
 	if (own_tail_due(&i->own, i->own.tail) && s->tail_told_gen == i->own.tail_gen)
 		finding(r, true, "instance", i->name, "free room in its volume group; or 'gnt disk tails --remove' gives them up",
 			"instance '%s' stays without its mirror: what node '%s' wrote alone cannot be kept", i->name, state_node_name(&c->st, i->own.tail));

@@ -191,6 +191,67 @@ static void ordered(bool must)
 	state_done(&st);
 }
 
+static int confirm(const struct state *st, const char *node, struct plan *p, struct err *err)
+{
+	struct op_instance_confirm a;
+	struct rng rng;
+
+	rng_seed(&rng, 1);
+	plan_init(p);
+	err_clear(err);
+	schema_init(&op_instance_confirm_schema, &a);
+	(void)str_copy(a.name, sizeof(a.name), "vm1");
+	(void)str_copy(a.node, sizeof(a.node), node);
+	return plan_run(st, OP_instance_confirm, &a, &rng, p, err);
+}
+
+static void reports_split_of(struct snode *n)
+{
+	struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &n->seen);
+
+	(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+	(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+	d->split = 1;
+}
+
+/* Both in current: a person says which. The owner outside of it: what is said names the one that is, and only that one is taken. */
+static void a_split_is_told_as_it_is(void **state)
+{
+	struct err err = ERR_INIT;
+	struct state st;
+	struct plan p;
+	struct instance *i = cluster(&st, false);
+
+	(void)state;
+	own_note_tail(&i->own, "", false);
+	reports_split_of(state_node(&st, A));
+	reports_split_of(state_node(&st, B));
+	assert_false(tails_split(&st, i)); /* the owner alone is current: the log knows who lost */
+	strs_add(&i->own.current, &i->own.n_current, B);
+	assert_true(tails_split(&st, i));
+	assert_int_equal(tails_split_why(&st, i, &err), -ERR_NOT_SAFE);
+	assert_non_null(strstr(err.msg, "both count as current"));
+	assert_non_null(strstr(err.hint, "confirm -n NODE vm1"));
+	strs_remove(&i->own.current, &i->own.n_current, A);
+	assert_true(tails_split(&st, i));
+	assert_int_equal(tails_split_why(&st, i, &err), -ERR_NOT_SAFE);
+	assert_null(strstr(err.msg, "both count as current"));
+	assert_non_null(strstr(err.msg, "on node 'node2' has every acknowledged write, and the instance belongs on node 'node1'"));
+	assert_non_null(strstr(err.hint, "confirm -n node2 vm1"));
+	assert_int_equal(confirm(&st, "node1", &p, &err), -ERR_NOT_SAFE); /* before: a job that failed at its transaction */
+	assert_non_null(strstr(err.msg, "on node 'node1' is not current"));
+	plan_done(&p);
+	assert_int_equal(confirm(&st, "node2", &p, &err), 0);
+	assert_int_equal(at(&p, "own_failover", ""), 0);
+	struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &state_node(&st, A)->seen);
+	(void)str_copy(g->uuid, sizeof(g->uuid), VM);
+	plan_done(&p);
+	assert_int_equal(confirm(&st, "node2", &p, &err), -ERR_NOT_SAFE);
+	assert_null(strstr(err.hint, "truth")); /* it has not */
+	plan_done(&p);
+	state_done(&st);
+}
+
 static void what_is_ordered(void **state)
 {
 	(void)state;
@@ -416,6 +477,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kept_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(not_connected_before_it_is_kept, set_up, tear_down),
+		cmocka_unit_test(a_split_is_told_as_it_is),
 		cmocka_unit_test_setup_teardown(not_promoted_while_split, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(split_until_they_meet, set_up, tear_down),
 	};
