@@ -7,9 +7,15 @@
 #include "common/xmem.h"
 #include "core/planners.h"
 
+#define NO_FILES "has no file storage"
+
 /* Does the instance's disk fit? Only for templates with volumes; every pool that it uses must have room. */
 static bool disks_fit(const struct state *st, const struct snode *n, const struct instance *i, char *why, size_t size)
 {
+	if (i->template == TEMPLATE_FILE && n->seen.file_storage != 1) {
+		(void)snprintf(why, size, "node '%s' " NO_FILES, n->n.name);
+		return false;
+	}
 	if (i->template != TEMPLATE_DRBD && i->template != TEMPLATE_PLAIN)
 		return true;
 	for (int d = 0; d < i->n_disks; d++) {
@@ -67,8 +73,11 @@ static int check_wanted(const struct state *st, const struct instance *i, const 
 
 	if (rc < 0)
 		return rc;
-	if (!eligible(st, n, i, primary, why, sizeof(why)))
+	if (!eligible(st, n, i, primary, why, sizeof(why))) {
+		if (strstr(why, NO_FILES))
+			return err_set(err, ERR_NOT_PREPARED, "%s", why), err_hint(err, "'journalctl -u gantry-noded' there says why");
 		return err_set(err, strstr(why, "memory") ? ERR_NO_MEMORY : strstr(why, "free,") ? ERR_NO_SPACE : ERR_NODE_DOWN, "%s", why);
+	}
 	(void)str_copy(ret, UUID_LEN + 1, n->n.uuid);
 	return 0;
 }

@@ -428,11 +428,24 @@ int plan_instance_remove(const struct state *st, const void *args, struct rng *r
 	return 0;
 }
 
+static int instance_is_so(const struct state *st, const struct op_instance_modify *a, struct plan *p, struct err *err)
+{
+	struct op_instance_modify none;
+	AUTO_FREE char *what = xasprintf("instance '%s'", a->name);
+
+	schema_init(&op_instance_modify_schema, &none);
+	(void)str_copy(none.name, sizeof(none.name), a->name);
+	int rc = plan_nothing(p, st, &op_instance_modify_schema, a, &none, what, "give -B or -H with new values", err);
+	schema_done(&op_instance_modify_schema, &none);
+	return rc;
+}
+
 int plan_instance_modify(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_instance_modify *a = args;
 	struct step_params p;
 	struct sinstance *s;
+	bool same = false;
 	int rc = state_need_instance(st, a->name, &s, err);
 
 	(void)rng;
@@ -450,12 +463,12 @@ int plan_instance_modify(const struct state *st, const void *args, struct rng *r
 	if (rc < 0)
 		(void)err_hint(err, "it is be.KEY or hv.KEY, as in 'gnt instance info'");
 	else if (schema_equal(&beparams_schema, &p.be, &p.old_be) && schema_equal(&hvparams_schema, &p.hv, &p.old_hv))
-		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change"), (void)err_hint(err, "give -B or -H with new values");
+		same = true;
 	else
 		plan_add(ret, st, STEP_KIND_instance_params, NULL, &p)->pivot = 1;
 	schema_done(&step_params_schema, &p);
 	summary(ret, st, "modify", &s->i);
-	return rc;
+	return same ? instance_is_so(st, a, ret, err) : rc;
 }
 
 /* ---- rename -------------------------------------------------------------------------------------- */

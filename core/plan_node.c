@@ -237,6 +237,19 @@ static const char *has_disk_on(const struct state *st, const char *uuid)
 	return NULL;
 }
 
+static int node_is_so(const struct state *st, const struct snode *n, const struct op_node_modify *a, struct plan *p, struct err *err)
+{
+	struct op_node_modify none;
+	AUTO_FREE char *what = xasprintf("node '%s'", n->n.name);
+	AUTO_FREE char *hint = xasprintf("'gnt node info %s' shows how it is; 'gnt node modify --help' what can be changed", n->n.name);
+
+	schema_init(&op_node_modify_schema, &none);
+	(void)str_copy(none.name, sizeof(none.name), a->name);
+	int rc = plan_nothing(p, st, &op_node_modify_schema, a, &none, what, hint, err);
+	schema_done(&op_node_modify_schema, &none);
+	return rc;
+}
+
 int plan_node_modify(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_node_modify *a = args;
@@ -289,16 +302,15 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 	} else if (rc == 0 && a->master_candidate == 1 && n->n.candidate != 1) {
 		after.master_capable = 1; /* promotion follows by itself, two at a time, when the number of voters stays odd */
 	}
-	if (rc == 0 && schema_equal(&node_schema, &after, &n->n))
-		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change on node '%s'", n->n.name),
-		(void)err_hint(err, "'gnt node info %s' shows how it is; 'gnt node modify --help' what can be changed", n->n.name);
-	if (rc == 0) {
+	(void)snprintf(ret->summary, sizeof(ret->summary), "modify node '%s'", n->n.name);
+	if (rc == 0 && schema_equal(&node_schema, &after, &n->n)) {
+		rc = node_is_so(st, n, a, ret, err);
+	} else if (rc == 0) {
 		add_node_change(ret, st, &n->n, &after);
 		if (ret->n_steps == 1)
 			ret->steps[0].pivot = 1;
 	}
 	schema_done(&node_schema, &after);
-	(void)snprintf(ret->summary, sizeof(ret->summary), "modify node '%s'", n->n.name);
 	return rc;
 }
 
@@ -529,12 +541,24 @@ static int is_somewhere(const struct state *st, const struct op_cluster_modify *
 	return 0;
 }
 
+static int cluster_is_so(const struct state *st, const struct op_cluster_modify *a, struct plan *p, struct err *err)
+{
+	struct op_cluster_modify none;
+
+	schema_init(&op_cluster_modify_schema, &none);
+	int rc = plan_nothing(p, st, &op_cluster_modify_schema, a, &none, "the cluster",
+			      "'gnt cluster info' shows how it is; 'gnt cluster modify --help' what can be changed", err);
+	schema_done(&op_cluster_modify_schema, &none);
+	return rc;
+}
+
 int plan_cluster_modify(const struct state *st, const void *args, struct rng *rng, struct plan *ret, struct err *err)
 {
 	const struct op_cluster_modify *a = args;
 	struct op_cluster_arbitrate arb;
 	struct cluster c;
 	int rc = 0;
+	bool same = false;
 
 	if (a->arbitration >= 0 && (a->arbitration != st->cluster.arbitration || (a->arbitration == 0) != (st->cluster.arbitration_held == 1))) {
 		struct op_cluster_modify alone;
@@ -585,12 +609,12 @@ int plan_cluster_modify(const struct state *st, const void *args, struct rng *rn
 		rc = err_set(err, ERR_NOT_SAFE, "guest '%s' is up with ha=failover: its node could still count with the longer lease", ha),
 		(void)err_hint(err, "shut such guests down, or set -B ha=none, before ha.lease is lowered");
 	else if (schema_equal(&cluster_schema, &c, &st->cluster))
-		rc = err_set(err, ERR_BAD_REQUEST, "nothing to change");
+		same = true;
 	else
 		plan_add(ret, st, STEP_KIND_cluster_change, NULL, &c)->pivot = 1;
 	schema_done(&cluster_schema, &c);
 	(void)snprintf(ret->summary, sizeof(ret->summary), "change the cluster's settings");
-	return rc;
+	return same ? cluster_is_so(st, a, ret, err) : rc;
 }
 
 /* On: both sides take the options first, then the record says so, and begins with the owner alone (H20). Off: the record first. */

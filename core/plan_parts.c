@@ -238,6 +238,21 @@ void plan_left(struct plan *p, const struct snode *n, const char *fmt, ...)
 	json_array_append_new(json_object_get(of, "commands"), json_string(command));
 }
 
+int plan_nothing(struct plan *p, const struct state *st, const struct schema *s, const void *asked, const void *none, const char *what, const char *hint,
+		 struct err *err)
+{
+	struct step_noop noop;
+
+	if (schema_equal(s, asked, none))
+		return err_set(err, ERR_BAD_REQUEST, "nothing to change on %s", what), err_hint(err, "%s", hint);
+	schema_init(&step_noop_schema, &noop);
+	struct plan_step *step = plan_add(p, st, STEP_KIND_noop_master, NULL, &noop);
+	step->pivot = 1;
+	(void)snprintf(step->text, sizeof(step->text), "%.80s is so already: nothing is changed", what);
+	(void)str_copy(p->summary, sizeof(p->summary), step->text);
+	return 0;
+}
+
 void plan_left_instance(struct plan *p, const struct state *st, const struct snode *n, const struct instance *i)
 {
 	struct step_volumes v;

@@ -30,6 +30,12 @@ void part_guest_ref(const struct instance *i, struct step_guest_ref *ret);
 /* What a plan cannot take off a node that does not answer goes into the job's result, each with the command that removes it there. */
 void plan_left(struct plan *p, const struct snode *n, const char *fmt, ...) PRINTF(3, 4);
 void plan_left_instance(struct plan *p, const struct state *st, const struct snode *n, const struct instance *i);
+/*
+ * All is as it was asked for. That is a success: a job that says so, as who repeats a command after a lost answer expects. But whoever gave no option at
+ * all has forgotten one: asked = the request, none = the same with its defaults and the name. hint: what can be given.
+ */
+int plan_nothing(struct plan *p, const struct state *st, const struct schema *s, const void *asked, const void *none, const char *what, const char *hint,
+		 struct err *err) WARN_UNUSED;
 /* Typed appends for the commonest steps. */
 struct plan_step *add_resource(struct plan *p, const struct state *st, enum step_kind kind, const char *node, const struct instance *i, bool force);
 /* core/tails.c: of a node that lost (own_tail_due) what it wrote is kept first, and it connects discarding it, by the log's word. */

@@ -237,6 +237,7 @@ static int look_work(void *arg, struct err *err)
 		look_volumes(l, l->node->env.file);
 	}
 	look_bridges(l);
+	l->o.file_storage = l->node->env.file != NULL;
 	return 0;
 }
 

@@ -311,6 +311,7 @@ SCHEMA_DECLARE(obs_tail, OBS_TAIL_ROWS)
 	F(T, LIST, guests, obs_guest, INSTANCES_MAX, 0, "", "domains")                                                   \
 	F(T, LIST, drbd, obs_drbd, DRBD_MINORS_MAX, 0, "", "resources")                                                  \
 	F(T, LIST, pools, obs_pool, 64, 0, "", "volume groups")                                                          \
+	F(T, BOOL, file_storage, 0, "no", "", "file disks can be made there")                                            \
 	F(T, STRS, bridges, 64, 0, "", "bridges")                                                                        \
 	F(T, STRS, volumes, 4096, 0, "", "uuids that volumes on the node are tagged with")                               \
 	F(T, LIST, tails, obs_tail, 1024, 0, "", "what was kept of replicas that lost")                                  \

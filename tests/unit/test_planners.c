@@ -509,7 +509,8 @@ static void a_parameter_goes_back_to_its_default(void **state)
 	assert_int_equal(p.old_be.memory, 512);
 	assert_string_equal(p.old_hv.cpu_type, "host-passthrough");
 	schema_done(&step_params_schema, &p);
-	assert_int_equal(plan(w, OP_instance_modify, "{\"name\":\"vm1\",\"reset\":[\"hv.machine\"]}"), -ERR_BAD_REQUEST); /* it has none */
+	assert_int_equal(plan(w, OP_instance_modify, "{\"name\":\"vm1\",\"reset\":[\"hv.machine\"]}"), 0); /* it has none */
+	assert_string_equal(w->plan.steps[0].kind, "noop_master");
 	static const char *const wrong[] = { "be.memroy", "memory", "be", "be.", ".memory", "uuid.x", "hv.memory" };
 	for (size_t k = 0; k < ARRAY_SIZE(wrong); k++) {
 		AUTO_FREE char *args = xasprintf("{\"name\":\"vm1\",\"reset\":[\"%s\"]}", wrong[k]);
@@ -754,6 +755,47 @@ static void evacuation_checks_where_to(void **state)
 	assert_null(jobs);
 }
 
+/* Repeated, as after a lost answer, it succeeds and does nothing; without any option it is a mistake. */
+static void what_is_so_already_is_a_success(void **state)
+{
+	static const struct {
+		enum op_index op;
+		const char *none, *same, *other;
+	} rows[] = {
+		{ OP_node_modify, "{\"name\":\"node2\"}", "{\"name\":\"node2\",\"offline\":false}", "{\"name\":\"node2\",\"offline\":true}" },
+		{ OP_instance_modify, "{\"name\":\"vm1\"}", "{\"name\":\"vm1\",\"be\":{\"memory\":512}}", "{\"name\":\"vm1\",\"be\":{\"memory\":600}}" },
+		{ OP_cluster_modify, "{}", "{\"lease\":12}", "{\"lease\":20}" },
+	};
+	struct world *w = *state;
+
+	add_instance(&w->st, true, true)->i.be.memory = 512;
+	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
+		assert_int_equal(plan(w, rows[k].op, rows[k].none), -ERR_BAD_REQUEST);
+		assert_non_null(strstr(w->err.msg, "nothing to change"));
+		assert_int_equal(w->plan.n_steps, 0);
+		assert_int_equal(plan(w, rows[k].op, rows[k].same), 0);
+		assert_int_equal(w->plan.n_steps, 1);
+		assert_string_equal(w->plan.steps[0].kind, "noop_master");
+		assert_non_null(strstr(w->plan.summary, "is so already: nothing is changed"));
+		assert_int_equal(plan(w, rows[k].op, rows[k].other), 0);
+		assert_string_not_equal(w->plan.steps[0].kind, "noop_master");
+	}
+}
+
+/* Known from its report: refused before there is a job, and nobody chooses that node. */
+static void file_disks_need_a_node_that_has_them(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(plan(w, OP_instance_add, "{\"name\":\"web1\",\"disk_template\":\"file\",\"disk\":[{\"size\":64}],\"node\":\"node2\",\"no_install\":true}"),
+			 -ERR_NOT_PREPARED);
+	assert_string_equal(w->err.msg, "node 'node2' has no file storage");
+	if (plan(w, OP_instance_add, "{\"name\":\"web1\",\"disk_template\":\"file\",\"disk\":[{\"size\":64}],\"no_install\":true}") != -ERR_NO_NODE) fail_msg("%s", w->err.msg);
+	state_node(&w->st, B)->seen.file_storage = 1;
+	assert_int_equal(plan(w, OP_instance_add, "{\"name\":\"web1\",\"disk_template\":\"file\",\"disk\":[{\"size\":64}],\"no_install\":true}"), 0);
+	assert_true(step_at(w, "volume_create", B) >= 0);
+}
+
 /* ---- addresses ----------------------------------------------------------------------------------------------------------------- */
 
 /* The record alone would be a lie: certificate, the node's own file and its links would keep the old one. */
@@ -814,6 +856,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
+		T(what_is_so_already_is_a_success), T(file_disks_need_a_node_that_has_them),
 		T(what_does_not_exist_is_refused),
 		T(failover_to_the_only_good_replica),
 		T(failover_to_a_replica_that_resyncs),
