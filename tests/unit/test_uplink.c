@@ -22,6 +22,7 @@
 #define MASTER "aaaaaaaa-2222-4333-8444-555555555555"
 #define NODE "bbbbbbbb-7777-4888-9999-aaaaaaaaaaaa"
 #define SUCCESSOR "cccccccc-2222-4333-8444-555555555555"
+#define VM "eeeeeeee-2222-4333-8444-555555555555"
 #define LEASE_MS 2000
 #define LEASE_LONG_MS 6000 /* where the order of two of its parts is looked at */
 #define WAIT_MS 20000
@@ -46,6 +47,12 @@ struct rig {
 	struct noded *node;
 	int64_t lease_ms;
 	bool with_standby;
+	int asks;          /* for a verdict, over either */
+	int64_t asked_ms;  /* when the last one came */
+	int64_t wait_ms;   /* it is answered with "not now", and this; < 0 = it is not */
+	int64_t told_ms;   /* when it was */
+	int64_t noted_ms;  /* what the node had noted of its question then */
+	int heeded;        /* and has noted something else since */
 };
 
 /* ---- the master ---------------------------------------------------------------------------------------------- */
@@ -77,6 +84,22 @@ static void on_open(void *arg, struct link *k, const char *peer)
 	s->link = k;
 }
 
+static void on_ask(struct side *s, const json_t *ask)
+{
+	struct rig *r = s->rig;
+
+	assert_string_equal(json_str(ask, "instance", ""), VM);
+	r->asked_ms = loop_now_ms(r->loop);
+	r->asks++;
+	if (r->wait_ms < 0)
+		return;
+	r->told_ms = r->asked_ms;
+	r->noted_ms = r->node->gens[0].asked_ms;
+	say(s, json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:i, s:I}", "type", "verdict", "instance", VM, "boot_id", json_str(ask, "boot_id", ""), "number",
+			 (json_int_t)json_int(ask, "number", -1), "verdict", "not-now", "gen", (json_int_t)json_int(ask, "gen", 0), "epoch", 1, "wait_ms",
+			 (json_int_t)r->wait_ms));
+}
+
 static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 {
 	struct side *s = arg;
@@ -101,6 +124,8 @@ static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 		s->observes++;
 	} else if (strcmp(type, "request") == 0) {
 		s->requests++;
+	} else if (strcmp(type, "ask") == 0) {
+		on_ask(s, m);
 	}
 }
 
@@ -393,6 +418,48 @@ static void when_the_master_is_silent_a_candidate_is_listened_to(void **state)
 		assert_int_equal(r->sides[i].hellos, 1);
 }
 
+/* ---- a verdict that is put off (H17) --------------------------------------------------------------------------- */
+
+/* vm1 is Primary here, alone and frozen, and this node may go on alone if it is allowed to. */
+static void freeze_vm1(struct rig *r)
+{
+	AUTO_FREE char *path = xasprintf("%s/world/world.json", r->root);
+	struct err err = ERR_INIT;
+
+	must_ok(file_write_durable(path, "{\"nodes\":{\"b\":{\"drbd\":{\"vm1\":{\"uuid\":\"" VM "\",\"peer\":\"a\",\"arb\":true,\"vols\":1,\"minor\":0,"
+				   "\"att\":true,\"con\":false,\"role\":\"Primary\",\"two\":false,\"disk\":\"UpToDate\",\"frozen\":true}}}}}", 0600, &err), &err);
+	say(&r->sides[PRIMARY], json_pack("{s:s, s:i, s:[{s:s, s:i, s:b, s:b, s:b}]}", "type", "gens", "epoch", 1, "gens", "instance", VM, "gen", 5, "arbitrated", 1,
+					  "current", 1, "owner", 1));
+}
+
+static void see_heeded(void *arg)
+{
+	struct rig *r = arg;
+
+	r->heeded = r->node->gens[0].asked_ms != r->noted_ms;
+}
+
+/* "Not now" says when: later than a question is repeated by itself, the node waits; sooner, it does not wait that long. */
+static void it_asks_again_when_it_was_told_to(void **state)
+{
+	struct rig *r = *state;
+
+	r->wait_ms = 2500;
+	freeze_vm1(r);
+	must(r, &r->asks, 1);
+	int64_t told = r->told_ms;
+	r->wait_ms = 100;
+	must(r, &r->asks, 2);
+	assert_true(r->asked_ms - told >= 2500);
+	told = r->told_ms;
+	r->wait_ms = -1;
+	assert_true(loop_wait_for(r->loop, &r->heeded, 1, WAIT_MS, see_heeded, r));
+	/* As if it had been asked so long ago that it is due in a tenth of a second: by itself it is after a whole one. */
+	assert_in_range(r->node->gens[0].asked_ms + 1000 - 100, told, loop_now_ms(r->loop));
+	must(r, &r->asks, 3);
+	assert_true(r->asked_ms - told >= 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(when_both_are_silent_both_are_cut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_is_not_master_is_listened_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_is_listened_to_for_a_beat, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(it_asks_again_when_it_was_told_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(whoever_is_named_is_dialled, set_up_standby, tear_down),
 		cmocka_unit_test_setup_teardown(when_the_master_is_silent_a_candidate_is_listened_to, set_up_standby, tear_down),
 	};
