@@ -288,11 +288,13 @@ static int node_change(struct core *c, enum step_dir dir, const void *args, stru
 	schema_copy(&node_schema, &to, dir == STEP_UNDO_DIR ? &a->before : &a->after);
 	if (!a->before.fence && !a->after.fence && n->n.fence)
 		to.fence = xstrdup(n->n.fence);
-	if (a->before.liveness == a->after.liveness) { /* it was about something else: what was learnt meanwhile stays */
+	bool anew = a->before.evidence_wrong == 1 && a->after.evidence_wrong != 1; /* known to be off as before, by a new word */
+	if (a->before.liveness == a->after.liveness && !anew) { /* it was about something else: what was learnt meanwhile stays */
 		to.liveness = n->n.liveness;
 		to.evidence = n->n.evidence;
+		to.evidence_wrong = n->n.evidence_wrong;
 	} else {
-		n->suspect = n->alarmed = false;
+		n->suspect = false;
 		core_event(c, "node '%s' is %s%s%s", to.name, liveness_names[to.liveness], to.liveness == NODE_FENCED ? ": " : "",
 			   to.liveness == NODE_FENCED && to.evidence_text ? to.evidence_text : "");
 	}

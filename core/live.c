@@ -33,6 +33,7 @@ static void move_to(struct core *c, struct snode *n, enum liveness to)
 	if (n->n.liveness == (int)kept)
 		return;
 	n->n.liveness = (int)kept;
+	n->n.evidence_wrong = 0;
 	if (kept == NODE_LOST) /* which boot that is about; unknown to a master that never heard it */
 		(void)str_copy(n->n.evidence_boot, sizeof(n->n.evidence_boot), n->boot_id);
 	if (kept == NODE_ONLINE)
@@ -45,8 +46,9 @@ void live_beat(struct core *c, struct snode *n)
 	n->granted_ms = c->st.now_ms;
 	if (n->n.liveness == NODE_FENCED) {
 		/* reconcile_observed() takes it back in a new boot; in the same one the evidence was wrong, and that is for a person. */
-		if (strcmp(n->n.evidence_boot, n->boot_id) == 0 && !n->alarmed) {
-			n->alarmed = true;
+		if (n->n.evidence_boot[0] && strcmp(n->n.evidence_boot, n->boot_id) == 0 && n->n.evidence_wrong != 1) {
+			n->n.evidence_wrong = 1; /* in the log: the master after us may never hear it */
+			core_put_node(c, n);
 			core_event(c, "ALARM: node '%s' answers in the boot in which it was known to be off (%s)", n->n.name,
 				   n->n.evidence_text ? n->n.evidence_text : "");
 		}

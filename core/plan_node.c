@@ -272,6 +272,7 @@ int plan_node_modify(const struct state *st, const void *args, struct rng *rng, 
 		if (a->offline == 0 && rejoin_held(n)) { /* a person lets it back */
 			after.liveness = NODE_ONLINE;
 			after.evidence = EVIDENCE_NONE;
+			after.evidence_wrong = 0;
 		}
 		if (a->offline == 1 && strcmp(n->n.uuid, st->self) == 0)
 			rc = err_set(err, ERR_WRONG_STATE, "node '%s' is the master", n->n.name),
@@ -361,7 +362,9 @@ static void off_by(struct node *after, const struct snode *n, enum evidence ev, 
 	free(after->evidence_text);
 	after->evidence_text = ev == EVIDENCE_POWER ? xasprintf("its power was read back as off by a fence agent (%.200s)", how) :
 			       xasprintf("a person confirmed that it is off%s%.300s", how[0] ? ": " : "", how);
-	(void)str_copy(after->evidence_boot, sizeof(after->evidence_boot), n->boot_id);
+	if (n->boot_id[0] || n->n.liveness != NODE_LOST) /* a master that never heard it rests on the boot in which it was lost */
+		(void)str_copy(after->evidence_boot, sizeof(after->evidence_boot), n->boot_id);
+	after->evidence_wrong = 0; /* a new word */
 }
 
 static const char *guest_on(const struct state *st, const struct snode *n)

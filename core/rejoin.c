@@ -34,6 +34,7 @@ static bool has_guests(const struct snode *n)
 static void online(struct core *c, struct snode *n, const char *how)
 {
 	n->n.liveness = NODE_ONLINE;
+	n->n.evidence_wrong = 0;
 	core_put_node(c, n);
 	core_event(c, "node '%s' is back%s", n->n.name, how);
 }
@@ -41,6 +42,7 @@ static void online(struct core *c, struct snode *n, const char *how)
 static void hold(struct core *c, struct snode *n)
 {
 	n->n.offline = 1;
+	n->n.evidence_wrong = 0; /* the boot that it was about has ended */
 	if (n->n.liveness == NODE_LOST && n->n.evidence_boot[0]) { /* and by that its guests have ended: evidence for those that still wait */
 		n->n.liveness = NODE_FENCED;
 		n->n.evidence = EVIDENCE_REPORT;
@@ -64,8 +66,8 @@ void rejoin_observed(struct core *c, struct snode *n)
 			online(c, n, " in a new boot");
 		return;
 	}
-	/* Only cut off, its guests ran on: to shut it out would end nothing and help nobody. */
-	if (!fenced && (same_boot(n) || has_guests(n)))
+	/* Only cut off, its guests ran on: to shut it out would end nothing and help nobody. Known to be off, but in which boot nobody knew: by its guests in this one. */
+	if (fenced ? !n->n.evidence_boot[0] && has_guests(n) : same_boot(n) || has_guests(n))
 		online(c, n, ", it was only cut off");
 	else
 		hold(c, n);

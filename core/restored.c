@@ -287,6 +287,7 @@ static int restore_nodes(struct backup *b, const char *first, const char *said, 
 		free(o->evidence_text);
 		o->evidence_text = NULL;
 		o->evidence_boot[0] = '\0';
+		o->evidence_wrong = 0;
 		if (said && o->former_voter == 1) { /* a person's word; back, it waits for another one */
 			o->offline = 1;
 			o->liveness = NODE_FENCED;

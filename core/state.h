@@ -36,7 +36,6 @@ struct snode { /* a node: object, and what is seen of it */
 	int64_t fence_next_ms;   /* its fence agents are not asked before */
 	char **strays;           /* guests that an alarm has told of */
 	int n_strays;
-	bool alarmed;            /* it was said once that it lives though it was known to be off */
 	bool usable;             /* at the last look: takes part, answers, and has told what it has */
 };
 

@@ -124,7 +124,8 @@ SCHEMA_DECLARE(instance, INSTANCE_ROWS)
 	F(T, ENUM, liveness, liveness_names, 0, "online", "", "what the log says about it")                              \
 	F(T, ENUM, evidence, evidence_names, 0, "none", "", "what the last fencing rested on")                           \
 	F(T, TEXT, evidence_text, TEXT_MAX, 0, NULL, "", "the same in words")                                            \
-	F(T, STR, evidence_boot, UUID_LEN, 0, NULL, "", "boot id that the evidence is about")                            \
+	F(T, STR, evidence_boot, UUID_LEN, 0, NULL, "", "boot id that the evidence is about; empty = nobody knows")       \
+	F(T, BOOL, evidence_wrong, 0, "no", "", "it has answered in that boot: the evidence counts for nothing")          \
 	F(T, TEXT, fence, TEXT_MAX, FIELD_SECRET, NULL, "", "fence agents: agent=fence_NAME,key=value,...;agent=...")    \
 	F(T, BOOL, auto_rejoin, 0, NULL, "", "back in a new boot it takes part again by itself; unset = as the cluster says") \
 	F(T, INT, power_proven_ms, 0, INT64_MAX, 0, "0", "", "wall clock: an agent last read its power back as off")     \

@@ -101,13 +101,21 @@ static void who_answers_is_not_off(void **state)
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_NO_EVIDENCE);
 	assert_false(evidence_holds(&w->st, &s->i, EVIDENCE_PERSON) || evidence_holds(&w->st, &s->i, EVIDENCE_POWER));
 	a->connected = false;
-	a->alarmed = true; /* not at this moment, but it has */
+	a->n.evidence_wrong = 1; /* not at this moment, but it has */
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_NO_EVIDENCE);
-	a->alarmed = false;
+	a->n.evidence_wrong = 0;
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
 	assert_true(evidence_holds(&w->st, &s->i, EVIDENCE_PERSON));
 	a->connected = true;
 	(void)str_copy(a->boot_id, sizeof(a->boot_id), "next"); /* another boot: nothing of that one runs any more */
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	a->n.evidence_boot[0] = '\0'; /* nobody knew which: it is this one, until its node has said that it is without the guest */
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	see_guest(a);
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_NO_EVIDENCE);
+	a->seen_ms = 0;
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), -ERR_NO_EVIDENCE);
+	a->connected = false;
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
 }
 

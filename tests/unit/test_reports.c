@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What nodes report, in the core: whether a replica is good, guests that do not belong, an instance by its new name. */
+/* What nodes report, in the core: whether a replica is good, whether they are off, guests that do not belong, an instance by its new name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/xmem.h"
+#include "core/evidence.h"
 #include "tests/unit/core_rig.h"
 
 /* disk "": it is down. */
@@ -170,10 +171,6 @@ static void a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good(void **stat
 	}
 }
 
-/* ---- guests that do not belong ------------------------------------------------------------------------------ */
-
-#define NOBODYS "55555555-5555-4555-8555-555555555555"
-
 /* The node reports that it runs this guest, or none ("" = none). */
 static void see(struct rig *r, const char *node, const char *uuid, bool ours)
 {
@@ -193,6 +190,115 @@ static void see(struct rig *r, const char *node, const char *uuid, bool ours)
 	schema_done(&observed_schema, &o);
 	commit_all(r);
 }
+
+/* ---- known to be off, and it answers (009) ------------------------------------------------------------------- */
+
+/* vm1's node: a person has said that it is off, in that boot; "" = nobody knew which. */
+static void keep_off(struct rig *r, const char *boot, bool back_by_itself)
+{
+	struct node n;
+
+	schema_init(&node_schema, &n);
+	(void)str_copy(n.uuid, sizeof(n.uuid), NODE1);
+	(void)str_copy(n.name, sizeof(n.name), "node1");
+	(void)str_copy(n.address, sizeof(n.address), "10.0.0.1");
+	(void)str_copy(n.replication_address, sizeof(n.replication_address), "10.0.0.1");
+	n.master_capable = 0;
+	n.candidate = 1;
+	n.auto_rejoin = back_by_itself;
+	n.liveness = NODE_FENCED;
+	n.evidence = EVIDENCE_PERSON;
+	(void)str_copy(n.evidence_boot, sizeof(n.evidence_boot), boot);
+	AUTO_FREE char *text = schema_encode_text(&node_schema, &n);
+	keep(r, "/gantry/node/" NODE1, text);
+	schema_done(&node_schema, &n);
+	core_free(r->core);
+	start_core(r);
+}
+
+static enum evidence known_of_vm1(const struct rig *r)
+{
+	const struct state *st = core_state(r->core);
+	struct evidence_found f;
+	const struct instance *i = &state_instance(st, VM)->i;
+
+	evidence_find(st, i, &f);
+	assert_int_equal(evidence_holds(st, i, EVIDENCE_PERSON), f.kind == EVIDENCE_PERSON);
+	return f.kind;
+}
+
+static void node1_links(struct rig *r, const char *boot)
+{
+	core_node_links(r->core, NODE1, 1, boot, PACKAGE_VERSION, 1700000000000 + r->now_ms);
+	commit_all(r);
+}
+
+static void node1_answers(struct rig *r, const char *boot)
+{
+	node1_links(r, boot);
+	core_node_beat(r->core, NODE1);
+	commit_all(r);
+}
+
+/* A master that never heard it, as it is cut off again, comes to the same conclusion; a new word about it counts, and so does its next boot. */
+static void who_has_answered_is_not_off_for_the_next_master(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 5, true, true);
+	keep_off(r, "b1", false);
+	assert_int_equal(known_of_vm1(r), EVIDENCE_PERSON);
+	node1_answers(r, "b1");
+	assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+	core_free(r->core);
+	start_core(r);
+	assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+	/* What is changed about it otherwise changes nothing of that. */
+	(void)ask(r, "1", "node.modify", json_pack("{s:s, s:b}", "name", "node1", "drained", 1));
+	assert_int_equal(state_node(core_state(r->core), NODE1)->n.drained, 1);
+	assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+	(void)ask(r, "2", "node.fence", json_pack("{s:s, s:b}", "name", "node1", "confirmed_off", 1));
+	assert_int_equal(known_of_vm1(r), EVIDENCE_PERSON);
+}
+
+static void its_next_boot_runs_nothing_of_that_one(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 5, true, true);
+	keep_off(r, "b1", false);
+	node1_answers(r, "b1");
+	core_node_links(r->core, NODE1, 0, "", "", 0);
+	node1_answers(r, "b3");
+	replica_says(r, NODE1, "", "", "", false, 0); /* it waits, offline, for a person */
+	assert_int_equal(state_node(core_state(r->core), NODE1)->n.offline, 1);
+	assert_int_equal(known_of_vm1(r), EVIDENCE_PERSON);
+}
+
+/* Nobody knew the boot: while it answers, what it reports decides, and with guests it was never off. */
+static void an_unknown_boot_is_no_evidence_against_who_answers(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 5, true, true);
+	for (int runs = 0; runs < 2; runs++) {
+		keep_off(r, "", false);
+		assert_int_equal(known_of_vm1(r), EVIDENCE_PERSON);
+		node1_answers(r, "b1");
+		assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+		see(r, NODE1, runs ? VM : "", true);
+		commit_all(r);
+		const struct snode *n = state_node(core_state(r->core), NODE1);
+
+		assert_int_equal(n->n.liveness, runs ? NODE_ONLINE : NODE_FENCED);
+		assert_int_equal(n->n.offline, !runs);
+		assert_int_equal(known_of_vm1(r), runs ? EVIDENCE_NONE : EVIDENCE_PERSON);
+	}
+}
+
+/* ---- guests that do not belong ------------------------------------------------------------------------------ */
+
+#define NOBODYS "55555555-5555-4555-8555-555555555555"
 
 static int alarms(struct rig *r, const char *words)
 {
@@ -341,6 +447,9 @@ int main(void)
 		T(who_is_left_in_current_has_said_that_it_is_good),
 		T(who_leaves_current_is_not_told_to_go_on),
 		T(a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good),
+		T(who_has_answered_is_not_off_for_the_next_master),
+		T(its_next_boot_runs_nothing_of_that_one),
+		T(an_unknown_boot_is_no_evidence_against_who_answers),
 		T(a_guest_on_the_wrong_node_is_an_alarm),
 		T(no_job_waits_for_a_lost_disk),
 		T(a_guest_of_no_instance_is_an_alarm),
