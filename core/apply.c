@@ -65,8 +65,9 @@ static int instance_admin(struct core *c, enum step_dir dir, const void *args, s
 	if (rc < 0)
 		return dir == STEP_UNDO_DIR ? 0 : rc;
 	s->i.admin_state = dir == STEP_UNDO_DIR ? a->previous : a->state;
-	s->restarts = 0;
-	s->next_try_ms = 0;
+	s->tries = s->crashes = 0; /* a person's word */
+	s->next_try_ms = s->next_start_ms = 0;
+	s->ran = false;
 	core_put_instance(c, s);
 	return 0;
 }

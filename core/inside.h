@@ -154,6 +154,7 @@ json_t *verify_run(const struct core *c);
 /* ---- reconcile.c: wanted against seen ---- */
 void reconcile_observed(struct core *c, struct snode *n); /* a node has reported */
 void reconcile_tick(struct core *c);
+void reconcile_started(struct core *c, const char *uuid); /* a guest, by a job */
 #define RECONCILER "reconciler" /* the user of jobs that nobody asked for */
 void reconcile_file(struct core *c, enum op_index op, json_t *args /* takes */, const char *reason); /* an ordinary job */
 

@@ -352,6 +352,8 @@ static void do_done(struct core *c, struct cjob *j, json_t *result)
 {
 	j->step[j->cur] = STEP_DONE;
 	put_record(c, j, j->cur, RECORD_DONE, result, NULL);
+	if (kind_of(j, j->cur) == STEP_KIND_guest_start)
+		reconcile_started(c, json_str(j->j.steps[j->cur].args, "uuid", ""));
 	j->cur++;
 	j->attempt = 0;
 	j->waiting = false;

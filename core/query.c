@@ -75,11 +75,12 @@ static json_t *ha(const struct core *c, const struct sinstance *s)
 
 	if (s->ha_why)
 		set(o, "waits", json_string(s->ha_why));
-	if (s->restarts) {
-		set(o, "restarts", json_integer(s->restarts));
-		if (s->next_try_ms > c->st.now_ms)
-			set(o, "next_try_in_ms", json_integer(s->next_try_ms - c->st.now_ms));
-	}
+	int64_t next = s->next_try_ms > s->next_start_ms ? s->next_try_ms : s->next_start_ms;
+
+	if (s->tries + s->crashes)
+		set(o, "restarts", json_integer(s->tries + s->crashes));
+	if (next > c->st.now_ms)
+		set(o, "next_try_in_ms", json_integer(next - c->st.now_ms));
 	return o;
 }
 

@@ -112,7 +112,7 @@ static void grow_or_lose(struct core *c, struct snode *n, const struct obs_drbd 
 	if (tail[0] && !s->i.own.tail[0])
 		tails_resynced(c, s, tail);
 	if (s->i.own.n_current == s->i.n_nodes) /* what failed without this replica, and was put off for minutes, may be done now: left-overs are tidied */
-		s->restarts = 0, s->next_try_ms = 0;
+		s->tries = 0, s->next_try_ms = 0; /* (that its guest crashes has nothing to do with it) */
 	core_put_instance(c, s);
 	core_send_gens(c, s);
 	core_event(c, "instance '%s': current is %s%s%s by node '%s', generation %lld", s->i.name, state_node_name(&c->st, s->i.own.current[0]),
@@ -131,8 +131,30 @@ static void keep_proof(struct core *c, struct snode *n)
 	core_event(c, "node '%s': its watchdog is proven: it reset the machine in a fire drill", n->n.name);
 }
 
+/* Who is down after this has crashed, or was ended, be it before anybody saw it run; who was never started has failed to. */
+void reconcile_started(struct core *c, const char *uuid)
+{
+	struct sinstance *s = state_instance(&c->st, uuid);
+
+	if (s)
+		s->ran = true;
+}
+
+/* ... also when a master before us has started it. */
+static void note_runs(struct core *c, const struct snode *n)
+{
+	for (int i = 0; i < n->seen.n_guests; i++) {
+		const struct obs_guest *g = &n->seen.guests[i];
+		struct sinstance *s = state_instance(&c->st, g->uuid);
+
+		if (s && strcmp(g->state, "running") == 0 && strcmp(own_runner(&s->i.own), n->n.uuid) == 0)
+			s->ran = true;
+	}
+}
+
 void reconcile_observed(struct core *c, struct snode *n)
 {
+	note_runs(c, n);
 	rejoin_observed(c, n);
 	keep_proof(c, n);
 	outbox_flush(c->out);
@@ -165,6 +187,18 @@ static bool replica_missing(const struct core *c, const struct sinstance *s)
 	return false;
 }
 
+/* It is wanted up, and is not, by the word of its node. */
+static bool guest_down(const struct core *c, const struct sinstance *s)
+{
+	const struct snode *owner = state_node(&c->st, own_runner(&s->i.own));
+	const struct obs_guest *g;
+
+	if (s->i.admin_state != ADMIN_UP || !owner || !owner->connected || !owner->seen_ms)
+		return false;
+	g = state_seen_guest(owner, s->i.uuid);
+	return !g || strcmp(g->state, "paused") == 0;
+}
+
 /* Does the instance differ from what is wanted, as far as the nodes that matter have told? */
 static bool differs(const struct core *c, const struct sinstance *s)
 {
@@ -177,7 +211,6 @@ static bool differs(const struct core *c, const struct sinstance *s)
 		return false; /* both were written to, and the log knows no loser: a person must say */
 	if (!owner || !owner->connected || !owner->seen_ms || !owner->seen.hypervisor[0])
 		return false;
-	const struct obs_guest *g = state_seen_guest(owner, s->i.uuid);
 	if (s->i.own.target[0])
 		return true; /* a migration without a job */
 	for (int i = 0; i < c->st.n_nodes; i++) {
@@ -193,17 +226,29 @@ static bool differs(const struct core *c, const struct sinstance *s)
 		return false; /* a guest that runs though it should be down is a person's doing: verify says so */
 	if (state_owner_lost_disk(&c->st, &s->i))
 		return false; /* nothing starts there: it is failed over (core/failover.c), by itself or by a person */
-	return !g || strcmp(g->state, "paused") == 0 || (s->i.template == TEMPLATE_DRBD && replica_missing(c, s));
+	return guest_down(c, s) || (s->i.template == TEMPLATE_DRBD && replica_missing(c, s));
 }
 
+/* An attempt that failed is one thing, a guest that was started and has crashed another: each has its own count, and what ends the one says nothing of the other. */
 static void back_off(struct core *c, struct sinstance *s)
 {
-	int64_t wait = BACKOFF_FIRST_MS;
+	bool crashed = s->ran && guest_down(c, s);
+	int *count = crashed ? &s->crashes : &s->tries;
+	int64_t *next = crashed ? &s->next_start_ms : &s->next_try_ms, wait = BACKOFF_FIRST_MS;
 
-	for (int i = 0; i < s->restarts && wait < BACKOFF_MAX_MS; i++)
+	if (c->st.now_ms - *next > BACKOFF_MAX_MS)
+		*count = 0; /* all was well for longer than anything is put off */
+	for (int i = 0; i < *count && wait < BACKOFF_MAX_MS; i++)
 		wait *= 2;
-	s->restarts++;
-	s->next_try_ms = c->st.now_ms + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+	++*count;
+	*next = c->st.now_ms + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+	s->ran = s->ran && !crashed;
+}
+
+/* Whatever the attempt is for, it starts a guest that is down. */
+static bool put_off(const struct core *c, const struct sinstance *s)
+{
+	return c->st.now_ms < s->next_try_ms || (c->st.now_ms < s->next_start_ms && guest_down(c, s));
 }
 
 /*
@@ -212,7 +257,7 @@ static void back_off(struct core *c, struct sinstance *s)
  */
 static void check_instance(struct core *c, struct sinstance *s)
 {
-	if (s->busy_job || c->st.now_ms < s->next_try_ms)
+	if (s->busy_job || put_off(c, s))
 		return;
 	if (!differs(c, s)) {
 		s->grow_wait_ms = 0;
@@ -248,8 +293,8 @@ static void check_back(struct core *c, struct snode *n)
 
 		if (!strs_has(s->i.nodes, s->i.n_nodes, n->n.uuid))
 			continue;
-		s->restarts = 0;
-		s->next_try_ms = 0;
+		s->tries = s->crashes = 0;
+		s->next_try_ms = s->next_start_ms = 0;
 	}
 }
 
@@ -308,7 +353,7 @@ static void check_strays(struct core *c)
 	for (int k = 0; k < c->st.n_instances; k++) {
 		struct sinstance *s = c->st.instances[k];
 
-		if (s->busy_job || c->st.now_ms < s->next_try_ms || !own_confirmed(&s->i.own))
+		if (s->busy_job || put_off(c, s) || !own_confirmed(&s->i.own))
 			continue;
 		found_stray(c, s, n, state_stray(&s->i, n, volumes, n_volumes));
 	}

@@ -44,8 +44,10 @@ struct sinstance {
 	int64_t grow_wait_ms;   /* reconciler's back-off */
 	char *stray_on;         /* node where something was left, found first then; NULL = nothing */
 	int64_t stray_ms;
-	int restarts;
-	int64_t next_try_ms;
+	/* put off twice as long each time: what could not be put right; and a guest that was, and has crashed, whatever else is well again meanwhile */
+	int tries, crashes;
+	int64_t next_try_ms, next_start_ms;
+	bool ran;               /* started, or seen running, since it was counted as crashed */
 	int64_t busy_job;       /* job that holds its lock, 0 = none */
 	int permille;           /* progress of the running job's step, for lists */
 	/* a yes that is held (H17): for which question, since when */

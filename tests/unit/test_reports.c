@@ -352,6 +352,130 @@ static void no_job_waits_for_a_lost_disk(void **state)
 	}
 }
 
+/* ---- what is put off ----------------------------------------------------------------------------------------- */
+
+/* Both replicas are up and in sync, by the word of both; vm1 runs on NODE1, or does not. */
+static void both_say(struct rig *r, bool runs, bool in_sync)
+{
+	for (int k = 0; k < 2; k++) {
+		struct observed o;
+
+		schema_init(&observed_schema, &o);
+		(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
+		struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+		(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+		(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+		(void)str_copy(d->role, sizeof(d->role), k ? "Secondary" : "Primary");
+		(void)str_copy(d->conn, sizeof(d->conn), in_sync ? "Connected" : "WFConnection");
+		(void)str_copy(d->disk, sizeof(d->disk), "UpToDate");
+		d->up = 1;
+		d->in_sync = in_sync;
+		d->gen = state_instance(core_state(r->core), VM)->i.own.gen;
+		if (runs && !k) {
+			struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &o);
+
+			(void)str_copy(g->uuid, sizeof(g->uuid), VM);
+			(void)str_copy(g->name, sizeof(g->name), "vm1");
+			(void)str_copy(g->state, sizeof(g->state), "running");
+			g->ours = 1;
+		}
+		core_node_observed(r->core, k ? NODE2 : NODE1, &o);
+		commit_all(r);
+		schema_done(&observed_schema, &o);
+	}
+}
+
+/* How long it takes until vm1, which is not as wanted, is tried to be put right. The attempt fails, as each step of it does. */
+static int64_t tried_after_ms(struct rig *r, bool in_sync)
+{
+	int64_t since = r->now_ms;
+	int jobs = count(r, "/gantry/job/");
+
+	while (count(r, "/gantry/job/") == jobs && r->now_ms - since < 1000000) {
+		both_say(r, false, in_sync);
+		tick(r, 500);
+	}
+	int64_t took = r->now_ms - since;
+	for (int t = 0; t < 100 && core_jobs_open(r->core); t++) {
+		int index;
+		char dir[8], node;
+
+		if (sscanf(r->orders, "%7[a-z]%d@%c", dir, &index, &node) == 3) {
+			enum step_dir d = strcmp(dir, "do") == 0 ? STEP_DO : STEP_UNDO_DIR;
+
+			r->orders[0] = '\0';
+			answer(r, node == '1' ? NODE1 : NODE2, r->last_step_job, index, d, d == STEP_DO ? "COMMAND_FAILED" : "");
+		}
+		tick(r, 10);
+	}
+	assert_int_equal(core_jobs_open(r->core), 0);
+	return took;
+}
+
+/* The mirror leaves current, as its Primary goes on alone, and is in sync again. */
+static void mirror_leaves_and_returns(struct rig *r, bool runs)
+{
+	struct msg_ask a;
+
+	schema_init(&msg_ask_schema, &a);
+	(void)str_copy(a.instance, sizeof(a.instance), VM);
+	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
+	a.gen = state_instance(core_state(r->core), VM)->i.own.gen;
+	a.uptodate = 1;
+	core_ask(r->core, NODE1, &a);
+	commit_all(r);
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, 1);
+	both_say(r, runs, true);
+	assert_int_equal(state_instance(core_state(r->core), VM)->i.own.n_current, 2);
+}
+
+static void up(struct rig *r)
+{
+	keep_instance(r, 5, true, true);
+	master_changes(r, 0);
+	((struct sinstance *)(uintptr_t)state_instance(core_state(r->core), VM))->i.admin_state = ADMIN_UP;
+}
+
+/* It runs, and crashes, and each time its mirror was away in between: it is started later each time all the same. */
+static void who_crashes_waits_longer_though_its_mirror_is_whole_again(void **state)
+{
+	struct rig *r = *state;
+	int64_t before = 0;
+
+	up(r);
+	for (int k = 0; k < 6; k++) {
+		both_say(r, true, true);
+		tick(r, 500);
+		mirror_leaves_and_returns(r, true);
+		int64_t took = tried_after_ms(r, true);
+
+		if (k == 0)
+			assert_in_range(took, LEASE_MS / 6, LEASE_MS / 2);
+		if (k > 1)
+			assert_true(took > before + before / 2);
+		before = took;
+	}
+	/* It has run for long: what was is forgotten. */
+	both_say(r, true, true);
+	for (int t = 0; t < 2000; t++)
+		tick(r, 500);
+	assert_in_range(tried_after_ms(r, true), LEASE_MS / 6, LEASE_MS / 2);
+}
+
+/* It never ran, each attempt fails, and is put off for longer: not any more when the mirror, without which it may have failed, is whole again. */
+static void what_failed_is_tried_at_once_when_the_mirror_is_whole_again(void **state)
+{
+	struct rig *r = *state;
+	int64_t took = 0;
+
+	up(r);
+	for (int k = 0; k < 5; k++)
+		took = tried_after_ms(r, false);
+	assert_true(took > 30000);
+	mirror_leaves_and_returns(r, false);
+	assert_in_range(tried_after_ms(r, true), LEASE_MS / 6, LEASE_MS / 2);
+}
+
 static void a_guest_of_no_instance_is_an_alarm(void **state)
 {
 	struct rig *r = *state;
@@ -452,6 +576,8 @@ int main(void)
 		T(an_unknown_boot_is_no_evidence_against_who_answers),
 		T(a_guest_on_the_wrong_node_is_an_alarm),
 		T(no_job_waits_for_a_lost_disk),
+		T(who_crashes_waits_longer_though_its_mirror_is_whole_again),
+		T(what_failed_is_tried_at_once_when_the_mirror_is_whole_again),
 		T(a_guest_of_no_instance_is_an_alarm),
 		T(where_a_guest_may_be_it_is_no_alarm),
 		T(a_renamed_instance_is_found_by_its_new_name),
