@@ -19,6 +19,8 @@ bool late_report(void)
 		return stage_failed("resync");
 	stage_run(5 * SEC); /* both sides have reported; A's word is under way */
 	stage_replication(false);
+	if (!stage_until(a_is_frozen, 60 * SEC)) /* until then it would say once more that it is in sync */
+		return stage_failed("second loss");
 	frames_pass();
 	if (!stage_until(a_is_alone, 60 * SEC))
 		return stage_failed("second verdict");
