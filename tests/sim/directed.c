@@ -40,6 +40,7 @@ const struct directed directed[] = {
 	{ "KEEP_OLD", "the old mirror's volumes outlast a resync that fails", source_lost_in_resync },
 	{ "TEAR_DISKLESS", "a frozen Primary that loses its disk, and whom no master hears, is taken apart", frozen_then_lost },
 	{ "HAND", "a yes that came when the disk was gone is handed back to the mirror", yes_for_a_lost_disk },
+	{ "HAND", "a yes that was used before the disk was gone is not", yes_used_before_the_loss },
 	{ "AS_IS", "an instance that is down is taken from a node that is off, as its mirror is", taken_of_one_off },
 	{ "AS_IS", "an instance that is down is taken from a node that answers and has lost its disk, as its mirror is", taken_of_one_that_answers },
 	{ "AS_IS", "a mirror that is marked is taken as it is", taken_though_marked },

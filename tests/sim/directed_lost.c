@@ -178,6 +178,38 @@ bool yes_for_a_lost_disk(void)
 	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
 }
 
+/*
+ * ... but not one that was used: what A has acknowledged by it the mirror lacks, which is good by its own word all the same. The daemon that has heard that
+ * yes does not live any more; the next one knows the record only.
+ */
+bool yes_used_before_the_loss(void)
+{
+	if (!stage_begin(5, "") || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	stage_replication(false);
+	if (!stage_until(a_is_alone, 60 * SEC) || !stage_until(a_is_current_alone, 10 * SEC))
+		return stage_failed("the verdict");
+	stage_run(5 * SEC); /* acknowledged, and nowhere else */
+	noded_kill(&W.m[A]);
+	drbd_disk_fails(&W.m[A], "vm1");
+	stage_run(1 * SEC);
+	noded_start(&W.m[A]);
+	stage_run(20 * SEC); /* it asks out of current at each look */
+	if (eng.stop)
+		return false;
+	if (!a_is_current_alone())
+		return stage_broken("current was handed to a mirror that lacks acknowledged writes");
+	if (!stage_ends(stage_job("instance.shutdown", "{\"name\":\"vm1\"}"), 300 * SEC))
+		return stage_failed("it is down");
+	stage_replication(true);
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 60 * SEC) || !stage_error(job)[0])
+		return stage_broken("nobody has said that the loss is accepted");
+	if (!take_as_it_is() || !starts_on_b())
+		return false;
+	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+}
+
 /* A's guest lives on its mirror's disk when both lose their power. Back, A is marked: what cannot be started there is not tried for minutes. */
 bool failed_over_at_once(void)
 {
