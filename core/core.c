@@ -430,6 +430,8 @@ void core_node_links(struct core *c, const char *node, int links, const char *bo
 	if (!n)
 		return;
 	bool was = n->connected, other = links != n->links;
+	if (links & ~n->links)
+		n->heard_ms = c->st.now_ms;
 	n->links = links;
 	n->connected = links != 0;
 	if (!n->connected) {
@@ -472,7 +474,7 @@ void core_node_beat(struct core *c, const char *node)
 
 	if (!n)
 		return;
-	n->beat_ms = c->st.now_ms;
+	n->heard_ms = c->st.now_ms;
 	live_beat(c, n);
 	done(c);
 }
@@ -501,6 +503,7 @@ void core_node_observed(struct core *c, const char *node, const struct observed 
 	if (!n)
 		return;
 	state_set_seen(n, o);
+	n->heard_ms = c->st.now_ms;
 	n->seen_ms = c->st.now_ms ? c->st.now_ms : 1;
 	note_guards(c, n);
 	reconcile_observed(c, n);

@@ -60,14 +60,17 @@ static void by_lease(const struct state *st, const struct instance *i, const str
 }
 
 /*
- * It was known to be off, and answers, or has answered, in just that boot: whoever said so was wrong, or was heard too late. Where nobody knew the boot, it
- * may be the one that answers as long as that has not said that the guest is gone.
+ * It was known to be off, and answers, or has answered, in just that boot: whoever said so was wrong, or was heard too late. A link alone is no answer:
+ * that of a machine without power stands for as long as TCP hopes. Where nobody knew the boot, it may be the one that answers as long as that has not
+ * said that the guest is gone.
  */
-static bool contradicted(const struct snode *n, const struct instance *i)
+static bool contradicted(const struct state *st, const struct snode *n, const struct instance *i)
 {
 	if (n->n.evidence_wrong == 1 || !n->connected)
 		return n->n.evidence_wrong == 1;
-	return n->n.evidence_boot[0] ? strcmp(n->n.evidence_boot, n->boot_id) == 0 : !n->seen_ms || state_seen_guest(n, i->uuid);
+	if (n->n.evidence_boot[0])
+		return strcmp(n->n.evidence_boot, n->boot_id) == 0 && st->now_ms - n->heard_ms < lease_suspect_ms(st->cluster.lease_ms);
+	return !n->seen_ms || state_seen_guest(n, i->uuid);
 }
 
 void evidence_find(const struct state *st, const struct instance *i, struct evidence_found *ret)
@@ -82,7 +85,7 @@ void evidence_find(const struct state *st, const struct instance *i, struct evid
 		(void)snprintf(ret->text, sizeof(ret->text), "its node was removed from the cluster");
 	} else if (!RULE(EVIDENCE) && !from->connected) {
 		ret->kind = EVIDENCE_LEASE;
-	} else if (from->n.liveness == NODE_FENCED && contradicted(from, i)) {
+	} else if (from->n.liveness == NODE_FENCED && contradicted(st, from, i)) {
 		nothing(ret, "silence", from->n.evidence_boot[0] ? "node '%s' has answered in the boot in which it was known to be off" :
 							  "node '%s' was known to be off, but answers", from->n.name);
 	} else if (from->n.liveness == NODE_FENCED) {
@@ -108,9 +111,9 @@ bool evidence_holds(const struct state *st, const struct instance *i, enum evide
 		return !RULE(EVIDENCE) || (from && from->n.liveness == NODE_LOST && !from->connected && i->own.arbitrated == 1 &&
 					   (!RULE(GUARDED) || guarded(st, i, from->n.uuid)));
 	case EVIDENCE_POWER:
-	case EVIDENCE_PERSON: return !from || (from->n.liveness == NODE_FENCED && !contradicted(from, i));
+	case EVIDENCE_PERSON: return !from || (from->n.liveness == NODE_FENCED && !contradicted(st, from, i));
 	/* Booted anew; or it answered the steps that took the guest apart, as an owner outside of current (H16). */
-	case EVIDENCE_REPORT: return from && ((from->n.liveness == NODE_FENCED && !contradicted(from, i)) || (from->connected && !own_current(&i->own, from->n.uuid)));
+	case EVIDENCE_REPORT: return from && ((from->n.liveness == NODE_FENCED && !contradicted(st, from, i)) || (from->connected && !own_current(&i->own, from->n.uuid)));
 	case EVIDENCE_NONE:
 	default: return false;
 	}

@@ -23,7 +23,7 @@ struct snode { /* a node: object, and what is seen of it */
 	int64_t seen_ms;        /* boot-time clock of the master */
 	bool connected;         /* at least one link */
 	int links;              /* bit 0 primary, bit 1 replication */
-	int64_t beat_ms;        /* when the last beat was answered; 0 = never */
+	int64_t heard_ms;       /* when it last opened a link, sent a beat or reported; 0 = never */
 	int64_t silent_since_ms; /* when the last link went; 0 = connected */
 	char boot_id[UUID_LEN + 1];
 	char version[32];

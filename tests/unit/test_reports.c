@@ -261,6 +261,26 @@ static void who_has_answered_is_not_off_for_the_next_master(void **state)
 	assert_int_equal(known_of_vm1(r), EVIDENCE_PERSON);
 }
 
+/* Its power has gone, and the link to it stands: TCP does not know. */
+static void a_link_alone_is_no_answer(void **state)
+{
+	struct rig *r = *state;
+	int64_t suspect_ms;
+
+	keep_instance(r, 5, true, true);
+	keep_off(r, "b1", false);
+	suspect_ms = core_state(r->core)->cluster.lease_ms / 3;
+	node1_links(r, "b1"); /* it has just come */
+	assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+	tick(r, suspect_ms - 1);
+	assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+	tick(r, 1);
+	assert_int_equal(known_of_vm1(r), EVIDENCE_PERSON);
+	see(r, NODE1, VM, true); /* it answers after all */
+	commit_all(r);
+	assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+}
+
 static void its_next_boot_runs_nothing_of_that_one(void **state)
 {
 	struct rig *r = *state;
@@ -571,6 +591,7 @@ int main(void)
 		T(who_is_left_in_current_has_said_that_it_is_good),
 		T(who_leaves_current_is_not_told_to_go_on),
 		T(a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good),
+		T(a_link_alone_is_no_answer),
 		T(who_has_answered_is_not_off_for_the_next_master),
 		T(its_next_boot_runs_nothing_of_that_one),
 		T(an_unknown_boot_is_no_evidence_against_who_answers),
