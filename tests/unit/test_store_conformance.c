@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -77,6 +78,16 @@ static int down(void **state)
 	return 0;
 }
 
+/* A signal is on its way for a while: until it has stopped, it may still answer. */
+static void stop(pid_t pid)
+{
+	int status = 0;
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+}
+
 static void break_it(struct world *w, enum fault f)
 {
 	static const enum rig_proxy_mode modes[] = {
@@ -96,7 +107,7 @@ static void break_it(struct world *w, enum fault f)
 	else if (!w->loop)
 		store_mem_set_faults(w->store, &faults);
 	else if (f == FAULT_DOWN)
-		assert_int_equal(kill(w->etcd.pid, SIGSTOP), 0);
+		stop(w->etcd.pid);
 	else
 		rig_proxy_set(w->proxy, modes[f]);
 }
