@@ -253,6 +253,21 @@ int plan_nothing(struct plan *p, const struct state *st, const struct schema *s,
 	return 0;
 }
 
+const struct obs_drbd *part_seen_drbd(const struct state *st, const char *node, const struct instance *i)
+{
+	const struct snode *n = state_node(st, node);
+
+	return n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
+}
+
+int part_need_from(const struct state *st, const struct instance *i, const char *from, struct err *err)
+{
+	if (!from[0] || strcmp(state_node_name(st, own_runner(&i->own)), from) == 0)
+		return 0;
+	return err_set(err, ERR_WRONG_STATE, "instance '%s' is not on node '%s'", i->name, from),
+	       err_hint(err, "an earlier job of the same command has failed: 'gnt job list --error'");
+}
+
 void plan_left_instance(struct plan *p, const struct state *st, const struct snode *n, const struct instance *i)
 {
 	struct step_volumes v;
