@@ -116,10 +116,23 @@ static struct uplink *move_to(struct uplink *home, struct uplink *u)
 	home->k = u->k;
 	home->open = true;
 	home->at_once = false;
+	home->opened_ms = u->opened_ms;
+	home->told_ms = u->told_ms;
 	(void)str_copy(home->to, sizeof(home->to), u->to);
 	u->k = NULL;
 	u->open = false;
 	return home;
+}
+
+/* The master is given up, over both links: it permits nothing any more. The first one's place is about to be taken, the second is dialled anew. */
+static void leave(struct noded *n)
+{
+	for (int i = 0; i < UPLINK_LOOK; i++) {
+		n->up[i].welcome = false;
+		if (i > 0)
+			elsewhere(&n->up[i]);
+	}
+	authorise_abort(n);
 }
 
 /*
@@ -137,12 +150,7 @@ static int looked(struct noded *n, struct uplink **u, const struct msg_welcome *
 		return rc;
 	log_warning("node '%s' is master with epoch %lld, the one that we followed has %lld: it is left", w->master, (long long)w->epoch,
 		    (long long)n->epoch);
-	for (int i = 0; i < UPLINK_LOOK; i++) {
-		n->up[i].welcome = false;
-		if (i > 0)
-			elsewhere(&n->up[i]);
-	}
-	authorise_abort(n);
+	leave(n);
 	*u = move_to(&n->up[0], *u);
 	return 0;
 }
@@ -572,6 +580,7 @@ static void look_around(struct noded *n, int64_t now)
 
 		if (to->candidate != 1 || (to == me && !n->unanswered) || strcmp(to->uuid, n->master) == 0)
 			continue;
+		u->told_ms = 0;
 		(void)str_copy(u->to, sizeof(u->to), to->uuid);
 		u->k = link_dial(n->loop, to->address, (int)n->conf.link_port, n->conf.address, n->id.tls, "", &up_cb, n);
 		return;
@@ -611,13 +620,23 @@ static void check_behind(struct noded *n)
 	}
 }
 
-/* Nothing was answered over either for half a lease: both are as good as cut. */
+/*
+ * Nothing was answered over either for half a lease: both are as good as cut. That is about when there is another master, so the candidate that is
+ * listened to is not left: its link takes the place of the first.
+ */
 static void check_silent(struct noded *n, int64_t now)
 {
+	struct uplink *look = &n->up[UPLINK_LOOK];
+
 	if (!uplink_ready(n) || unanswered_ms(n, now) <= n->conf.lease_ms / 2)
 		return;
 	log_warning("the master has not answered for %lld ms", (long long)unanswered_ms(n, now));
-	uplink_close_all(n);
+	if (!look->k || !look->open || !look->told_ms) {
+		uplink_close_all(n);
+		return;
+	}
+	leave(n);
+	(void)move_to(&n->up[0], look);
 }
 
 /*

@@ -25,6 +25,7 @@
 #define VM "eeeeeeee-2222-4333-8444-555555555555"
 #define LEASE_MS 2000
 #define LEASE_LONG_MS 6000 /* where the order of two of its parts is looked at */
+#define LEASE_SLOW_MS 60000 /* where nothing is to happen by itself */
 #define WAIT_MS 20000
 #define REMOVE "rm", "-rf", "--one-file-system", "--"
 
@@ -267,6 +268,11 @@ static int set_up_standby(void **state)
 	return set_up_with(state, true, LEASE_LONG_MS);
 }
 
+static int set_up_slow(void **state)
+{
+	return set_up_with(state, true, LEASE_SLOW_MS);
+}
+
 static int tear_down(void **state)
 {
 	struct rig *r = *state;
@@ -418,6 +424,37 @@ static void when_the_master_is_silent_a_candidate_is_listened_to(void **state)
 		assert_int_equal(r->sides[i].hellos, 1);
 }
 
+static void see_listens(void *arg)
+{
+	struct rig *r = arg;
+
+	r->heeded = r->node->up[UPLINK_LOOK].told_ms != 0;
+}
+
+/* Half a lease is over when there is about to be a successor: whoever is listened to by then is not left for it. */
+static void who_is_listened_to_is_kept_when_the_master_is_given_up(void **state)
+{
+	struct rig *r = *state;
+	struct side *successor = &r->sides[STANDBY];
+	struct noded *n = r->node;
+
+	for (int i = 0; i < SIDES; i++)
+		r->sides[i].deaf = r->sides[i].standby = true;
+	n->beat_seq += 8; /* as if so many had been answered, and the time had passed */
+	n->welcome_ms = n->beat_acked_sent_ms = loop_now_ms(r->loop) - r->lease_ms / 4 - 1;
+	assert_true(loop_wait_for(r->loop, &r->heeded, 1, WAIT_MS, see_listens, r));
+	assert_true(uplink_ready(n));
+	n->welcome_ms = n->beat_acked_sent_ms = loop_now_ms(r->loop) - r->lease_ms / 2 - 1;
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].closed, 1);
+	assert_false(uplink_ready(n));
+	say_welcome(successor, 2, SUCCESSOR);
+	must(r, &successor->beats, 1);
+	assert_int_equal(n->epoch, 2);
+	assert_int_equal(successor->hellos, 1); /* the same link */
+	assert_int_equal(r->sides[PRIMARY].hellos, 1);
+}
+
 /* ---- a verdict that is put off (H17) --------------------------------------------------------------------------- */
 
 /* vm1 is Primary here, alone and frozen, and this node may go on alone if it is allowed to. */
@@ -472,6 +509,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_asks_again_when_it_was_told_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(whoever_is_named_is_dialled, set_up_standby, tear_down),
 		cmocka_unit_test_setup_teardown(when_the_master_is_silent_a_candidate_is_listened_to, set_up_standby, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_listened_to_is_kept_when_the_master_is_given_up, set_up_slow, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
