@@ -103,6 +103,10 @@ json_t *query_instance(const struct core *c, const struct sinstance *s)
 	}
 	if (i->own.target[0])
 		set(own, "migrating_to", json_string(state_node_name(&c->st, i->own.target)));
+	if (i->own.tail[0]) { /* who lost, and whether acknowledged writes may be in what it has */
+		set(own, "tail", json_string(state_node_name(&c->st, i->own.tail)));
+		set(own, "tail_must", json_boolean(i->own.tail_must == 1));
+	}
 	if (i->own.evidence_text)
 		set(own, "evidence_text", json_string(i->own.evidence_text));
 	set(o, "own", own);

@@ -12,6 +12,7 @@
 
 #include "common/xmem.h"
 #include "core/evidence.h"
+#include "core/own.h"
 #include "tests/unit/core_rig.h"
 
 /* disk "": it is down. */
@@ -354,6 +355,25 @@ static void a_guest_on_the_wrong_node_is_an_alarm(void **state)
 	assert_int_equal(alarms(r, ""), 2);
 }
 
+/* Who lost, and whether acknowledged writes may be in what it has, is shown as long as it stands in the record (011). */
+static void info_shows_who_lost(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 3, true, false);
+	master_changes(r, 0);
+	struct ownership *o = &((struct sinstance *)(uintptr_t)state_instance(core_state(r->core), VM))->i.own;
+	for (int lost = 0; lost < 2; lost++) {
+		own_note_tail(o, lost ? NODE2 : "", true);
+		(void)ask(r, lost ? "2" : "1", "instance.info", json_pack("{s:[s]}", "names", "vm1"));
+		const json_t *own = json_object_get(json_array_get(r->reply, 0), "own");
+
+		assert_string_equal(json_str(own, "owner", ""), "node1");
+		assert_string_equal(json_str(own, "tail", ""), lost ? "node2" : "");
+		assert_int_equal(json_bool(own, "tail_must", false), lost);
+	}
+}
+
 /* Wanted up, and its replicas are down: a job brings them up. Of one that lost its disk it could not, and would hold the lock that a person's job needs. */
 static void no_job_waits_for_a_lost_disk(void **state)
 {
@@ -591,7 +611,7 @@ int main(void)
 		T(who_is_left_in_current_has_said_that_it_is_good),
 		T(who_leaves_current_is_not_told_to_go_on),
 		T(a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good),
-		T(a_link_alone_is_no_answer),
+		T(a_link_alone_is_no_answer), T(info_shows_who_lost),
 		T(who_has_answered_is_not_off_for_the_next_master),
 		T(its_next_boot_runs_nothing_of_that_one),
 		T(an_unknown_boot_is_no_evidence_against_who_answers),
