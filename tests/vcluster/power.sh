@@ -37,5 +37,5 @@ power_end() { # the whole cluster ends, and its watchdogs after it: they would f
 	local f p dogs=()
 	for f in "$VC"/node*/dog.pid; do [ -s "$f" ] && dogs+=("$(cat "$f")"); done
 	"$here/down"
-	for p in ${dogs[@]+"${dogs[@]}"}; do kill "$p" 2>/dev/null; done
+	for p in ${dogs[@]+"${dogs[@]}"}; do kill "$p" 2>/dev/null || true; done # under set -e, too: one may have gone by itself
 }
