@@ -127,6 +127,15 @@ static bool a_is_down(void)
 	return !stage_on(A)->up && !stage_guest(A);
 }
 
+/* The log lists the mirror, so no more is needed than to ask; then the one that lost its disk is made anew. */
+static bool mirror_takes_over(void)
+{
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 300 * SEC) || stage_error(job)[0] || !b_runs())
+		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "the failover to the mirror does not end");
+	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+}
+
 /*
  * H13: A is cut off from everybody and frozen; then its disk fails. No verdict can let it go on any more, and none is needed to end it: guest and
  * replica are gone before anybody answers, and the failover follows when a person asks for it.
@@ -144,10 +153,7 @@ bool frozen_then_lost(void)
 		return eng.stop ? false : stage_broken("a frozen Primary without its disk is not taken apart");
 	stage_isolate(A, false);
 	stage_run(30 * SEC); /* a question that it asked with a good disk may get through now: what comes of it is handed back */
-	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
-	if (!stage_ends(job, 300 * SEC) || stage_error(job)[0] || !b_runs())
-		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "the failover to the mirror does not end");
-	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+	return mirror_takes_over();
 }
 
 /*
@@ -172,10 +178,7 @@ bool yes_for_a_lost_disk(void)
 		return stage_failed("the late yes");
 	stage_run(20 * SEC);
 	stage_replication(true);
-	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
-	if (!stage_ends(job, 300 * SEC) || stage_error(job)[0] || !b_runs())
-		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "the failover to the mirror does not end");
-	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
+	return mirror_takes_over();
 }
 
 /*
