@@ -290,10 +290,16 @@ static int node_change(struct core *c, enum step_dir dir, const void *args, stru
 	if (!a->before.fence && !a->after.fence && n->n.fence)
 		to.fence = xstrdup(n->n.fence);
 	bool anew = a->before.evidence_wrong == 1 && a->after.evidence_wrong != 1; /* known to be off as before, by a new word */
+	if (a->before.offline == a->after.offline)
+		to.offline = n->n.offline;
+	to.watchdog_proven_ms = n->n.watchdog_proven_ms;
 	if (a->before.liveness == a->after.liveness && !anew) { /* it was about something else: what was learnt meanwhile stays */
 		to.liveness = n->n.liveness;
 		to.evidence = n->n.evidence;
 		to.evidence_wrong = n->n.evidence_wrong;
+		free(to.evidence_text);
+		to.evidence_text = n->n.evidence_text ? xstrdup(n->n.evidence_text) : NULL;
+		(void)str_copy(to.evidence_boot, sizeof(to.evidence_boot), n->n.evidence_boot);
 	} else {
 		n->suspect = false;
 		core_event(c, "node '%s' is %s%s%s", to.name, liveness_names[to.liveness], to.liveness == NODE_FENCED ? ": " : "",

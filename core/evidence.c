@@ -70,7 +70,7 @@ static bool contradicted(const struct state *st, const struct snode *n, const st
 		return n->n.evidence_wrong == 1;
 	if (n->n.evidence_boot[0])
 		return strcmp(n->n.evidence_boot, n->boot_id) == 0 && st->now_ms - n->heard_ms < lease_suspect_ms(st->cluster.lease_ms);
-	return !n->seen_ms || state_seen_guest(n, i->uuid);
+	return !state_guest_ended(n, i->uuid);
 }
 
 void evidence_find(const struct state *st, const struct instance *i, struct evidence_found *ret)

@@ -111,7 +111,7 @@ static void check_outside(struct core *c, struct sinstance *s)
 	const char *runner = own_runner(&i->own), *other = state_other_node(i, runner);
 	const struct snode *n = state_node(&c->st, runner), *p = state_node(&c->st, other);
 	const struct obs_drbd *d = n && n->connected ? state_seen_drbd(n, i->uuid) : NULL;
-	bool frozen = d && d->suspended == 1 && strcmp(d->conn, "Connected") != 0, ended = d && !state_seen_guest(n, i->uuid);
+	bool frozen = d && d->suspended == 1 && strcmp(d->conn, "Connected") != 0, ended = d && state_guest_ended(n, i->uuid);
 	bool lost = state_owner_lost_disk(&c->st, i), outside = (frozen || ended) && !own_current(&i->own, runner) && own_current(&i->own, other);
 	bool is = own_confirmed(&i->own) && i->template == TEMPLATE_DRBD && i->admin_state == ADMIN_UP && i->own.arbitrated == 1 && (outside || lost);
 	int64_t wait = lost ? c->st.cluster.lease_ms / 6 : c->st.cluster.lease_ms;
@@ -161,7 +161,7 @@ static void shoot(struct core *c, struct snode *n)
 
 	if (live_of(n) == NODE_ONLINE && n->connected)
 		call_off(c, n);
-	if ((live_of(n) != NODE_SUSPECT && live_of(n) != NODE_LOST) || n->n.offline == 1 || !n->n.fence || c->st.now_ms < n->fence_next_ms ||
+	if ((live_of(n) != NODE_SUSPECT && live_of(n) != NODE_LOST) || !n->n.fence || c->st.now_ms < n->fence_next_ms ||
 	    c->st.cluster.arbitration != 1 || strcmp(n->n.uuid, c->st.self) == 0)
 		return;
 	for (int i = 0; i < c->st.n_instances && !needed; i++) {

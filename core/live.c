@@ -9,6 +9,7 @@
 #include "common/xmem.h"
 #include "core/inside.h"
 #include "core/lease.h"
+#include "core/own.h"
 
 static const struct sm_state live_states[] = {
 	[NODE_ONLINE] = { "online", SM_BIT(NODE_SUSPECT) | SM_BIT(NODE_LOST) | SM_BIT(NODE_FENCED), SM_INITIAL },
@@ -60,6 +61,24 @@ void live_beat(struct core *c, struct snode *n)
 	move_to(c, n, NODE_ONLINE);
 }
 
+/*
+ * Offline: nobody waits for it, and whether it lives is of no interest. But what runs there was promised to come back (ha=failover), and offline is not
+ * the word that it has ended: for those guests it is counted as any other.
+ */
+static bool of_interest(const struct core *c, const struct snode *n)
+{
+	if (n->n.offline != 1)
+		return true;
+	for (int i = 0; i < c->st.n_instances; i++) {
+		const struct instance *in = &c->st.instances[i]->i;
+
+		if (own_confirmed(&in->own) && in->admin_state == ADMIN_UP && in->own.arbitrated == 1 && strcmp(own_runner(&in->own), n->n.uuid) == 0 &&
+		    state_ha_policy(&c->st, in) == HA_FAILOVER)
+			return true;
+	}
+	return false;
+}
+
 static void check(struct core *c, struct snode *n)
 {
 	int64_t lease = c->st.cluster.lease_ms;
@@ -67,7 +86,7 @@ static void check(struct core *c, struct snode *n)
 	int64_t since = n->granted_ms > c->resumed_ms ? n->granted_ms : c->resumed_ms, quiet = c->st.now_ms - since;
 	enum liveness is = live_of(n);
 
-	if (n->n.offline == 1 || is == NODE_LOST || is == NODE_FENCED)
+	if (is == NODE_LOST || is == NODE_FENCED || !of_interest(c, n))
 		return;
 	if (quiet >= (RULE(LEASE_MARGIN) ? lease_lost_ms(lease) : lease / 6)) {
 		core_event(c, "node '%s' is lost: no beat answered for %lld ms%s", n->n.name, (long long)quiet,

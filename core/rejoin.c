@@ -20,6 +20,8 @@ bool rejoin_held(const struct snode *n)
 
 bool rejoin_by_itself(const struct state *st, const struct snode *n)
 {
+	if (n->n.offline == 1) /* a person lets it back */
+		return false;
 	return n->n.auto_rejoin >= 0 ? n->n.auto_rejoin == 1 : st->cluster.auto_rejoin == 1;
 }
 
@@ -56,8 +58,10 @@ static void hold(struct core *c, struct snode *n)
 
 void rejoin_observed(struct core *c, struct snode *n)
 {
-	if ((n->n.liveness != NODE_FENCED && n->n.liveness != NODE_LOST) || !n->boot_id[0] || n->n.offline == 1)
+	if ((n->n.liveness != NODE_FENCED && n->n.liveness != NODE_LOST) || !n->boot_id[0])
 		return;
+	if (n->n.offline == 1 && (n->n.liveness == NODE_FENCED || !n->n.evidence_boot[0]))
+		return; /* it waits already, or nothing can be said of it */
 	bool fenced = n->n.liveness == NODE_FENCED;
 	if (fenced && same_boot(n))
 		return; /* the evidence was wrong, that is for a person */
@@ -66,6 +70,8 @@ void rejoin_observed(struct core *c, struct snode *n)
 			online(c, n, " in a new boot");
 		return;
 	}
+	if (!n->n.evidence_boot[0] && n->n.witness != 1 && !n->seen.hypervisor[0])
+		return; /* its guests tell, and its libvirt does not answer: it has not said that it has none */
 	/* Only cut off, its guests ran on: to shut it out would end nothing and help nobody. Known to be off, but in which boot nobody knew: by its guests in this one. */
 	if (fenced ? !n->n.evidence_boot[0] && has_guests(n) : same_boot(n) || has_guests(n))
 		online(c, n, ", it was only cut off");

@@ -421,12 +421,17 @@ bool state_good_replica(const struct obs_drbd *d)
 	return strcmp(d->disk, "UpToDate") == 0 || (strcmp(d->disk, "Consistent") == 0 && strcmp(d->role, "Secondary") == 0);
 }
 
+bool state_guest_ended(const struct snode *n, const char *instance_uuid)
+{
+	return n->seen_ms && n->seen.hypervisor[0] && !state_seen_guest(n, instance_uuid);
+}
+
 bool state_owner_lost_disk(const struct state *st, const struct instance *i)
 {
 	const struct snode *n = state_node(st, own_runner(&i->own));
 	const struct obs_drbd *d = n && n->connected && n->seen_ms ? state_seen_drbd(n, i->uuid) : NULL;
 
-	return RULE(MARK) && RULE(HOPELESS) && i->template == TEMPLATE_DRBD && d && d->marked == 1 && i->own.as_is != 1 && !state_seen_guest(n, i->uuid);
+	return RULE(MARK) && RULE(HOPELESS) && i->template == TEMPLATE_DRBD && d && d->marked == 1 && i->own.as_is != 1 && state_guest_ended(n, i->uuid);
 }
 
 static int by_text(const void *a, const void *b)

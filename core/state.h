@@ -127,6 +127,8 @@ void state_set_seen(struct snode *n, const struct observed *o); /* takes a copy 
  */
 bool state_owner_lost_disk(const struct state *st, const struct instance *i);
 const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid);
+/* By its node's word it is not there. One whose libvirt does not answer has seen no guest, and says nothing of any. */
+bool state_guest_ended(const struct snode *n, const char *instance_uuid);
 /*
  * What a step that was passed over has left of the instance on a node that is none of its own any more, idle, while every replica is current: to
  * be tidied away. sorted_volumes: what the node's volumes are tagged with; NULL = looked up in its report.

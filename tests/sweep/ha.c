@@ -130,6 +130,51 @@ static void no_watchdog(void)
 	scene_end(w);
 }
 
+/* Nobody waits for a node that is marked offline; its guests with ha=failover still come back. */
+static void marked_offline(void)
+{
+	static const int64_t after_ms[] = { 5000, 0 }; /* it is silent; or before it died, its guests on it */
+
+	for (size_t k = 0; k < ARRAY_SIZE(after_ms); k++) {
+		struct world *w = scene_guarded("marked offline");
+
+		if (after_ms[k])
+			world_node_down(w, 1);
+		world_run(w, after_ms[k]);
+		int64_t job = world_request(w, "node.modify", "{\"name\":\"node2\",\"offline\":true}");
+		world_run(w, 1000);
+		CHECK(strcmp(world_job_state(w, job), "success") == 0);
+		world_node_down(w, 1);
+		CHECK(run_until(w, vm1_on_3, 30000));
+		CHECK(live(w, 1) == NODE_LOST);
+		CHECK(inst(w, "vm1")->own.evidence == EVIDENCE_LEASE);
+		/* It is back, and takes part when a person says so. */
+		world_node_up(w, 1);
+		world_run(w, 60000);
+		CHECK(live(w, 1) == NODE_FENCED && inst(w, "vm1")->own.n_current == 1);
+		job = world_request(w, "node.modify", "{\"name\":\"node2\",\"offline\":false}");
+		CHECK(world_settle(w, 400000));
+		CHECK(live(w, 1) == NODE_ONLINE && runs_at(w, "vm1") == 2 && inst(w, "vm1")->own.n_current == 2);
+		scene_end(w);
+	}
+	struct world *w = scene_guarded("marked offline, cut off and back");
+	(void)world_request(w, "node.modify", "{\"name\":\"node2\",\"offline\":true}");
+	world_node_cut(w, 1, true);
+	world_run(w, 60000);
+	CHECK(live(w, 1) == NODE_LOST && runs_at(w, "vm1") == 1);
+	world_node_cut(w, 1, false);
+	world_run(w, 10000);
+	CHECK(live(w, 1) == NODE_ONLINE && runs_at(w, "vm1") == 1);
+	scene_end(w);
+	/* Nothing of it waits: it is not counted. */
+	w = scene_guarded("marked offline, without guests");
+	(void)world_request(w, "node.modify", "{\"name\":\"node4\",\"offline\":true}");
+	world_node_down(w, 3);
+	world_run(w, 60000);
+	CHECK(live(w, 3) == NODE_ONLINE);
+	scene_end(w);
+}
+
 /* A guard under an older permission says nothing about the copy that was permitted since. */
 static void old_guard(void)
 {
@@ -650,6 +695,7 @@ int main(void)
 	control_then_replication();
 	hung();
 	no_watchdog();
+	marked_offline();
 	old_guard();
 	policy_changed_and_back();
 	not_asked_for();

@@ -172,13 +172,14 @@ static void a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good(void **stat
 	}
 }
 
-/* The node reports that it runs this guest, or none ("" = none). */
+/* The node reports that it runs this guest, or none ("" = none); NULL = its libvirt does not answer. */
 static void see(struct rig *r, const char *node, const char *uuid, bool ours)
 {
 	struct observed o;
 
 	schema_init(&observed_schema, &o);
-	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
+	(void)str_copy(o.hypervisor, sizeof(o.hypervisor), uuid ? "QEMU" : "");
+	uuid = uuid ? uuid : "";
 	if (uuid[0]) {
 		struct obs_guest *g = schema_list_add(schema_find(&observed_schema, "guests"), &o);
 
@@ -307,6 +308,9 @@ static void an_unknown_boot_is_no_evidence_against_who_answers(void **state)
 		assert_int_equal(known_of_vm1(r), EVIDENCE_PERSON);
 		node1_answers(r, "b1");
 		assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+		see(r, NODE1, NULL, true); /* its libvirt does not answer: of guests it says nothing */
+		assert_int_equal(known_of_vm1(r), EVIDENCE_NONE);
+		assert_int_equal(state_node(core_state(r->core), NODE1)->n.offline, 0);
 		see(r, NODE1, runs ? VM : "", true);
 		commit_all(r);
 		const struct snode *n = state_node(core_state(r->core), NODE1);
@@ -390,6 +394,89 @@ static void no_job_waits_for_a_lost_disk(void **state)
 		}
 		assert_int_equal(count(r, "/gantry/job/") > 0, !lost);
 	}
+}
+
+/*
+ * The owner has lost its disk, and its guest lives on its mirror's. While its libvirt is started anew nobody sees the guest: it is not failed over for that.
+ * When libvirt says that it is gone, it is.
+ */
+static void who_is_not_seen_has_not_ended(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 5, true, true);
+	master_changes(r, 0);
+	struct sinstance *s = (struct sinstance *)(uintptr_t)state_instance(core_state(r->core), VM);
+
+	s->i.admin_state = ADMIN_UP;
+	s->i.be.ha = HA_FAILOVER;
+	strs_remove(&s->i.own.current, &s->i.own.n_current, NODE1);
+	((struct cluster *)(uintptr_t)&core_state(r->core)->cluster)->arbitration = 1;
+	for (int ended = 0; ended < 2; ended++) {
+		for (int t = 0; t < 20; t++) {
+			struct observed o;
+
+			schema_init(&observed_schema, &o);
+			if (ended)
+				(void)str_copy(o.hypervisor, sizeof(o.hypervisor), "QEMU");
+			struct obs_drbd *d = schema_list_add(schema_find(&observed_schema, "drbd"), &o);
+			(void)str_copy(d->uuid, sizeof(d->uuid), VM);
+			(void)str_copy(d->resource, sizeof(d->resource), "vm1");
+			(void)str_copy(d->role, sizeof(d->role), "Primary");
+			(void)str_copy(d->conn, sizeof(d->conn), "Connected");
+			(void)str_copy(d->disk, sizeof(d->disk), "Diskless");
+			d->up = d->marked = 1;
+			d->gen = 5;
+			core_node_observed(r->core, NODE1, &o);
+			commit_all(r);
+			schema_done(&observed_schema, &o);
+			replica_says(r, NODE2, "Secondary", "Connected", "UpToDate", false, 5);
+			tick(r, LEASE_MS / 6);
+		}
+		assert_int_equal(count(r, "/gantry/job/") > 0, ended);
+	}
+}
+
+/* A job that was planned before a node was lost changes something else about it: what was learnt since stays. */
+static void what_was_learnt_of_a_node_stays(void **state)
+{
+	struct rig *r = *state;
+	static const char job[] =
+		"{\"id\":900,\"op\":\"node.fence\",\"args\":{\"name\":\"node2\"},\"state\":\"running\",\"steps\":["
+		"{\"kind\":\"etcd_stop\",\"node\":\"" NODE1 "\",\"args\":{}},"
+		"{\"kind\":\"node_change\",\"args\":{\"before\":%s,\"after\":%s},\"pivot\":true}]}";
+	struct node n;
+
+	schema_init(&node_schema, &n);
+	schema_copy(&node_schema, &n, &state_node(core_state(r->core), NODE2)->n);
+	(void)str_copy(n.evidence_boot, sizeof(n.evidence_boot), "b0"); /* of another time */
+	AUTO_FREE char *before = schema_encode_text(&node_schema, &n);
+	keep(r, "/gantry/node/" NODE2, before);
+	n.power_checked_ms = 7;
+	AUTO_FREE char *after = schema_encode_text(&node_schema, &n);
+	schema_done(&node_schema, &n);
+	AUTO_FREE char *text = xasprintf(job, before, after);
+	core_free(r->core);
+	keep(r, "/gantry/job/900", text);
+	start_core(r);
+	link_nodes(r);
+	const struct snode *s = state_node(core_state(r->core), NODE2);
+	AUTO_FREE char *boot = xstrdup(s->boot_id);
+
+	core_node_links(r->core, NODE2, 0, "", "", 0);
+	for (int t = 0; t < 5; t++) {
+		core_node_beat(r->core, NODE1);
+		tick(r, LEASE_MS / 3);
+	}
+	assert_int_equal(s->n.liveness, NODE_LOST);
+	((struct snode *)(uintptr_t)s)->n.offline = 1; /* as rejoin_observed() does */
+	answer(r, NODE1, 900, 0, STEP_DO, "");
+	commit_all(r);
+	s = state_node(core_state(r->core), NODE2);
+	assert_int_equal(s->n.power_checked_ms, 7);
+	assert_int_equal(s->n.liveness, NODE_LOST);
+	assert_string_equal(s->n.evidence_boot, boot);
+	assert_int_equal(s->n.offline, 1);
 }
 
 /* ---- what is put off ----------------------------------------------------------------------------------------- */
@@ -616,7 +703,7 @@ int main(void)
 		T(its_next_boot_runs_nothing_of_that_one),
 		T(an_unknown_boot_is_no_evidence_against_who_answers),
 		T(a_guest_on_the_wrong_node_is_an_alarm),
-		T(no_job_waits_for_a_lost_disk),
+		T(no_job_waits_for_a_lost_disk), T(who_is_not_seen_has_not_ended), T(what_was_learnt_of_a_node_stays),
 		T(who_crashes_waits_longer_though_its_mirror_is_whole_again),
 		T(what_failed_is_tried_at_once_when_the_mirror_is_whole_again),
 		T(a_guest_of_no_instance_is_an_alarm),
