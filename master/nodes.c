@@ -566,10 +566,15 @@ void master_nodes_reset(struct master *m)
 			link_close(p->k);
 			continue;
 		}
-		if (!fits(m, p))
-			continue;
-		welcome(m, p);
-		tell_core(m, p);
+		if (fits(m, p))
+			welcome(m, p);
+	}
+	/* Only now: a node hears nothing on a link that was not welcomed yet, and which of its two the core's words go by is not said. */
+	list_for_each(l, &m->peers) {
+		struct peer *p = list_entry(l, struct peer, link);
+
+		if (m->core && !m->paused && p->side)
+			tell_core(m, p);
 	}
 }
 

@@ -29,6 +29,8 @@ struct rig {
 	struct link_tls *tls; /* node B's */
 	struct link *link;
 	int opened, closed, frames;
+	bool welcomed;
+	int unheard;          /* frames before the welcome, which a node does not take */
 	char *text;           /* the last frame */
 	int n_requests;       /* that reached the core, seen by its replies */
 	int64_t seq;          /* a batch to be committed; 0 = none */
@@ -130,6 +132,8 @@ static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 	}
 	free(r->text);
 	r->text = xstrndup(text, len);
+	r->welcomed = r->welcomed || strstr(r->text, "\"type\":\"welcome\"");
+	r->unheard += !r->welcomed && !strstr(r->text, "\"type\":\"not_master\"");
 	r->frames++;
 	r->orders += order;
 }
@@ -470,6 +474,25 @@ static void of_two_links_over_one_network_the_newer_is_kept(void **state)
 	assert_int_equal(r->second_closed, 0);
 }
 
+/* A standby hears both: as master it welcomes both before its core, which is told of one, says what the node takes over a welcomed one only. */
+static void a_standby_that_takes_over_says_nothing_before_its_welcome(void **state)
+{
+	struct rig *r = *state;
+
+	core_free(r->m.core);
+	r->m.core = NULL;
+	dial_second(r, "replication");
+	dial(r);
+	say_hello(r, ",\"side\":\"primary\"");
+	must(r, &r->frames, 1);
+	r->with_orders = true;
+	start_core(r, true);
+	master_nodes_reset(&r->m);
+	must(r, &r->frames, 3); /* not_master, then welcome and the settings, in whichever order */
+	assert_true(r->welcomed);
+	assert_int_equal(r->unheard, 0);
+}
+
 /* ---- what its hello says ---------------------------------------------------------------------------------- */
 
 static void a_nodes_clock_is_compared_with_ours(void **state)
@@ -527,6 +550,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_that_greeted_a_standby_is_not_welcomed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_standby_sends_a_node_to_a_master_that_beats_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_standby_that_takes_over_says_nothing_before_its_welcome, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_waits_at_a_standby_is_told_of_the_successor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_link_that_falls_behind_the_other_is_closed_and_its_orders_are_given_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_master_might_not_say_is_said_when_it_may, set_up, tear_down),
