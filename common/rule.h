@@ -36,7 +36,8 @@
 	R(TEAR_ORDER, "H13: cut, detach, then resume")                                                 \
 	R(READ_BACK, "H14: an unknown outcome is read back, not taken as yes")                         \
 	R(PAUSED_ARRIVAL, "H15: the guest stands still on arrival until the pivot")                    \
-	R(PIVOT_CURRENT, "H15: the pivot needs the migration's record and both replicas current")      \
+	R(PIVOT_CURRENT, "H15: the pivot needs the migration's record and the target in current")      \
+	R(LIVES_ON, "H15: a guest whose own disk is gone migrates to the one that it lives on")          \
 	R(PROVE, "without arbitration a planned hand-over needs DRBD's word that the mirror has it all")  \
 	R(SPLIT, "who has parted from its mirror is not promoted before somebody has decided")           \
 	R(SHAKES, "a promotion waits for the end of the replicas' handshake")                            \

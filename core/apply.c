@@ -173,7 +173,7 @@ static int own_move(struct core *c, enum step_kind kind, enum step_dir dir, cons
 		if (dir == STEP_UNDO_DIR)
 			own_migrate_undo(o);
 		else
-			rc = own_migrate(o, a->node, err);
+			rc = own_migrate(o, a->node, state_lives_on_mirror(&c->st, &s->i), err);
 		break;
 	case STEP_KIND_own_migrate_end: own_migrate_undo(o); break;
 	case STEP_KIND_own_pivot: rc = own_pivot(o, a->node, wall, err); break;

@@ -91,7 +91,8 @@ static void consider(struct core *c, struct sinstance *s)
 		s->moves = 0;
 		return;
 	}
-	if (s->i.admin_state != ADMIN_UP || !ready(c, at) || !ready(c, to) || !own_current(&s->i.own, at->n.uuid) || !own_current(&s->i.own, to->n.uuid) ||
+	if (s->i.admin_state != ADMIN_UP || !ready(c, at) || !ready(c, to) || !own_current(&s->i.own, to->n.uuid) ||
+	    (!own_current(&s->i.own, at->n.uuid) && !state_lives_on_mirror(&c->st, &s->i)) ||
 	    !state_seen_guest(at, s->i.uuid) || c->st.now_ms < s->move_next_ms || moving(c, at->n.uuid) >= AT_ONCE || moving(c, to->n.uuid) >= AT_ONCE)
 		return;
 	int64_t wait = AGAIN_FIRST_MS;

@@ -234,7 +234,7 @@ bool own_observe_diskless(struct ownership *o, const char *reporter, const char 
 	return true;
 }
 
-int own_migrate(struct ownership *o, const char *target, struct err *err)
+int own_migrate(struct ownership *o, const char *target, bool lives_on_mirror, struct err *err)
 {
 	if (need_confirmed(o, err) < 0)
 		return -err->code;
@@ -243,7 +243,7 @@ int own_migrate(struct ownership *o, const char *target, struct err *err)
 		       err_hint(err, "wait for its job, or 'gnt instance migrate --cleanup'");
 	if (same(o->owner, target))
 		return err_set(err, ERR_WRONG_STATE, "the guest is there already");
-	if (!own_current(o, o->owner) || !own_current(o, target))
+	if (!own_current(o, target) || (!own_current(o, o->owner) && !lives_on_mirror))
 		return err_set(err, ERR_DEGRADED, "the mirror does not hold every acknowledged write yet"),
 		       err_hint(err, "wait until 'gnt instance info' shows both nodes as current");
 	(void)str_copy(o->target, sizeof(o->target), target);
@@ -263,7 +263,7 @@ int own_pivot(struct ownership *o, const char *target, int64_t wall_ms, struct e
 		return 0;
 	if (RULE(PIVOT_CURRENT) && !same(o->target, target))
 		return err_set(err, ERR_CONFLICT, "the migration was ended by a verdict: the replicas lost each other");
-	if (RULE(PIVOT_CURRENT) && (!own_current(o, o->owner) || !own_current(o, target)))
+	if (RULE(PIVOT_CURRENT) && !own_current(o, target))
 		return err_set(err, ERR_DEGRADED, "the replicas lost each other during the migration");
 	o->run = RUN_TARGET;
 	changed(o, wall_ms);

@@ -43,9 +43,13 @@ bool own_observe_resync(struct ownership *o, const char *reporter, const char *p
 /* Not arbitrated: the Primary lost its disk and lives on its mirror's, which is what counts from now on. */
 bool own_observe_diskless(struct ownership *o, const char *reporter, const char *peer, int64_t gen, int64_t wall_ms);
 
-int own_migrate(struct ownership *o, const char *target, struct err *err) WARN_UNUSED;
+/* The target must be current, and the owner, but for one that lives_on_mirror (state_lives_on_mirror()): what it acknowledges is the target's alone. */
+int own_migrate(struct ownership *o, const char *target, bool lives_on_mirror, struct err *err) WARN_UNUSED;
 void own_migrate_undo(struct ownership *o);
-/* The target runs from now on (H15): needs the migration's record as own_migrate left it and both in current. */
+/*
+ * The target runs from now on (H15): needs the migration's record as own_migrate left it and the target in current. The caller
+ * has compared the generation with the plan's: current is what it was then.
+ */
 int own_pivot(struct ownership *o, const char *target, int64_t wall_ms, struct err *err) WARN_UNUSED;
 /* The migration is over: owner := target. */
 int own_settle(struct ownership *o, const char *target, int64_t wall_ms, struct err *err) WARN_UNUSED;

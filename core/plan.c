@@ -252,10 +252,11 @@ static int rebuild_primary(const struct state *st, const struct op_replace_disks
 		return err_set(err, ERR_DEGRADED, "the mirror of '%s' on node '%s' is not current: the replica on '%s' is the only good one", a->name, to->n.name,
 			       from->n.name),
 		       err_hint(err, "'gnt instance replace-disks -s %s' rebuilds the mirror", a->name);
-	/* Its disk is gone: it lives on the mirror's, a migration needs both (H15), and only a restart moves it there. Nothing is lost by that. */
-	bool dead = runs && !own_current(&s->i.own, from->n.uuid);
+	/* Its replica is not current, and it does not live on its mirror's either, as far as is known: only a restart moves it there. Nothing is lost by that. */
+	bool dead = runs && !own_current(&s->i.own, from->n.uuid) && (a->restart == 1 || !state_lives_on_mirror(st, &s->i));
 	if (dead && a->restart != 1)
-		return err_set(err, ERR_DEGRADED, "guest '%s' runs on node '%s' without a current disk there: it cannot be migrated", a->name, from->n.name),
+		return err_set(err, ERR_DEGRADED, "guest '%s' runs on node '%s' without a current disk there, nor with its mirror's: it cannot be migrated",
+			       a->name, from->n.name),
 		       err_hint(err, "'gnt instance replace-disks -p --restart %s' restarts it on its mirror first; no write is lost", a->name);
 	enum op_index move = runs ? OP_instance_migrate : OP_instance_failover;
 	add_job(list, dead ? OP_instance_failover : move, json_pack("{s:s, s:s}", "name", a->name, "from", from->n.name));

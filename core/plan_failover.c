@@ -101,7 +101,8 @@ static int failover_planned(const struct state *st, const struct op_instance_fai
 		add_guest_ref(p, st, STEP_KIND_guest_shutdown, from->n.uuid, i, shutdown_timeout(st, i, a->shutdown_timeout), true);
 	if (up || as_is)
 		add_resource(p, st, STEP_KIND_drbd_secondary, from->n.uuid, i, false);
-	bool prove = i->own.arbitrated != 1 && !served && a->ignore_consistency != 1;
+	/* ... nor is it asked about, but for what is up of several disks: on those it may have gone on alone. */
+	bool prove = i->own.arbitrated != 1 && !(served && (i->n_disks == 1 || !up)) && a->ignore_consistency != 1;
 	int rc = prove ? prove_mirror(st, i, from->n.uuid, up, p, err) : 0;
 	if (rc < 0)
 		return rc;

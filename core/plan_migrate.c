@@ -24,8 +24,9 @@ static int check_migratable(const struct state *st, const struct instance *i, co
 		return err_set(err, ERR_WRONG_STATE, "guest '%s' does not run on node '%s'", i->name, from->n.name),
 		       err_hint(err, "'gnt instance failover %s' moves an instance that is down", i->name);
 	const struct obs_drbd *d = state_seen_drbd(from, i->uuid);
-	if (!d || d->in_sync != 1)
-		return err_set(err, ERR_DEGRADED, "the mirror of '%s' on node '%s' is not in sync", i->name, to->n.name);
+	if ((!d || d->in_sync != 1) && !state_lives_on_mirror(st, i))
+		return err_set(err, ERR_DEGRADED, "the mirror of '%s' on node '%s' is not in sync", i->name, to->n.name),
+		       err_hint(err, "wait for the resync: 'gnt instance info %s'", i->name);
 	if (state_free_memory_mib(st, to) < instance_memory(st, i))
 		return err_set(err, ERR_NO_MEMORY, "node '%s' has %lld MiB of memory free, guest '%s' needs %lld MiB", to->n.name,
 			       (long long)state_free_memory_mib(st, to), i->name, (long long)instance_memory(st, i));

@@ -434,6 +434,16 @@ bool state_owner_lost_disk(const struct state *st, const struct instance *i)
 	return RULE(MARK) && RULE(HOPELESS) && i->template == TEMPLATE_DRBD && d && d->marked == 1 && i->own.as_is != 1 && state_guest_ended(n, i->uuid);
 }
 
+bool state_lives_on_mirror(const struct state *st, const struct instance *i)
+{
+	const char *runner = own_runner(&i->own);
+	const struct snode *n = state_node(st, runner);
+	const struct obs_drbd *d = n && n->connected && n->seen_ms ? state_seen_drbd(n, i->uuid) : NULL;
+
+	return RULE(LIVES_ON) && d && !own_current(&i->own, runner) && own_current(&i->own, state_other_node(i, runner)) && strcmp(d->disk, "Diskless") == 0 &&
+	       strcmp(d->conn, "Connected") == 0 && strcmp(d->peer_disk, "UpToDate") == 0 && d->suspended != 1;
+}
+
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

@@ -126,6 +126,11 @@ void state_set_seen(struct snode *n, const struct observed *o); /* takes a copy 
  * until that replica has been made anew, unless a person took it as it is.
  */
 bool state_owner_lost_disk(const struct state *st, const struct instance *i);
+/*
+ * By the log and by its node's word: the own disk of the node that should run it is gone and out of current, and it is connected to the other's, which is
+ * whole: all that the guest acknowledges is there (H6), and is nowhere else.
+ */
+bool state_lives_on_mirror(const struct state *st, const struct instance *i);
 const struct obs_guest *state_seen_guest(const struct snode *n, const char *instance_uuid);
 /* By its node's word it is not there. One whose libvirt does not answer has seen no guest, and says nothing of any. */
 bool state_guest_ended(const struct snode *n, const char *instance_uuid);

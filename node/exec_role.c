@@ -165,7 +165,7 @@ int do_drbd_prove(struct exec_env *env, const struct exec_call *c, json_t **ret,
 	int rc = read_status(&l, err);
 
 	(void)ret;
-	if (rc < 0 || drbd_status_in_sync(&l.s) || !RULE(PROVE))
+	if (rc < 0 || drbd_status_peer_has_all(&l.s) || !RULE(PROVE))
 		return rc;
 	return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' may lack acknowledged writes: the replicas are not connected and in sync (%s)", l.whose,
 		       l.s.up ? drbd_cstate_name(l.s.conn) : "down"),

@@ -88,13 +88,21 @@ bool drbd_status_shakes_hands(const struct drbd_status *s)
 	return false;
 }
 
-bool drbd_status_in_sync(const struct drbd_status *s)
+bool drbd_status_peer_has_all(const struct drbd_status *s)
 {
 	/* Frozen and connected is a state in passing: the stream says "suspended" before it says "disconnected". */
-	if (!drbd_status_uptodate(s) || s->conn != DRBD_CONN_CONNECTED || s->suspended_fencing)
+	if (!s->up || s->conn != DRBD_CONN_CONNECTED || s->suspended_fencing)
 		return false;
-	for (int i = 0; i < s->n_volumes; i++)
-		if (s->volumes[i].peer_disk != DRBD_DISK_UPTODATE || s->volumes[i].repl != DRBD_REPL_ESTABLISHED)
+	for (int i = 0; i < s->n_volumes; i++) {
+		const struct drbd_volume_status *v = &s->volumes[i];
+
+		if (v->peer_disk != DRBD_DISK_UPTODATE || v->repl != DRBD_REPL_ESTABLISHED || (v->disk != DRBD_DISK_UPTODATE && v->disk != DRBD_DISK_DISKLESS))
 			return false;
-	return true;
+	}
+	return s->n_volumes > 0;
+}
+
+bool drbd_status_in_sync(const struct drbd_status *s)
+{
+	return drbd_status_uptodate(s) && drbd_status_peer_has_all(s);
 }

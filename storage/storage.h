@@ -177,5 +177,7 @@ bool drbd_status_uptodate(const struct drbd_status *s);
 /* Connected as tools call it, but the two have not told each other yet what they have: it may end in a split brain (8.4: WFReportParams). */
 bool drbd_status_shakes_hands(const struct drbd_status *s);
 bool drbd_status_in_sync(const struct drbd_status *s); /* connected, both sides UpToDate on every volume */
+/* The peer has all that was acknowledged here: it is connected and UpToDate, and each volume here is in sync with it, or has no disk to write to alone. */
+bool drbd_status_peer_has_all(const struct drbd_status *s);
 
 #endif

@@ -349,9 +349,9 @@ static bool help(int instance, size_t *round)
 {
 	static const char *const said[][2] = {
 		{ "instance.replace_disks", ",\"on_secondary\":true" },
-		{ "instance.failover", "" },
-		{ "instance.replace_disks", ",\"on_secondary\":true" },
 		{ "instance.migrate", "" },
+		{ "instance.replace_disks", ",\"on_secondary\":true" },
+		{ "instance.failover", "" },
 		{ "instance.replace_disks", ",\"on_secondary\":true" },
 		{ "instance.failover", LAST_RESORT },
 		{ "instance.replace_disks", ",\"on_secondary\":true" },

@@ -229,3 +229,58 @@ bool failed_over_at_once(void)
 		return eng.stop ? false : stage_broken("the mirror that has everything waits for an owner that has lost its disk");
 	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}");
 }
+
+static bool log_lists_b_alone(void)
+{
+	return !both_current() && !a_is_current_alone();
+}
+
+static bool lives_on_b(const char *more, int voters)
+{
+	if (!stage_begin(voters, more) || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	drbd_disk_fails(&W.m[A], "vm1");
+	if (!stage_until(log_lists_b_alone, 60 * SEC))
+		return stage_failed("the owner leaves current");
+	stage_run(5 * SEC); /* acknowledged, on B only */
+	return a_runs() || stage_failed("the guest lives on its mirror's disk");
+}
+
+static bool migrates_off(void)
+{
+	int64_t job = stage_job("instance.migrate", "{\"name\":\"vm1\"}");
+
+	if (!stage_ends(job, 300 * SEC) || stage_error(job)[0] || !b_runs())
+		return eng.stop ? false : stage_broken(job && stage_error(job)[0] ? stage_error(job) : "the migration off a dead disk does not end");
+	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}") && script_settle(300 * SEC);
+}
+
+/* Its own disk is gone, and it migrates to the one it lives on; the replica left behind is made anew. */
+bool migrated_off_a_dead_disk(void)
+{
+	return lives_on_b("", 5) && migrates_off();
+}
+
+bool migrated_off_without_arbitration(void)
+{
+	return lives_on_b("", 1) && migrates_off();
+}
+
+/* The replicas lose each other on the way: neither goes on alone, it is undone, and done again when they have met. */
+bool lost_on_the_way_off(void)
+{
+	if (!lives_on_b("", 5))
+		return false;
+	int64_t job = stage_job("instance.migrate", "{\"name\":\"vm1\"}");
+	if (!stage_until(both_primary, 60 * SEC))
+		return stage_failed("two Primaries");
+	stage_replication(false);
+	stage_run(20 * SEC);
+	if (eng.stop)
+		return false;
+	stage_replication(true);
+	if (!stage_ends(job, 900 * SEC))
+		return eng.stop ? false : stage_broken("the migration does not end");
+	stage_run(60 * SEC);
+	return somebody_runs() ? b_runs() || migrates_off() : stage_broken("the guest stands still though its replicas have met");
+}

@@ -24,6 +24,7 @@
 #define ADD_VM1 "{\"name\":\"vm1\",\"disk\":[{\"size\":1024},{\"size\":64}],\"node\":\"node1:node2\",\"no_install\":true}"
 #define NAME_VM1 "{\"name\":\"vm1\"}"
 #define AS_IT_IS_VM1 "{\"name\":\"vm1\",\"ignore_consistency\":true}"
+#define LOSES_DISK "(its disk fails)" /* in a set-up: on this machine, 1.. */
 #define RENAME_VM1 "{\"name\":\"vm1\",\"new_name\":\"web1\"}"
 
 int __lsan_is_turned_off(void);
@@ -62,6 +63,7 @@ static const struct scenario scenarios[] = {
 	{ OP_instance_add, "add under the name that was left", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 }, { "instance.rename", RENAME_VM1 } },
 	  ADD_VM1, false, 0, 0 },
 	{ OP_instance_migrate, "migrate", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
+	{ OP_instance_migrate, "migrate off a dead disk", { { "instance.add", ADD_VM1 }, { LOSES_DISK, "1" } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_migrate, "migrate cleanup", { { "instance.add", ADD_VM1 } }, "{\"name\":\"vm1\",\"cleanup\":true}", false, 0, 0 },
 	{ OP_instance_failover, "failover", { { "instance.add", ADD_VM1 } }, NAME_VM1, false, 0, 0 },
 	{ OP_instance_failover, "failover when down", { { "instance.add", ADD_VM1 }, { "instance.shutdown", NAME_VM1 } }, NAME_VM1, false, 0, 0 },
@@ -116,6 +118,51 @@ static void disturb(enum kind k, int at)
 	}
 }
 
+static bool loses_disk(const struct scenario *s)
+{
+	bool loses = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(s->setup) && s->setup[i][0]; i++)
+		loses = loses || strcmp(s->setup[i][0], LOSES_DISK) == 0;
+	return loses;
+}
+
+static bool job_over(int64_t job)
+{
+	const char *state = script_job_state(job);
+
+	return strcmp(state, "success") == 0 || strcmp(state, "error") == 0 || strcmp(state, "canceled") == 0;
+}
+
+static bool ends_well(int64_t job)
+{
+	int64_t end = eng.now + 900 * SEC;
+
+	while (!eng.stop && !job_over(job) && eng.now < end)
+		engine_run(eng.now + 50 * MS);
+	return strcmp(script_job_state(job), "success") == 0;
+}
+
+static bool asks(const char *op, const char *args)
+{
+	return ends_well(script_request(op, args, 60 * SEC));
+}
+
+/*
+ * A replica that has lost its disk is not whole again by itself: what the manual tells a person to do, when the request has ended, well or not, and who was
+ * interrupted has had the time to come back.
+ */
+static bool made_whole(int64_t job)
+{
+	static const char rebuild[] = "{\"name\":\"vm1\",\"on_secondary\":true}";
+
+	if (!ends_well(job))
+		engine_run(eng.now + 60 * SEC);
+	return (asks("instance.replace_disks", rebuild) ||
+		((asks("instance.migrate", NAME_VM1) || asks("instance.failover", NAME_VM1)) && asks("instance.replace_disks", rebuild))) &&
+	       script_settle(600 * SEC);
+}
+
 /* In a child: the run from the prepared world on. */
 static bool run_on(const struct scenario *s, enum kind k, int at, struct counts *ret)
 {
@@ -128,7 +175,7 @@ static bool run_on(const struct scenario *s, enum kind k, int at, struct counts 
 	*ret = (struct counts){ W.n_calls - before.calls, W.n_commits - before.commits, W.n_frames - before.frames };
 	if (s->dark)
 		machine_power_on(&W.m[s->dark - 1]);
-	bool rest = script_settle(1200 * SEC);
+	bool rest = loses_disk(s) && job ? made_whole(job) : script_settle(1200 * SEC);
 	const char *state = job ? script_job_state(job) : "refused";
 
 	if (!rest) {
@@ -149,7 +196,10 @@ static bool prepare(const struct scenario *s, int voters)
 	world_new(&c);
 	engine_run(10 * SEC);
 	for (int i = 0; i < 4 && s->setup[i][0]; i++)
-		if (!script_do(s->setup[i][0], s->setup[i][1])) {
+		if (strcmp(s->setup[i][0], LOSES_DISK) == 0) {
+			drbd_disk_fails(&W.m[strtol(s->setup[i][1], NULL, 10) - 1], "vm1");
+			engine_run(eng.now + 10 * SEC);
+		} else if (!script_do(s->setup[i][0], s->setup[i][1])) {
 			(void)printf("%s: set-up '%s' failed: %s %s\n", s->name, s->setup[i][0], W.why, script_answer());
 			return false;
 		}

@@ -254,7 +254,20 @@ static void test_names_and_predicates(void **state)
 	s.conn = DRBD_CONN_CONNECTED;
 	s.suspended_fencing = true;
 	assert_false(drbd_status_in_sync(&s));
+	assert_false(drbd_status_peer_has_all(&s));
+	s.suspended_fencing = false;
+	assert_true(drbd_status_peer_has_all(&s));
+	s.volumes[1].disk = DRBD_DISK_DISKLESS; /* it lives on the peer's; the other volume is in sync with it */
+	assert_true(drbd_status_peer_has_all(&s));
+	assert_false(drbd_status_in_sync(&s));
+	s.volumes[0].disk = DRBD_DISK_INCONSISTENT;
+	assert_false(drbd_status_peer_has_all(&s));
+	s.volumes[0].disk = DRBD_DISK_UPTODATE;
+	s.conn = DRBD_CONN_CONNECTING; /* that volume may go on alone */
+	assert_false(drbd_status_peer_has_all(&s));
 	s.n_volumes = 0;
+	s.conn = DRBD_CONN_CONNECTED;
+	assert_false(drbd_status_peer_has_all(&s));
 	assert_false(drbd_status_uptodate(&s)); /* nothing is not "all" */
 }
 

@@ -382,7 +382,7 @@ static int proven(struct kernel *k, struct err *err)
 	return run_step(k, STEP_KIND_drbd_prove, STEP_DO, false, err);
 }
 
-/* Only a pair that is connected and in sync this very moment; everything else is a refusal that says what helps. */
+/* Only a pair that is connected this very moment, and whose mirror has all of it; everything else is a refusal that says what helps. */
 static void test_a_mirror_is_proven_by_drbd_alone(void **state)
 {
 	const struct kernel good = { .up = true, .conn = DRBD_CONN_CONNECTED, .peer_disk = DRBD_DISK_UPTODATE, .repl = DRBD_REPL_ESTABLISHED };
@@ -397,6 +397,11 @@ static void test_a_mirror_is_proven_by_drbd_alone(void **state)
 	k = good;
 	k.peer_disk = DRBD_DISK_INCONSISTENT;
 	k.repl = DRBD_REPL_SYNC_SOURCE;
+	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);
+	k = good;
+	k.disk = DRBD_DISK_DISKLESS; /* all that is written goes to the mirror's */
+	assert_int_equal(proven(&k, &err), 0);
+	k.conn = DRBD_CONN_CONNECTING;
 	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);
 	k = (struct kernel){ .up = false };
 	assert_int_equal(proven(&k, &err), -ERR_STALE_REPLICA);

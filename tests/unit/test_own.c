@@ -77,7 +77,7 @@ static struct msg_ask question(int64_t gen, bool uptodate)
 
 static void migrating(struct rec *r, bool pivoted)
 {
-	assert_int_equal(own_migrate(&r->o, B, &r->err), 0);
+	assert_int_equal(own_migrate(&r->o, B, false, &r->err), 0);
 	if (pivoted)
 		assert_int_equal(own_pivot(&r->o, B, 2000, &r->err), 0);
 	remember(r);
@@ -252,13 +252,21 @@ static void without_arbitration_a_loss_is_observed(void **state)
 
 /* ---- migration ----------------------------------------------------------------------------------------------------- */
 
-static void a_migration_needs_both_sides_current(void **state)
+static void a_migration_needs_the_data_on_both_sides(void **state)
 {
 	static const struct {
 		const char *current, *target;
+		bool lives_on_mirror;
 		int want;
 	} row[] = {
-		{ "AB", B, 0 }, { "AB", A, -ERR_WRONG_STATE }, { "A", B, -ERR_DEGRADED }, { "B", B, -ERR_DEGRADED }, { "AB", C, -ERR_DEGRADED },
+		{ "AB", B, false, 0 },
+		{ "AB", A, false, -ERR_WRONG_STATE },
+		{ "A", B, false, -ERR_DEGRADED },
+		{ "A", B, true, -ERR_DEGRADED },
+		{ "B", B, false, -ERR_DEGRADED },
+		{ "B", B, true, 0 }, /* the owner's own disk is gone: what it acknowledged is on the target's */
+		{ "B", C, true, -ERR_DEGRADED },
+		{ "AB", C, false, -ERR_DEGRADED },
 	};
 
 	(void)state;
@@ -266,7 +274,7 @@ static void a_migration_needs_both_sides_current(void **state)
 		struct rec r;
 
 		rec_up(&r, row[i].current, true);
-		assert_int_equal(own_migrate(&r.o, row[i].target, &r.err), row[i].want);
+		assert_int_equal(own_migrate(&r.o, row[i].target, row[i].lives_on_mirror, &r.err), row[i].want);
 		if (row[i].want < 0) {
 			assert_untouched(&r);
 			assert_true(r.err.msg[0] != '\0');
@@ -276,12 +284,38 @@ static void a_migration_needs_both_sides_current(void **state)
 		assert_string_equal(own_runner(&r.o), A); /* until the pivot */
 		assert_int_equal(r.o.gen, 7);
 		remember(&r);
-		assert_int_equal(own_migrate(&r.o, B, &r.err), -ERR_CONFLICT); /* a second one */
+		assert_int_equal(own_migrate(&r.o, B, false, &r.err), -ERR_CONFLICT); /* a second one */
 		assert_untouched(&r);
 		own_migrate_undo(&r.o);
 		assert_string_equal(r.o.target, "");
 		rec_down(&r);
 	}
+}
+
+/* H4, H15: an owner that lives on its mirror's disk gets no yes, before or behind the pivot; its target gets one behind it. */
+static void an_owner_without_disk_migrates(void **state)
+{
+	struct rec r;
+
+	(void)state;
+	rec_up(&r, "B", true);
+	assert_int_equal(own_migrate(&r.o, B, true, &r.err), 0);
+	struct msg_ask m = question(r.o.gen, true);
+	assert_int_equal(own_ask(&r.o, A, &m, NOW), VERDICT_NOT_NOW);
+	assert_int_equal(own_ask(&r.o, B, &m, NOW), VERDICT_NOT_NOW);
+	assert_int_equal(own_pivot(&r.o, B, NOW, &r.err), 0);
+	m.gen = r.o.gen;
+	assert_int_equal(own_ask(&r.o, A, &m, NOW), VERDICT_NOT_NOW);
+	assert_int_equal(own_ask(&r.o, B, &m, NOW), VERDICT_YES);
+	assert_string_equal(r.o.owner, B);
+	rec_down(&r);
+	rec_up(&r, "B", true);
+	assert_int_equal(own_migrate(&r.o, B, true, &r.err), 0);
+	assert_int_equal(own_pivot(&r.o, B, NOW, &r.err), 0);
+	assert_int_equal(own_settle(&r.o, B, NOW, &r.err), 0);
+	assert_string_equal(r.o.owner, B);
+	assert_int_equal(r.o.n_current, 1);
+	rec_down(&r);
 }
 
 static void the_pivot_moves_the_side_that_runs(void **state)
@@ -323,18 +357,16 @@ static void the_pivot_moves_the_side_that_runs(void **state)
 
 static void the_pivot_is_refused_when_the_replicas_lost_each_other(void **state)
 {
-	(void)state;
-	for (int who = 0; who < 2; who++) {
-		struct rec r;
+	struct rec r;
 
-		rec_up(&r, "AB", true);
-		migrating(&r, false);
-		strs_remove(&r.o.current, &r.o.n_current, who ? A : B);
-		remember(&r);
-		assert_int_equal(own_pivot(&r.o, B, NOW, &r.err), -ERR_DEGRADED);
-		assert_untouched(&r);
-		rec_down(&r);
-	}
+	(void)state;
+	rec_up(&r, "AB", true);
+	migrating(&r, false);
+	strs_remove(&r.o.current, &r.o.n_current, B);
+	remember(&r);
+	assert_int_equal(own_pivot(&r.o, B, NOW, &r.err), -ERR_DEGRADED);
+	assert_untouched(&r);
+	rec_down(&r);
 }
 
 /* ---- failover, replicas -------------------------------------------------------------------------------------------- */
@@ -592,7 +624,7 @@ static void arbitration_begins_with_the_owner_alone(void **state)
 	assert_current(&r, "B");
 	rec_down(&r);
 	rec_up(&r, "AB", false);
-	assert_int_equal(own_migrate(&r.o, B, &r.err), 0);
+	assert_int_equal(own_migrate(&r.o, B, false, &r.err), 0);
 	remember(&r);
 	assert_int_equal(own_arbitrate(&r.o, true, NOW, &r.err), -ERR_CONFLICT);
 	assert_untouched(&r);
@@ -672,7 +704,7 @@ static void a_record_from_a_backup_decides_nothing(void **state)
 	assert_int_equal(own_ask(&r.o, B, &m, NOW), VERDICT_NOT_NOW); /* a "no" would end its guest */
 	assert_false(own_ask_shrink(&r.o, A, &m, true, NOW));
 	assert_false(own_observe_resync(&r.o, A, B, r.o.gen, NOW));
-	assert_int_equal(own_migrate(&r.o, B, &r.err), -ERR_NOT_SAFE);
+	assert_int_equal(own_migrate(&r.o, B, false, &r.err), -ERR_NOT_SAFE);
 	err_clear(&r.err);
 	assert_int_equal(own_failover(&r.o, B, false, true, EVIDENCE_PERSON, "off", NOW, &r.err), -ERR_NOT_SAFE);
 	err_clear(&r.err);
@@ -710,7 +742,8 @@ int main(void)
 		cmocka_unit_test(a_replica_leaves_only_when_another_is_left),
 		cmocka_unit_test(current_grows_on_the_runners_word_at_this_generation),
 		cmocka_unit_test(without_arbitration_a_loss_is_observed),
-		cmocka_unit_test(a_migration_needs_both_sides_current),
+		cmocka_unit_test(a_migration_needs_the_data_on_both_sides),
+		cmocka_unit_test(an_owner_without_disk_migrates),
 		cmocka_unit_test(the_pivot_moves_the_side_that_runs),
 		cmocka_unit_test(the_pivot_is_refused_when_the_replicas_lost_each_other),
 		cmocka_unit_test(a_failover_needs_evidence_and_a_current_replica),

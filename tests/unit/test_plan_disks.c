@@ -127,7 +127,7 @@ static void the_primarys_replica_is_rebuilt_in_three_jobs(void **state)
 	strs_remove(&s->i.own.current, &s->i.own.n_current, B); /* the primary's is the only good one */
 	assert_int_equal(fan(w, &jobs), -ERR_DEGRADED);
 	strs_add(&s->i.own.current, &s->i.own.n_current, B);
-	strs_remove(&s->i.own.current, &s->i.own.n_current, A); /* its disk died: the guest lives on the mirror's */
+	strs_remove(&s->i.own.current, &s->i.own.n_current, A); /* its disk died: does the guest live on the mirror's? */
 	assert_int_equal(fan(w, &jobs), -ERR_DEGRADED);
 	assert_non_null(strstr(err_hint_text(&w->err), "--restart"));
 	assert_int_equal(fan_with(w, true, &jobs), 0); /* a person lets it be restarted: the same way, but there by failover */
@@ -137,6 +137,11 @@ static void the_primarys_replica_is_rebuilt_in_three_jobs(void **state)
 	assert_null(json_object_get(json_object_get(json_array_get(jobs, 0), "args"), "ignore_consistency"));
 	assert_string_equal(job_op(jobs, 1), "instance.replace_disks");
 	assert_string_equal(job_op(jobs, 2), "instance.migrate");
+	see_drbd(state_node(&w->st, A), "Primary", "Diskless", "UpToDate"); /* it does */
+	assert_int_equal(fan(w, &jobs), 0);
+	assert_string_equal(job_op(jobs, 0), "instance.migrate");
+	assert_int_equal(fan_with(w, true, &jobs), 0); /* a word is a word */
+	assert_string_equal(job_op(jobs, 0), "instance.failover");
 }
 
 /* Else the only copy that can still be read, old as it may be, would be taken apart for one that will never come. */

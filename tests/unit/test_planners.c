@@ -335,6 +335,35 @@ static void a_mirror_that_served_needs_no_proof(void **state)
 	see_guest(state_node(&w->st, A));
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
 	assert_int_equal(step_at(w, "drbd_prove", A), -1);
+	(void)schema_list_add(schema_find(&instance_schema, "disks"), &w->st.instances[0]->i); /* with a second disk it may have gone on alone, on that one */
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	proves(w, "drbd_secondary", A, "own_failover");
+}
+
+/* Its own disk has died: what it lives on is the target's, which has it all. As long as the log or its node says less, it stays where it is. */
+static void a_migration_off_a_dead_disk(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, false, true);
+	struct snode *a = state_node(&w->st, A);
+
+	see_drbd(a, "Primary", "Diskless", "UpToDate");
+	see_guest(a);
+	struct obs_drbd *d = &a->seen.drbd[0];
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\"}"), 0);
+	assert_int_equal(step_at(w, "drbd_prove", A), -1);
+	s->i.own.arbitrated = 0;
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\"}"), 0);
+	proves(w, "guest_arrived", B, "own_pivot");
+	s->i.own.arbitrated = 1;
+	strs_add(&s->i.own.current, &s->i.own.n_current, A); /* its question out of current is under way */
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\"}"), -ERR_DEGRADED);
+	strs_remove(&s->i.own.current, &s->i.own.n_current, A);
+	(void)str_copy(d->disk, sizeof(d->disk), "Inconsistent"); /* somebody has attached it: cut off it would write there alone */
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\"}"), -ERR_DEGRADED);
+	(void)str_copy(d->disk, sizeof(d->disk), "Diskless");
+	(void)str_copy(d->conn, sizeof(d->conn), "Connecting");
+	assert_int_equal(plan(w, OP_instance_migrate, "{\"name\":\"vm1\"}"), -ERR_DEGRADED);
 }
 
 static void a_migration_is_proven(void **state)
@@ -879,6 +908,7 @@ int main(void)
 		T(a_planned_failover_is_proven),
 		T(disks_that_are_down_meet_first),
 		T(a_mirror_that_served_needs_no_proof),
+		T(a_migration_off_a_dead_disk),
 		T(a_migration_is_proven),
 		T(evacuation_moves_only_its_own_mirror),
 		T(arbitration_that_is_turned_off_is_held),
