@@ -58,7 +58,8 @@
 	R(FEED_X, "the watchdog is fed for X after the newest answered beat, not longer")              \
 	R(VOUCH, "noded vouches only for guests that are dead or connected")                           \
 	R(POWER_READ_BACK, "an agent's off counts when the power was read back")                       \
-	R(SUPERSEDE, "a node's new link supersedes its old one")
+	R(SUPERSEDE, "a node's new link supersedes its old one")                                      \
+	R(PIN_ENDS, "H7: who was to take over, and did not, does not stay apart for ever")
 
 #ifdef GANTRY_MUTATIONS
 #include <stdint.h>

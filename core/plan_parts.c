@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "common/xmem.h"
 #include "core/own.h"
 #include "core/planners.h"
@@ -327,6 +328,21 @@ static bool is_primary(const struct state *st, const struct instance *i, const c
 	return d && strcmp(d->role, "Primary") == 0;
 }
 
+/*
+ * The mirror is up, and does not look for the owner. It may be pinned: it was asked whether it takes over, the failover was given up, and the undo of that
+ * never reached it. Whoever plans here has the instance's lock and a record that names another owner, so no failover is under way: it comes up anew, which
+ * ends the pin (H7). The cut before is for the case that it has met its owner since it was seen: no polite good-bye (H8).
+ */
+static void add_from_apart(struct plan *p, const struct state *st, const struct instance *i, const char *mirror)
+{
+	const struct obs_drbd *d = part_seen_drbd(st, mirror, i);
+
+	if (!RULE(PIN_ENDS) || !d || d->up != 1 || strcmp(d->role, "Secondary") != 0 || strcmp(d->conn, "StandAlone") != 0)
+		return;
+	add_resource(p, st, STEP_KIND_drbd_cut, mirror, i, false)->may_fail = 1;
+	add_resource(p, st, STEP_KIND_drbd_down, mirror, i, false)->may_fail = 1;
+}
+
 /* A replica that is not in current connects only to one that is; that is what "connect" means here: every usable side attaches
  * first, so that no side without a disk ever connects (H11). */
 int add_disks_up(struct plan *p, const struct state *st, const struct instance *i, bool primary, bool force, struct err *err)
@@ -347,6 +363,8 @@ int add_disks_up(struct plan *p, const struct state *st, const struct instance *
 	if (both && crashed(st, i, owner) && own_current(&i->own, owner) && own_current(&i->own, other))
 		add_own(p, st, STEP_KIND_own_shrink, i, other, false)->may_fail = 1; /* refused only when the owner itself has left current since */
 	bool loser = both && own_tail_due(&i->own, other), pair = both && !loser && !as_is;
+	if (pair || loser)
+		add_from_apart(p, st, i, other);
 	if (pair)
 		add_resource(p, st, STEP_KIND_drbd_attach, other, i, false)->may_fail = 1;
 	if (!as_is) /* else it meets nobody before it is promoted: its marks, which say that it is not to be met, go by that (H11) */

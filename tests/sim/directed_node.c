@@ -155,3 +155,30 @@ bool told_twice(void)
 		return stage_broken("the guest was reset twice for one order");
 	return script_settle(300 * SEC);
 }
+
+/* ---- pins --------------------------------------------------------------------------------------------------------- */
+
+/*
+ * B is asked whether it may take over, which pins it, and is cut off before it has answered. The failover is given up, B's part of the undo passed over.
+ * A comes back, its guest's owner as before: B is its mirror again.
+ */
+bool pinned_for_nothing(void)
+{
+	if (!stage_begin(5, ""))
+		return false;
+	machine_power_cut(&W.m[A]);
+	stage_run(20 * SEC);
+	if (!script_request("node.fence", "{\"name\":\"node2\",\"confirmed_off\":true}", 60 * SEC))
+		return stage_failed("a person says that A is off");
+	stage_run(2 * SEC);
+	stage_slow(B, "disconnect --force", 5 * SEC);
+	int64_t job = stage_job("instance.failover", "{\"name\":\"vm1\"}");
+	if (!stage_until(tool_is_slow, 60 * SEC))
+		return stage_failed("B is asked");
+	stage_isolate(B, true);
+	machine_power_on(&W.m[A]);
+	if (!stage_ends(job, 200 * SEC) || strcmp(script_job_state(job), "error") != 0 || !stage_until(a_runs, 60 * SEC))
+		return stage_failed("the failover is given up, and A starts its guest");
+	stage_isolate(B, false);
+	return script_settle(600 * SEC);
+}

@@ -58,6 +58,7 @@ stage_world yes_for_a_lost_disk, yes_used_before_the_loss, frozen_then_lost, tak
 	migrated_off_a_dead_disk, migrated_off_without_arbitration, lost_on_the_way_off;
 stage_world source_lost_when_replaced, source_lost_when_rebuilt, source_lost_in_resync;
 stage_world split_by_hand, split_found_late;
-stage_world lease_not_over, silent_for_the_new, nobody_guarded, connected_and_silent, off_without_effect, was_so_before, told_twice;
+stage_world lease_not_over, silent_for_the_new, nobody_guarded, connected_and_silent, off_without_effect, was_so_before, told_twice,
+	pinned_for_nothing;
 
 #endif
