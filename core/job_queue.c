@@ -95,13 +95,44 @@ static void start_job(struct core *c, struct cjob *j)
 	job_advance(c, j);
 }
 
-static int running(const struct core *c)
-{
-	int n = 0;
+/*
+ * Who shares places. What a guest waits for that is down has its own; so has what one command files by the hundred and what takes as long as a resync:
+ * neither keeps the others waiting for hours.
+ */
+enum places { PLACES_FAILOVER, PLACES_BULK, PLACES_OTHER, PLACES };
 
+static enum places places_of(const struct cjob *j)
+{
+	switch (op_by_name(j->j.op)) {
+	case OP_instance_failover:
+	case OP_node_fence: return PLACES_FAILOVER;
+	case OP_instance_add:
+	case OP_instance_migrate:
+	case OP_instance_replace_disks: return PLACES_BULK;
+	default: return PLACES_OTHER;
+	}
+}
+
+/*
+ * One that waits for a node which is lost does nothing, and takes no place: what is to be tidied on it may wait for ever, and the word that it is off, or that it
+ * is not to be waited for, is a job too. That of a guest which comes back elsewhere above all.
+ */
+static bool takes_place(const struct core *c, const struct cjob *j)
+{
+	if (j->j.state < JOB_RUNNING || job_ended(j))
+		return false;
+	const char *node = j->waiting && j->cur < j->j.n_steps ? j->j.steps[j->cur].node : "";
+	const struct snode *n = node[0] ? state_node(&c->st, node) : NULL;
+
+	return !n || n->connected || (n->n.liveness != NODE_LOST && n->n.liveness != NODE_FENCED);
+}
+
+static void running(const struct core *c, int ret[PLACES])
+{
+	memset(ret, 0, PLACES * sizeof(*ret));
 	for (int i = 0; i < c->n_open; i++)
-		n += c->open[i]->j.state >= JOB_RUNNING && !job_ended(c->open[i]);
-	return n;
+		if (takes_place(c, c->open[i]))
+			ret[places_of(c->open[i])]++;
 }
 
 static void let_wait(struct core *c, struct cjob *j, const struct cjob *blocker)
@@ -117,23 +148,25 @@ static void let_wait(struct core *c, struct cjob *j, const struct cjob *blocker)
 void job_schedule(struct core *c)
 {
 	for (bool again = true; again;) {
-		int n = running(c);
+		int taken[PLACES];
 
+		running(c, taken);
 		again = false;
 		for (int i = 0; i < c->n_open; i++) {
 			struct cjob *j = c->open[i];
 
 			if (j->j.state != JOB_QUEUED && j->j.state != JOB_WAITING)
 				continue;
+			int *n = &taken[places_of(j)];
 			/* When all places are taken nobody's locks are looked at: thousands may be queued. */
-			const struct cjob *b = n < JOBS_RUNNING_MAX ? blocker(c, j) : NULL;
+			const struct cjob *b = *n < JOBS_RUNNING_MAX ? blocker(c, j) : NULL;
 
-			if (b || n >= JOBS_RUNNING_MAX) {
+			if (b || *n >= JOBS_RUNNING_MAX) {
 				let_wait(c, j, b);
 				continue;
 			}
 			start_job(c, j);
-			n += !job_ended(j);
+			*n += takes_place(c, j);
 			again = again || job_ended(j);
 			outbox_flush(c->out); /* each job is a unit of its own: many may have waited for the same one */
 		}

@@ -92,6 +92,8 @@ static void check(struct core *c, struct snode *n)
 		core_event(c, "node '%s' is lost: no beat answered for %lld ms%s", n->n.name, (long long)quiet,
 			   n->connected ? ", though its connection stands" : "");
 		move_to(c, n, NODE_LOST);
+		outbox_flush(c->out); /* a unit of its own */
+		job_schedule(c);      /* who waits for it takes no place any more */
 	} else if (quiet >= lease_suspect_ms(lease) && c->st.now_ms - c->started_ms >= lease_suspect_ms(lease) && is == NODE_ONLINE) {
 		core_event(c, "node '%s' is suspect: no beat answered for %lld ms, %s", n->n.name, (long long)quiet,
 			   n->links ? "though its connection stands" : "both of its links are gone");

@@ -60,6 +60,57 @@ static void sixty_four_run_and_the_next_gets_the_first_place(void **state)
 	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 1);
 }
 
+/* A node is evacuated, or hundreds of guests are created: a guest whose node dies does not wait for that. */
+static void a_failover_has_a_place(void **state)
+{
+	struct rig *r = *state;
+
+	core_free(r->core);
+	keep_instance(r, 5, true, true);
+	start_core(r);
+	link_nodes(r);
+	file_many(r, JOBS_RUNNING_MAX + 2, "node2");
+	assert_int_equal(r->n_steps_sent, JOBS_RUNNING_MAX);
+	(void)ask(r, "failover", "instance.failover", json_pack("{s:s}", "name", "vm1"));
+	assert_string_equal(state_instance(core_state(r->core), VM)->i.own.owner, NODE2);
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 2);
+}
+
+/* What they have to tidy there waits for the node: all else goes on, and the word that it is not to be waited for ends them. */
+static void who_waits_for_a_silent_node_takes_no_place(void **state)
+{
+	struct rig *r = *state;
+
+	core_free(r->core);
+	for (int i = 0; i < JOBS_RUNNING_MAX; i++) {
+		char key[40], text[600];
+
+		(void)snprintf(key, sizeof(key), "/gantry/job/%d", 100 + i);
+		(void)snprintf(text, sizeof(text), "{\"id\":%d,\"op\":\"debug.noop\",\"args\":{},\"state\":\"running\",\"steps\":["
+			       "{\"kind\":\"noop_master\",\"args\":{},\"pivot\":true},"
+			       "{\"kind\":\"volume_remove\",\"node\":\"" NODE2 "\",\"args\":{\"uuid\":\"" VM "\"}}]}", 100 + i);
+		keep(r, key, text);
+	}
+	keep(r, "/gantry/lastjob", "200");
+	start_core(r);
+	link_nodes(r);
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX);
+	(void)ask(r, "early", "debug.noop", json_object());
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + 1);
+	core_node_links(r->core, NODE2, 0, "b2", PACKAGE_VERSION, 0);
+	commit_all(r);
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX + (state_node(core_state(r->core), NODE2)->n.liveness != NODE_LOST));
+		core_node_beat(r->core, NODE1);
+		tick(r, LEASE_MS / 12);
+	}
+	assert_int_equal(core_jobs_open(r->core), JOBS_RUNNING_MAX); /* it had waited for a place only */
+	(void)ask(r, "offline", "node.modify", json_pack("{s:s, s:b}", "name", "node2", "offline", 1));
+	for (int i = 0; i < 10; i++)
+		tick(r, 1000);
+	assert_int_equal(core_jobs_open(r->core), 0);
+}
+
 /* All of them end in one tick: that must not be one transaction. */
 static void a_dead_node_ends_all_its_jobs(void **state)
 {
@@ -294,6 +345,7 @@ int main(void)
 		T(a_short_job_is_told_whole),
 		T(a_longer_job_leaves_no_journal),
 		T(sixty_four_run_and_the_next_gets_the_first_place),
+		T(a_failover_has_a_place), T(who_waits_for_a_silent_node_takes_no_place),
 		T(a_dead_node_ends_all_its_jobs),
 		T(many_that_waited_end_at_once),
 		T(old_jobs_leave_memory_and_store),
