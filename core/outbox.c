@@ -12,9 +12,17 @@
 /* Room for the bridge's own operations (/gantry/seq) in a transaction. */
 #define BATCH_PUTS_MAX (STORE_OPS_MAX - 4)
 
+/*
+ * And of a transaction that the store takes for sure (STORE_TXN_BYTES_MAX). What it refuses for its size it would refuse for ever, and nothing else could be
+ * written, nor any verdict be given. Plans that begin at once by the dozen, of guests with eight disks and with the largest CPU model and kernel arguments
+ * that are let in, are that large together.
+ */
+#define BATCH_BYTES_MAX ((size_t)1024 * 1024)
+
 struct batch {
 	struct list link;
 	int64_t seq;
+	size_t bytes; /* at most */
 	struct core_put *puts;
 	int n, cap;
 	bool sent;
@@ -231,9 +239,18 @@ static bool prefix_clash(const struct batch *b, const char *key)
 	return false;
 }
 
+static size_t unit_bytes(const struct outbox *o)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < o->n_puts; i++)
+		n += strlen(o->puts[i].key) + (o->puts[i].value ? strlen(o->puts[i].value) : 0);
+	return n;
+}
+
 static bool unit_fits(const struct outbox *o, const struct batch *b)
 {
-	if (b->sent || b->n + o->n_puts > BATCH_PUTS_MAX)
+	if (b->sent || b->n + o->n_puts > BATCH_PUTS_MAX || b->bytes + unit_bytes(o) > BATCH_BYTES_MAX)
 		return false;
 	for (int i = 0; i < o->n_puts; i++)
 		if (prefix_clash(b, o->puts[i].key))
@@ -255,6 +272,7 @@ static int64_t close_unit(struct outbox *o)
 		b->seq = ++o->last_seq;
 		list_add_tail(&o->batches, &b->link);
 	}
+	b->bytes += unit_bytes(o);
 	for (int i = 0; i < o->n_puts; i++)
 		puts_add(&b->puts, &b->n, &b->cap, o->puts[i].key, o->puts[i].value);
 	o->n_puts = 0;

@@ -12,6 +12,7 @@
 #include "common/xmem.h"
 #include "core/outbox.h"
 #include "core/saga.h"
+#include "io/store_check.h"
 
 /* ---- saga ------------------------------------------------------------------------------------------------------- */
 
@@ -251,6 +252,48 @@ static void stale_answers_pass_by(void **state)
 	outbox_free(o);
 }
 
+struct sizes {
+	size_t most;
+	int n;
+};
+
+static void weigh(void *arg, const struct core_action *a)
+{
+	struct sizes *s = arg;
+	size_t bytes = 0;
+
+	for (int i = 0; a->kind == CORE_COMMIT && i < a->n_puts; i++)
+		bytes += strlen(a->puts[i].key) + strlen(a->puts[i].value);
+	s->most = bytes > s->most ? bytes : s->most;
+	s->n += a->kind == CORE_COMMIT ? a->n_puts : 0;
+}
+
+/* Plans of guests with many disks, begun by the dozen when a node or the power has gone: the store refuses what is too large, and would for ever. */
+static void a_batch_is_taken_by_the_store(void **state)
+{
+	struct sizes s = { 0, 0 };
+	struct outbox *o = outbox_new(0, weigh, &s);
+	char key[32];
+
+	(void)state;
+	outbox_put(o, "first", xstrdup("1"));
+	outbox_flush(o);
+	for (int i = 0; i < 60; i++) {
+		char *plan = xcalloc(1, 40 * 1024 + 1);
+
+		memset(plan, 'x', 40 * 1024);
+		(void)snprintf(key, sizeof(key), "/gantry/job/%d", i);
+		outbox_put(o, key, plan);
+		outbox_flush(o);
+	}
+	for (int64_t seq = 1; seq <= outbox_last_seq(o); seq++)
+		outbox_committed(o, seq);
+	assert_true(s.most <= STORE_TXN_BYTES_MAX);
+	assert_true(s.most > STORE_TXN_BYTES_MAX / 2); /* and as few as may be */
+	assert_int_equal(s.n, 61);
+	outbox_free(o);
+}
+
 /* A transaction has room for STORE_OPS_MAX; events are not torn apart, so batches are cut between them. */
 static void a_batch_has_a_limit(void **state)
 {
@@ -309,7 +352,7 @@ int main(void)
 		cmocka_unit_test(one_commit_is_under_way_and_the_rest_gathers),
 		cmocka_unit_test(a_touch_is_a_commit_without_a_change),
 		cmocka_unit_test(stale_answers_pass_by),
-		cmocka_unit_test(a_batch_has_a_limit),
+		cmocka_unit_test(a_batch_has_a_limit), cmocka_unit_test(a_batch_is_taken_by_the_store),
 		cmocka_unit_test(who_is_down_says_nothing_any_more),
 	};
 
