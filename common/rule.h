@@ -56,6 +56,9 @@
 	R(APART, "lease evidence waits until the mirror has been cut off for long enough")            \
 	R(GUARDED, "lease evidence only of a guest that a watchdog guarded")                           \
 	R(FEED_X, "the watchdog is fed for X after the newest answered beat, not longer")              \
+	R(LET_GO, "a node that can neither free nor end a frozen guest lets its lease run out")          \
+	R(LET_GO_FROZEN, "... and only such a node: what replicates is left alone")                      \
+	R(LET_GO_DRBD, "... by DRBD's silence: what hangs beside it is no reason")                       \
 	R(VOUCH, "noded vouches only for guests that are dead or connected")                           \
 	R(POWER_READ_BACK, "an agent's off counts when the power was read back")                       \
 	R(SUPERSEDE, "a node's new link supersedes its old one")                                      \

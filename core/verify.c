@@ -49,6 +49,8 @@ static void verify_node(const struct core *c, const struct snode *n, struct repo
 	}
 	if (!n->connected) {
 		finding(r, true, "node", n->n.name, "start it, or gantry-noded on it", "node '%s' does not answer", n->n.name);
+		for (int i = 0; i < n->seen.n_problems; i++) /* it may have said why it would fall silent (008) */
+			finding(r, false, "node", n->n.name, "see its journal", "node '%s' said before: %s", n->n.name, n->seen.problems[i]);
 		return;
 	}
 	if (n->links != 3 && strcmp(n->n.address, n->n.replication_address) != 0)

@@ -84,7 +84,7 @@ static void ask(struct noded *n, struct gen_entry *e, const struct obs_drbd *d, 
 	(void)str_copy(a.boot_id, sizeof(a.boot_id), n->boot);
 	a.number = e->losses;
 	a.gen = e->gen;
-	a.uptodate = fit(d);
+	a.uptodate = fit(d) && !n->drbd_mute; /* what is known is old: the disk may be lost meanwhile (H4) */
 	a.shrink = shrink;
 	a.lost_gen = shrink ? e->lost_gen : 0;
 	e->asked_ms = loop_now_ms(n->loop);
@@ -238,7 +238,7 @@ void arbitrate_handler(struct noded *n, struct nano_server *s, const struct nano
 		e = arbitrate_entry(n, instance);
 	log_notice("DRBD calls '%s' for resource '%s'", event, resource);
 	observe_now(n);
-	if (strcmp(event, "fence-peer") != 0 || !e) {
+	if (strcmp(event, "fence-peer") != 0 || !e || n->drbd_mute) {
 		local_answer(s, from, r->id, json_pack("{s:s}", "verdict", "not-now"), NULL);
 		return;
 	}
@@ -327,6 +327,11 @@ void arbitrate_observed(struct noded *n)
 	for (int i = 0; i < n->n_gens; i++) {
 		struct gen_entry *e = &n->gens[i];
 		const struct obs_drbd *d = seen(n, e->instance);
+
+		if (n->drbd_mute) {
+			e->frozen = false; /* nobody asks on by what is old */
+			continue;
+		}
 		bool connected = d && strcmp(d->conn, "Connected") == 0;
 
 		if (e->connected && !connected)

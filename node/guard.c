@@ -16,10 +16,12 @@
 #include "node/fenced_link.h"
 #include "node/guard_rule.h"
 #include "node/node.h"
+#include "storage/storage.h"
 
 #define DIAL_EVERY_MS 100
 #define LOOK_EVERY_MS 500    /* while beats are not answered: V is lease/6 */
 #define ARM_WITHIN_MS 2000
+#define PEEK_MS 10000 /* reading a page that needs no lock */
 #define DRILL_OVER_MS 5000 /* it should have fired so long ago */
 
 struct guarded {
@@ -51,6 +53,8 @@ struct guard {
 	bool drill_wished, drill_failed;
 	int64_t drill_ms;  /* when it began; 0 = none of this process's */
 	int64_t proven_ms; /* wall clock of the drill that an earlier boot did not survive */
+	int64_t peek_at_ms; /* the kernel's page, while DRBD owes an answer */
+	bool peeking, warned;
 };
 
 /* ---- records: one file a guard, so that a noded that starts anew goes on guarding --------------------------- */
@@ -384,6 +388,8 @@ void guard_looked(struct noded *n, int64_t began_ms, bool whole)
 	bool safe = whole;
 
 	guard_gens(n); /* guests that were there before their policy was known */
+	for (int i = 0; i < g->n && n->drbd_ok; i++)
+		guard_saw(&g->list[i].span, look_at(n, g->list[i].uuid).frozen, now);
 	for (int i = 0; i < g->n && whole; i++) {
 		struct guarded *x = &g->list[i];
 		struct guard_seen s = look_at(n, x->uuid);
@@ -408,6 +414,119 @@ void guard_looked(struct noded *n, int64_t began_ms, bool whole)
 	if (safe && g->n)
 		say(g, FENCED_VOUCH, began_ms, 0, 0);
 	tell(g);
+}
+
+/* ---- a node that can do nothing for its guest ------------------------------------------------------------------------ */
+
+/* Who stands still, by the kernel's page: the tools owe their answer (008). */
+struct peek {
+	struct noded *node;
+	struct drbd_suspended *list;
+	int n;
+};
+
+static int peek_work(void *arg, struct err *err)
+{
+	struct peek *p = arg;
+	struct drbdm *d = p->node->env.drbd;
+
+	return d->ops->suspended(d, &p->list, &p->n, err);
+}
+
+static bool peek_has(const struct peek *p, const char *uuid)
+{
+	for (int i = 0; i < p->n; i++)
+		if (strcmp(p->list[i].instance_uuid, uuid) == 0)
+			return true;
+	return false;
+}
+
+static void peek_done(void *arg, int rc, const struct err *err)
+{
+	struct peek *p = arg;
+	struct guard *g = p->node->guard;
+
+	if (!p->node->stopping) {
+		g->peeking = false;
+		for (int i = 0; i < g->n && rc == 0; i++)
+			guard_saw(&g->list[i].span, peek_has(p, g->list[i].uuid), loop_now_ms(g->node->loop));
+	}
+	if (rc == -ERR_TIMEOUT && strcmp(err->step, WORKER_STEP_DEADLINE) == 0)
+		return; /* the stuck thread keeps p; what was seen last stands */
+	free(p->list);
+	free(p);
+}
+
+static void peek(struct guard *g, int64_t asked_ms, int64_t now)
+{
+	const struct drbdm *d = g->node->env.drbd;
+	int64_t beat = lease_beat_ms(g->node->conf.lease_ms);
+
+	if (!d || !d->ops->suspended || !g->n || g->peeking || now - asked_ms < beat || now < g->peek_at_ms)
+		return;
+	struct peek *p = xcalloc(1, sizeof(*p));
+	p->node = g->node;
+	g->peeking = true;
+	g->peek_at_ms = now + beat;
+	struct worker_job job = { .work = peek_work, .done = peek_done, .arg = p, .deadline_ms = PEEK_MS };
+	workers_submit(g->node->workers, "peek", &job);
+}
+
+/* The first that it can do nothing for by then; NULL = there is none. */
+static const struct guarded *helpless(const struct guard *g, int64_t within_ms)
+{
+	int64_t now = loop_now_ms(g->node->loop), asked = __atomic_load_n(&g->node->drbd_asked_ms, __ATOMIC_ACQUIRE);
+
+	for (int i = 0; i < g->n; i++)
+		if (guard_helpless(&g->list[i].span, asked, now, within_ms))
+			return &g->list[i];
+	return NULL;
+}
+
+/* A dog that starves bites; one that nobody has armed does not, and silence would bring nothing. */
+static bool would_bite(const struct guard *g)
+{
+	return g->there && (g->state == DOG_ARMED || g->state == DOG_STARVED);
+}
+
+bool guard_lets_go(const struct noded *n)
+{
+	return would_bite(n->guard) && helpless(n->guard, n->conf.lease_ms);
+}
+
+static const char *guest_name(const struct noded *n, const char *uuid)
+{
+	for (int i = 0; i < n->seen.n_guests; i++)
+		if (strcmp(n->seen.guests[i].uuid, uuid) == 0)
+			return n->seen.guests[i].name;
+	return uuid;
+}
+
+/* While there is time to be heard. */
+static void warn(struct guard *g)
+{
+	const struct guarded *x = helpless(g, g->node->conf.lease_ms / 2);
+
+	if (x && !g->warned) {
+		AUTO_FREE char *text = xasprintf("DRBD does not answer, and guest '%s' stands frozen here: %s", guest_name(g->node, x->uuid),
+						 would_bite(g) ? "unless that changes, this node falls silent, and its watchdog resets it" :
+								 "no watchdog is armed, so this machine has to be reset, or switched off, by hand");
+
+		log_error("%s", text);
+		observe_problem(g->node, text);
+	} else if (!x && g->warned) {
+		log_notice("DRBD answers again, or nobody stands frozen here any more");
+	}
+	g->warned = x != NULL;
+}
+
+static void guard_hung(struct guard *g, int64_t now)
+{
+	int64_t asked = __atomic_load_n(&g->node->drbd_asked_ms, __ATOMIC_ACQUIRE);
+
+	if (asked)
+		peek(g, asked, now);
+	warn(g);
 }
 
 /* ---- how long a replica has been apart ------------------------------------------------------------------------------ */
@@ -504,6 +623,7 @@ void guard_tick(struct noded *n)
 		dial(g);
 	}
 	tell(g);
+	guard_hung(g, now);
 	if (g->n && now - lease_sent(g) > n->conf.lease_ms / 4 && now >= g->look_at_ms) {
 		g->look_at_ms = now + LOOK_EVERY_MS;
 		observe_now(n);

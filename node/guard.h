@@ -20,6 +20,8 @@ struct err;
 int guard_new(struct noded *n, struct err *err) WARN_UNUSED; /* reads the records of a noded before this one */
 void guard_free(struct noded *n);
 void guard_tick(struct noded *n);                       /* dials fenced, tells it the lease, looks while no beat is answered */
+/* This node can do nothing for a guest that it guards: it says nothing, beats above all, until that has changed. */
+bool guard_lets_go(const struct noded *n);
 void guard_gens(struct noded *n);                       /* the master has told of policies */
 void guard_looked(struct noded *n, int64_t began_ms, bool whole); /* a look that began then; whole = guests and disks both answered */
 void guard_report(struct noded *n, struct observed *o); /* fills in what is guarded, and the watchdog */

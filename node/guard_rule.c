@@ -24,3 +24,18 @@ enum guard_do guard_judge(struct guard_span *x, const struct guard_seen *s, int6
 	x->ended_ms = now_ms;
 	return GUARD_END;
 }
+
+void guard_saw(struct guard_span *x, bool frozen, int64_t now_ms)
+{
+	if (!frozen)
+		x->frozen_ms = 0;
+	else if (!x->frozen_ms)
+		x->frozen_ms = now_ms;
+}
+
+bool guard_helpless(const struct guard_span *x, int64_t asked_ms, int64_t now_ms, int64_t lease_ms)
+{
+	bool frozen = x->seen && x->frozen_ms && now_ms - x->frozen_ms >= lease_ms;
+
+	return RULE(LET_GO) && (frozen || !RULE(LET_GO_FROZEN)) && asked_ms && now_ms - asked_ms >= lease_ms;
+}

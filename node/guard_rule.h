@@ -27,6 +27,7 @@ struct guard_span {
 	int64_t since_ms; /* when it was permitted: looks that began earlier say nothing about it */
 	bool seen;        /* it was there */
 	int64_t ended_ms; /* we set out to end it then; 0 = not yet */
+	int64_t frozen_ms; /* frozen by all that was seen of it since then; 0 = it was not, the last time */
 };
 
 #define GUARD_UNSEEN_MS 300000   /* a permitted guest that never came */
@@ -37,5 +38,14 @@ struct guard_span {
  * when every guarded guest gives VOUCH or DROP may the look be vouched for.
  */
 enum guard_do guard_judge(struct guard_span *x, const struct guard_seen *s, int64_t began_ms, int64_t now_ms, int64_t age_ms, int64_t lease_ms);
+
+/* Whoever looks at its disks, a look or the kernel's page, tells what it saw. */
+void guard_saw(struct guard_span *x, bool frozen, int64_t now_ms);
+
+/*
+ * May the node do nothing for this guest any more: neither let it go on, nor move it, nor end it? asked_ms: since when DRBD owes an answer, to whatever it
+ * was asked; 0 = it does not. ("A node that can do nothing for its guest".)
+ */
+bool guard_helpless(const struct guard_span *x, int64_t asked_ms, int64_t now_ms, int64_t lease_ms);
 
 #endif

@@ -88,6 +88,7 @@ struct noded {
 	int64_t identity_next_ms;
 	struct uplink up[4];
 	int looks_left;          /* UPLINK_LOOK: before it takes its time */
+	bool silent;             /* this node is as good as lost, and says nothing (008) */
 	bool unanswered;         /* the master does not answer: UPLINK_LOOK listens to a candidate */
 	struct err refused;      /* the master does not let us in, and why; code 0 = it does, or was not reached */
 	int64_t no_majority_ms;  /* when a candidate last said that no majority answers; 0 = never */
@@ -118,6 +119,8 @@ struct noded {
 	struct observed seen;
 	int64_t seen_began_ms; /* when the look at it began */
 	bool observing, observe_again, drbd_ok; /* drbd_ok: DRBD answered in the last look */
+	bool drbd_mute; /* ... nor in the last one that asked it: what is known of it is old */
+	int64_t drbd_asked_ms; /* DRBD was asked then, and nothing has been answered since; 0 = it owes no answer. Looks write it, on workers */
 	int64_t observe_next_ms;
 	char **unmarked; /* replicas that lost their disk and could not be marked yet */
 	int n_unmarked;
@@ -183,6 +186,7 @@ void arbitrate_end(struct noded *n, const char *instance); /* ends its guest her
 void report_forget(struct noded *n);
 void observe_now(struct noded *n); /* guests and DRBD; volumes when a step has touched them, and now and then */
 void observe_tick(struct noded *n);
+void observe_problem(struct noded *n, const char *text); /* until the next look: told now */
 void observe_send(struct noded *n); /* the master is new: tell it all */
 
 /* ---- watch.c ---- */

@@ -18,6 +18,7 @@
 
 #define LOOK_EVERY_MS 2000
 #define TAILS_SEEN_MAX 1024 /* the report's row has no more */
+#define PROBLEMS_MAX 64     /* nor of these */
 #define WHOLE_EVERY 15 /* looks: this one includes what costs commands, and is told also when nothing changed */
 
 struct look {
@@ -129,6 +130,19 @@ static void mark_lost(struct look *l, struct obs_drbd *d)
 	d->marked = 1;
 }
 
+/* From here on DRBD owes an answer. What hangs beside it is no silence of its own (008, "Only DRBD's silence counts"). */
+static void drbd_asked(struct look *l)
+{
+	int64_t nothing = 0;
+
+	(void)__atomic_compare_exchange_n(&l->node->drbd_asked_ms, &nothing, loop_now_ms(l->node->loop), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static void drbd_answered(struct noded *n)
+{
+	__atomic_store_n(&n->drbd_asked_ms, 0, __ATOMIC_RELEASE);
+}
+
 static void look_drbd(struct look *l)
 {
 	struct drbdm *d = l->node->env.drbd;
@@ -144,12 +158,15 @@ static void look_drbd(struct look *l)
 
 		strs_add(&l->o.problems, &l->o.n_problems, text);
 	}
+	drbd_asked(l);
 	if (d->ops->list_conf(d, &confs, &n_confs, &err) < 0 || d->ops->status_all(d, &list, &n, &err) < 0) {
 		strs_add(&l->o.problems, &l->o.n_problems, err.msg);
 		l->drbd_again = true;
 		return;
 	}
 	l->drbd_ok = true;
+	if (RULE(LET_GO_DRBD))
+		drbd_answered(l->node);
 	for (int i = 0; i < n_confs; i++) {
 		struct drbd_status down = { .up = false };
 		const struct drbd_status *s = &down;
@@ -297,10 +314,13 @@ static void report(struct noded *n, bool always)
 
 static void look(struct noded *n);
 
-/* What this look has left out is as it was. A replica keeps the generation of the look that saw it (H1). */
+/*
+ * What this look has left out is as it was, and so is what was asked in vain: "nothing is up" would be a lie, which the master would try to put right. A
+ * replica keeps the generation of the look that saw it (H1).
+ */
 static void keep_old(struct noded *n, struct look *l)
 {
-	if (!l->drbd) {
+	if (!l->drbd_ok) {
 		l->o.drbd = TAKE(n->seen.drbd);
 		l->o.n_drbd = n->seen.n_drbd;
 		n->seen.n_drbd = 0;
@@ -339,6 +359,9 @@ static void look_done(void *arg, int rc, const struct err *err)
 		(void)str_copy(n->seen.boot_id, sizeof(n->seen.boot_id), n->boot);
 		(void)str_copy(n->seen.version, sizeof(n->seen.version), level_here.version);
 		n->drbd_ok = l->drbd_ok;
+		n->drbd_mute = l->drbd ? !l->drbd_ok && n->env.drbd : n->drbd_mute;
+		if (l->drbd_ok)
+			drbd_answered(n);
 		if (l->drbd && l->drbd_ok) {
 			strs_clear(&n->unmarked, &n->n_unmarked);
 			n->unmarked = TAKE(l->unmarked);
@@ -405,6 +428,15 @@ void observe_tick(struct noded *n)
 {
 	if (loop_now_ms(n->loop) >= n->observe_next_ms)
 		look(n);
+}
+
+void observe_problem(struct noded *n, const char *text)
+{
+	if (!n->seen.version[0] || n->seen.n_problems == PROBLEMS_MAX || strs_has(n->seen.problems, n->seen.n_problems, text))
+		return;
+	strs_add(&n->seen.problems, &n->seen.n_problems, text);
+	guard_report(n, &n->seen); /* how long a replica has been apart is told as it is now */
+	report(n, false);
 }
 
 void observe_send(struct noded *n)

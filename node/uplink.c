@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/xmem.h"
+#include "node/guard.h"
 #include "node/node.h"
 #include "schema/hear.h"
 #include "schema/level.h"
@@ -657,11 +658,20 @@ static void check_mute(struct noded *n, int64_t now)
 	}
 }
 
+/* This node is as good as lost (008): it must be lost to the master as well. */
+static bool keeps_silent(struct noded *n)
+{
+	n->silent = guard_lets_go(n);
+	if (n->silent)
+		uplink_close_all(n);
+	return n->silent;
+}
+
 void uplink_tick(struct noded *n)
 {
 	int64_t now = loop_now_ms(n->loop);
 
-	if (!n->member || n->stopping)
+	if (!n->member || n->stopping || keeps_silent(n))
 		return;
 	for (int i = 0; i < 2; i++)
 		if (!n->up[i].k && now >= n->up[i].dial_at_ms)

@@ -125,6 +125,10 @@ struct drbd_status {
 	int n_volumes;
 };
 
+struct drbd_suspended {
+	char instance_uuid[UUID_LEN + 1];
+};
+
 struct drbdm; /* backend instance */
 struct drbdm_ops {
 	const char *name; /* "drbd84", "drbd9", "fake" */
@@ -161,6 +165,11 @@ struct drbdm_ops {
 	int (*status)(struct drbdm *d, const char *resource, struct drbd_status *ret, struct err *err);
 	/* Every resource the kernel knows. Gives an array (free()). */
 	int (*status_all)(struct drbdm *d, struct drbd_status **ret, int *ret_n, struct err *err);
+	/*
+	 * Of resources with a file of ours those whose I/O is suspended, by the kernel's own page: asked without DRBD's tools, which may hang. Gives an
+	 * array (free()). -ERR_NOT_SUPPORTED: this kernel has no such page. NULL: nor has this backend.
+	 */
+	int (*suspended)(struct drbdm *d, struct drbd_suspended **ret, int *ret_n, struct err *err);
 	/* Resources with a file of ours (name + instance uuid in instance_uuid): which the kernel may not know. */
 	int (*list_conf)(struct drbdm *d, struct drbd_conf **ret, int *ret_n, struct err *err);
 };

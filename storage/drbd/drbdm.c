@@ -301,6 +301,7 @@ int drbdm_op_status_all(struct drbdm *d, struct drbd_status **ret, int *ret_n, s
 		.two_primaries = drbdm_op_two_primaries, .resume_io = drbdm_op_resume_io,                              \
 		.new_current_uuid = drbdm_op_new_current_uuid, .resize = drbdm_op_resize, .status = drbdm_op_status,   \
 		.status_all = drbdm_op_status_all, .list_conf = drbdm_op_list_conf,                                    \
+		.suspended = drbdm_op_suspended,                                                                       \
 	}
 
 struct drbdm *drbdm_new_for(struct runner *r, const char *conf_dir, enum drbdm_kernel kernel)
@@ -312,6 +313,7 @@ struct drbdm *drbdm_new_for(struct runner *r, const char *conf_dir, enum drbdm_k
 	d->base.ops = kernel == DRBDM_KERNEL_84 ? &ops84 : &ops9;
 	d->runner = r;
 	d->kernel = kernel;
+	d->proc_dir = "/proc";
 	int rc = str_copy(d->conf_dir, sizeof(d->conf_dir), conf_dir);
 	assert(rc == 0); /* a constant of ours, or checked with the settings */
 	return &d->base;

@@ -15,6 +15,7 @@ struct drbdm_real {
 	struct runner *runner;
 	enum drbdm_kernel kernel;
 	char conf_dir[PATH_LEN + 1];
+	const char *proc_dir; /* tests have another one */
 };
 
 static inline struct drbdm_real *drbdm_real_of(struct drbdm *d)
@@ -51,6 +52,11 @@ int drbdm_op_status_all(struct drbdm *d, struct drbd_status **ret, int *ret_n, s
 int drbdm_read_conf(struct drbdm_real *d, const char *resource, struct drbd_conf *ret, struct err *err) WARN_UNUSED;
 /* -ERR_BAD_VALUE for what is no resource's name. */
 int drbdm_check_name(const char *resource, struct err *err) WARN_UNUSED;
+
+/* proc.c: without tools */
+int drbdm_op_suspended(struct drbdm *d, struct drbd_suspended **ret, int *ret_n, struct err *err);
+/* Does the page of an 8.4 module say that this device's I/O is suspended? Pure. */
+bool drbdm_proc_suspended(const char *text, int minor);
 
 /* ops.c: what changes the kernel */
 int drbdm_op_options(struct drbdm *d, const char *resource, struct err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The three readers of DRBD's text; the first byte chooses: 'e' events2 (fed whole, in pieces, and again after
- * a restart), 's' status, 'c' a resource's file.
+ * The four readers of DRBD's text; the first byte chooses: 'e' events2 (fed whole, in pieces, and again after
+ * a restart), 's' status, 'c' a resource's file, 'p' the kernel's page.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -10,6 +10,7 @@
 
 #include "storage/drbd/conf.h"
 #include "storage/drbd/drbd_events.h"
+#include "storage/drbd/impl.h"
 #include "storage/drbd/status_text.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -105,21 +106,33 @@ static void fuzz_conf(const char *text, size_t len)
 	}
 }
 
+/* No device is suspended that the page does not name. */
+static void fuzz_page(const char *text)
+{
+	for (int minor = 0; minor < 16; minor++)
+		if (drbdm_proc_suspended(text, minor))
+			assert(strchr(text, ':') && strstr(text, " ds:"));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	/* a copy, so that reading behind the end is noticed */
-	char *text = malloc(size);
+	/* a copy, so that reading behind the end is noticed; only the page is read as a string */
+	char *text = malloc(data[0] == 'p' ? size : size - 1 ? size - 1 : 1);
 	if (!text)
 		return 0;
 	memcpy(text, data + 1, size - 1);
+	if (data[0] == 'p')
+		text[size - 1] = '\0';
 	if (data[0] == 'e')
 		fuzz_events(text, size - 1);
 	else if (data[0] == 's')
 		fuzz_status(text, size - 1);
 	else if (data[0] == 'c')
 		fuzz_conf(text, size - 1);
+	else if (data[0] == 'p')
+		fuzz_page(text);
 	free(text);
 	return 0;
 }

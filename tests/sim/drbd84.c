@@ -203,7 +203,7 @@ static void handler_process(void *arg)
 	if (strcmp(h->event, "fence-peer") == 0) {
 		r->handler_runs = false;
 		/* 5 counts as yes on an UpToDate Primary: seen on the real module. */
-		if ((rc == 7 || rc == 5 || rc == 4) && r->connects == h->connects && r->up && r->frozen && r->net < WANT_SHAKING && replica_good(r))
+		if ((rc == 7 || rc == 5 || rc == 4) && r->connects == h->connects && r->up && r->frozen && !r->m->drbd_hangs && r->net < WANT_SHAKING && replica_good(r))
 			replica_go_on_alone(r);
 	}
 	free(h);

@@ -16,10 +16,15 @@ static struct machine *of(struct drbdm *d)
 	abort();
 }
 
+#define GIVEN_UP (37 * SEC) /* 30 s, SIGTERM, SIGKILL */
+
 static int must(struct drbdm *d, const char *name, const char *what, int64_t max_us, struct replica **ret, struct err *err)
 {
 	int rc = call_begin(what, max_us, err);
 
+	if (rc < 0)
+		return rc;
+	rc = call_hangs(&of(d)->drbd_hangs, "drbdsetup", GIVEN_UP, err);
 	if (rc < 0)
 		return rc;
 	*ret = replica_find(of(d), name);
@@ -201,6 +206,9 @@ static int down(struct drbdm *d, const char *name, struct err *err)
 {
 	struct machine *m = of(d);
 	int rc = call_begin("down", 500 * MS, err);
+
+	if (rc == 0)
+		rc = call_hangs(&m->drbd_hangs, "drbdsetup", GIVEN_UP, err);
 	struct replica *r = rc < 0 ? NULL : replica_find(m, name);
 
 	if (rc < 0)
@@ -397,13 +405,13 @@ static void fill(const struct replica *r, struct drbd_status *s)
 
 static int status(struct drbdm *d, const char *name, struct drbd_status *ret, struct err *err)
 {
+	int rc = call_hangs(&of(d)->drbd_hangs, "drbdsetup", GIVEN_UP, err);
 	struct replica *r = replica_find(of(d), name);
 
-	(void)err;
 	memset(ret, 0, sizeof(*ret));
-	if (r)
+	if (rc == 0 && r)
 		fill(r, ret);
-	return 0;
+	return rc;
 }
 
 static int count_replicas(const struct machine *m)
@@ -418,9 +426,10 @@ static int count_replicas(const struct machine *m)
 static int status_all(struct drbdm *d, struct drbd_status **ret, int *ret_n, struct err *err)
 {
 	struct machine *m = of(d);
-	int n = 0;
+	int n = 0, rc = call_hangs(&m->drbd_hangs, "drbdsetup", GIVEN_UP, err);
 
-	(void)err;
+	if (rc < 0)
+		return rc;
 	*ret = xcalloc((size_t)count_replicas(m) + 1, sizeof(**ret));
 	list_for_each(l, &m->replicas) {
 		const struct replica *r = list_entry(l, struct replica, link);
@@ -454,6 +463,24 @@ static int list_conf(struct drbdm *d, struct drbd_conf **ret, int *ret_n, struct
 	return 0;
 }
 
+/* The kernel's page: no tool, nothing to wait for. */
+static int suspended(struct drbdm *d, struct drbd_suspended **ret, int *ret_n, struct err *err)
+{
+	struct machine *m = of(d);
+	int n = 0;
+
+	(void)err;
+	*ret = xcalloc((size_t)count_replicas(m) + 1, sizeof(**ret));
+	list_for_each(l, &m->replicas) {
+		const struct replica *r = list_entry(l, struct replica, link);
+
+		if (r->conf && r->up && r->frozen)
+			(void)str_copy((*ret)[n++].instance_uuid, UUID_LEN + 1, r->uuid);
+	}
+	*ret_n = n;
+	return 0;
+}
+
 static const struct drbdm_ops ops = {
 	.name = "sim",
 	.write_conf = write_conf,
@@ -474,6 +501,7 @@ static const struct drbdm_ops ops = {
 	.status = status,
 	.status_all = status_all,
 	.list_conf = list_conf,
+	.suspended = suspended,
 };
 
 struct drbdm *drbd_of(struct machine *m)

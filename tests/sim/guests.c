@@ -16,6 +16,7 @@
 #define POOL "xenvg"
 #define WRITE_MIN (100 * MS)
 #define WRITE_MAX (900 * MS)
+#define LVM_GIVEN_UP (67 * SEC)
 
 static int64_t next_copy;
 
@@ -216,10 +217,12 @@ static int volume_list(struct volumes *v, struct volume_info **ret, int *ret_n, 
 
 static int volume_pools(struct volumes *v, struct pool_info **ret, int *ret_n, struct err *err)
 {
-	struct pool_info *p = xcalloc(1, sizeof(*p));
+	int rc = call_hangs(&here()->lvm_hangs, "vgs", LVM_GIVEN_UP, err);
 
 	(void)v;
-	(void)err;
+	if (rc < 0)
+		return rc;
+	struct pool_info *p = xcalloc(1, sizeof(*p));
 	(void)str_copy(p->name, sizeof(p->name), POOL);
 	p->size_mib = POOL_MIB;
 	p->free_mib = POOL_MIB - used_mib(here());

@@ -137,6 +137,14 @@ int call_begin(const char *what, int64_t max_us, struct err *err)
 	return 0;
 }
 
+int call_hangs(const bool *hangs, const char *tool, int64_t given_up_us, struct err *err)
+{
+	for (int64_t until = eng.now + given_up_us; *hangs; fiber_sleep(100 * MS))
+		if (eng.now >= until)
+			return err_set(err, ERR_TIMEOUT, "'%s' did not end", tool);
+	return 0;
+}
+
 int call_end(struct err *err)
 {
 	int64_t n = W.n_calls - 1;
@@ -222,7 +230,7 @@ void machine_power_cut(struct machine *m)
 		return;
 	trace("%s: power is cut", m->name);
 	m->power = false;
-	m->lied_about = false;
+	m->lied_about = m->drbd_hangs = m->lvm_hangs = false;
 	m->frozen_until = 0;
 	local_sockets_gone(m);
 	proc_end(&m->noded_proc, true);

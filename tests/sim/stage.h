@@ -48,7 +48,7 @@ bool b_runs(void);
 bool somebody_runs(void);
 bool tool_is_slow(void); /* the call that hangs has begun */
 
-/* The worlds: directed_disk.c, directed_late.c, directed_lost.c, directed_master.c, directed_node.c, directed_replace.c, directed_split.c. */
+/* The worlds: directed_disk.c, directed_hung.c, directed_late.c, directed_lost.c, directed_master.c, directed_node.c, directed_replace.c, directed_split.c. */
 typedef bool stage_world(void);
 stage_world late_report, late_yes, cut_off_from_all, target_asks_first, wrote_alone_unheard, cut_while_connected, marked_and_alone, no_disk_to_connect_with,
 	lost_on_arrival;
@@ -57,6 +57,7 @@ stage_world cut_off_with_master, order_of_deposed, late_commit_of_deposed, late_
 stage_world yes_for_a_lost_disk, yes_used_before_the_loss, frozen_then_lost, taken_of_one_off, taken_of_one_that_answers, taken_though_marked, failed_over_at_once,
 	migrated_off_a_dead_disk, migrated_off_without_arbitration, lost_on_the_way_off;
 stage_world source_lost_when_replaced, source_lost_when_rebuilt, source_lost_in_resync;
+stage_world frozen_where_drbd_hangs, hung_with_the_yes, hung_beside_a_dead_mirror, noded_anew_in_the_hang, back_before_the_bite, hung_and_replicates, lvm_hangs_beside;
 stage_world split_by_hand, split_found_late;
 stage_world lease_not_over, silent_for_the_new, nobody_guarded, connected_and_silent, off_without_effect, was_so_before, told_twice,
 	pinned_for_nothing;

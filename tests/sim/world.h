@@ -54,6 +54,8 @@ struct machine {
 	struct master *masterd;
 	struct list files;
 	bool disk_full;                    /* writes of files fail */
+	bool drbd_hangs;                   /* its tools do not return, and handlers' answers are not heard, until it boots or this ends */
+	bool lvm_hangs;                    /* nor do LVM's */
 	bool etcd_enabled, masterd_enabled; /* systemd's memory */
 	bool etcd_up, etcd_member, etcd_learner;
 	/* clocks: the machine's own = offset + elapsed * (1e6 + drift_ppm) / 1e6 */
@@ -193,6 +195,8 @@ void guests_power_lost(struct machine *m);
 struct err;
 int call_begin(const char *what, int64_t max_us, struct err *err);
 int call_end(struct err *err);
+/* A tool that hangs as long as *hangs is true, and is given up after a while. */
+int call_hangs(const bool *hangs, const char *tool, int64_t given_up_us, struct err *err);
 
 /* ---- checkers: check.c ---- */
 void violation(const char *fmt, ...) PRINTF(1, 2);

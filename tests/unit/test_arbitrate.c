@@ -261,6 +261,31 @@ static void a_replica_that_was_made_anew_begins_anew(void **state)
 	assert_int_equal(asked.lost_gen, 10);
 }
 
+/* H4: what was seen last is old, and the disk may be lost: nobody gets a yes by it, and a handler that calls now is not kept waiting. */
+static void who_gets_no_answer_from_drbd_asks_for_nothing(void **state)
+{
+	(void)state;
+	frozen();
+	node.drbd_ok = false;
+	node.drbd_mute = true;
+	arbitrate_observed(&node); /* the rows of the look before */
+	assert_int_equal(node.gens[0].frozen, 0);
+	node.gens[0].asked_ms = 0;
+	arbitrate_tick(&node); /* for the handler that waits */
+	assert_int_equal(asked.uptodate, 0);
+	int before = n_asked;
+	answered[0] = '\0';
+	handler_asks();
+	assert_string_equal(answered, "not-now");
+	assert_int_equal(n_asked, before);
+	/* It answers again, and all is as it was. */
+	node.drbd_ok = true;
+	node.drbd_mute = false;
+	looked("WFConnection", "UpToDate", true, false);
+	assert_int_equal(asked.uptodate, 1);
+	assert_int_equal(n_asked, before + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_has_used_a_yes_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_was_started_anew_knows_the_record_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_replica_that_was_made_anew_begins_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_gets_no_answer_from_drbd_asks_for_nothing, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

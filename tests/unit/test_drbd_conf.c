@@ -12,6 +12,7 @@
 
 #include "common/xmem.h"
 #include "storage/drbd/drbdm.h"
+#include "storage/drbd/impl.h"
 #include "tests/unit/storage_recorder.h"
 
 #define UUID_A "11111111-2222-3333-4444-555555555555"
@@ -199,7 +200,7 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"web1.example.org.res", "foreign.res", "broken.res", "notes.txt"};
+	static const char *const names[] = {"web1.example.org.res", "foreign.res", "broken.res", "notes.txt", "drbd"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -279,6 +280,71 @@ static void test_list_conf(void **state)
 	assert_int_equal(list[1 - whole].n_volumes, 0);
 }
 
+/* ---- the kernel's own page: who stands still ---------------------------------------------------- */
+
+/* Of one that stands alone the protocol's letter is left out. */
+#define PAGE                                                                                                           \
+	"version: 8.4.11 (api:1/proto:86-101)\nsrcversion: 96ED19D4C144624490A9AB1\n"                                   \
+	" 0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----\n"                                        \
+	"    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:0\n"                                       \
+	" 7: cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C r----s\n"                                       \
+	"    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:0\n\n"                                     \
+	" 9: cs:Unconfigured\n"                                                                                        \
+	"12: cs:StandAlone ro:Primary/Unknown ds:UpToDate/DUnknown   s-----\n"                                         \
+	"    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:1 pe:0 ua:0 ap:1 ep:1 wo:f oos:0\n"                                       \
+	"123: cs:WFConnection ro:Primary/Unknown ds:Diskless/DUnknown C s-----"
+
+static void test_proc_suspended(void **state)
+{
+	(void)state;
+	assert_false(drbdm_proc_suspended(PAGE, 0));
+	assert_false(drbdm_proc_suspended(PAGE, 7)); /* its activity log is, not its I/O */
+	assert_false(drbdm_proc_suspended(PAGE, 9));
+	assert_true(drbdm_proc_suspended(PAGE, 12));
+	assert_true(drbdm_proc_suspended(PAGE, 123));
+	assert_false(drbdm_proc_suspended(PAGE, 1));
+	assert_false(drbdm_proc_suspended(PAGE, 8)); /* no minor, a version */
+	assert_false(drbdm_proc_suspended("", 0));
+	assert_false(drbdm_proc_suspended(" 0: cs:Connected ds:", 0));
+	assert_false(drbdm_proc_suspended("0:", 0));
+}
+
+static void test_suspended(void **state)
+{
+	AUTO(drbdm_free) struct drbdm *d = drbdm_new_for(&rec.base, dir, DRBDM_KERNEL_84);
+	AUTO_FREE struct drbd_suspended *list = NULL, *none = NULL;
+	struct drbd_conf c = conf_of(true);
+	struct err err = ERR_INIT;
+	int n = -1;
+
+	(void)state;
+	recorder_reset(&rec);
+	drbdm_real_of(d)->proc_dir = dir;
+	assert_int_equal(d->ops->write_conf(d, &c, &err), 0);
+	assert_int_equal(d->ops->suspended(d, &list, &n, &err), -ERR_NOT_SUPPORTED); /* no module */
+	put("drbd", PAGE);
+	assert_int_equal(d->ops->suspended(d, &list, &n, &err), 0);
+	assert_int_equal(n, 1); /* one of its two disks is enough */
+	assert_string_equal(list[0].instance_uuid, UUID_A);
+	put("drbd", " 7: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----\n");
+	assert_int_equal(d->ops->suspended(d, &none, &n, &err), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(rec.log.len, 0); /* no tool is asked */
+}
+
+static void test_suspended_9(void **state)
+{
+	AUTO(drbdm_free) struct drbdm *d = drbdm_new_for(&rec.base, dir, DRBDM_KERNEL_9);
+	struct drbd_suspended *list = NULL;
+	struct err err = ERR_INIT;
+	int n = 0;
+
+	(void)state;
+	drbdm_real_of(d)->proc_dir = dir;
+	put("drbd", PAGE);
+	assert_int_equal(d->ops->suspended(d, &list, &n, &err), -ERR_NOT_SUPPORTED);
+}
+
 /* ---- the kernel's version --------------------------------------------------------------------- */
 
 #define SAYS(code)                                                                                                     \
@@ -346,6 +412,9 @@ int main(void)
 	    cmocka_unit_test(test_damaged_files),
 	    cmocka_unit_test_setup_teardown(test_write_conf, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(test_list_conf, make_dir, remove_dir),
+	    cmocka_unit_test(test_proc_suspended),
+	    cmocka_unit_test_setup_teardown(test_suspended, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(test_suspended_9, make_dir, remove_dir),
 	    cmocka_unit_test(test_detect),
 	    cmocka_unit_test(test_helper),
 	};

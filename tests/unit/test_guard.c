@@ -89,6 +89,62 @@ static void a_guest_that_never_came_is_guarded_for_five_minutes(void **state)
 	assert_int_equal(guard_judge(&x, &absent, last + 2, last + 2, 0, LEASE), GUARD_DROP);
 }
 
+/* ---- a node that can do nothing for its guest ------------------------------------------------------------------- */
+
+#define ASKED SINCE
+
+static bool helpless(int64_t frozen_ms, int64_t asked_ms, int64_t now_ms)
+{
+	struct guard_span x = { .since_ms = SINCE, .seen = true };
+
+	if (frozen_ms)
+		guard_saw(&x, true, frozen_ms);
+	return guard_helpless(&x, asked_ms, now_ms, LEASE);
+}
+
+static void it_lets_go_when_both_have_lasted_for_a_lease(void **state)
+{
+	(void)state;
+	assert_false(helpless(ASKED, ASKED, ASKED + LEASE - 1));
+	assert_true(helpless(ASKED, ASKED, ASKED + LEASE));
+	/* The later one of the two counts. */
+	assert_false(helpless(ASKED + 500, ASKED, ASKED + LEASE + 499));
+	assert_true(helpless(ASKED + 500, ASKED, ASKED + LEASE + 500));
+	assert_false(helpless(ASKED - 500, ASKED, ASKED + LEASE - 1));
+}
+
+static void one_of_them_alone_is_no_reason(void **state)
+{
+	(void)state;
+	assert_false(helpless(0, ASKED, ASKED + 100 * LEASE)); /* its guests replicate */
+	assert_false(helpless(ASKED, 0, ASKED + 100 * LEASE)); /* DRBD answers: whatever comes of it, it can be done */
+}
+
+static void a_thaw_that_was_seen_counts_anew(void **state)
+{
+	struct guard_span x = { .since_ms = SINCE, .seen = true };
+
+	(void)state;
+	guard_saw(&x, true, ASKED);
+	guard_saw(&x, true, ASKED + 5000); /* still: since the first time */
+	assert_true(guard_helpless(&x, ASKED, ASKED + LEASE, LEASE));
+	guard_saw(&x, false, ASKED + LEASE);
+	assert_false(guard_helpless(&x, ASKED, ASKED + LEASE, LEASE));
+	guard_saw(&x, true, ASKED + LEASE + 1);
+	assert_false(guard_helpless(&x, ASKED, ASKED + 2 * LEASE, LEASE));
+	assert_true(guard_helpless(&x, ASKED, ASKED + 2 * LEASE + 1, LEASE));
+}
+
+/* The target of a migration: what stands still there is no guest yet. */
+static void a_guest_that_was_never_here_is_no_reason(void **state)
+{
+	struct guard_span x = { .since_ms = SINCE };
+
+	(void)state;
+	guard_saw(&x, true, ASKED);
+	assert_false(guard_helpless(&x, ASKED, ASKED + 100 * LEASE, LEASE));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +153,10 @@ int main(void)
 		cmocka_unit_test(the_end_is_tried_again_only_after_a_while),
 		cmocka_unit_test(a_look_from_before_the_permission_says_nothing),
 		cmocka_unit_test(a_guest_that_never_came_is_guarded_for_five_minutes),
+		cmocka_unit_test(it_lets_go_when_both_have_lasted_for_a_lease),
+		cmocka_unit_test(one_of_them_alone_is_no_reason),
+		cmocka_unit_test(a_thaw_that_was_seen_counts_anew),
+		cmocka_unit_test(a_guest_that_was_never_here_is_no_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
