@@ -26,6 +26,8 @@
 	R(STAYS_GOOD, "H7: whom a plan leaves alone in current has said, at this generation, that it is good") \
 	R(LIVES_HERE, "H7: a replica whose disk the other side's Primary lives on is not taken down")  \
 	R(KEEP_OLD, "H19: a mirror's volumes stay until the one in its place is current")              \
+	R(FINISH, "what a replacement left undone of an instance that is down is finished when its nodes answer") \
+	R(STAY_DOWN, "disks that a person took down stay down, whatever a replacement left undone")     \
 	R(HARD_CUT, "H9: plain cut, never the graceful disconnect")                                    \
 	R(PULL, "H10: promotion, start and resume are pulled")                                         \
 	R(ATTACH_FIRST, "H11: a side without its disk does not connect")                               \

@@ -3,8 +3,47 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/rule.h"
 #include "core/own.h"
 #include "core/planners.h"
+
+static bool left_somewhere(const struct state *st, const struct instance *i)
+{
+	for (int k = 0; k < st->n_nodes; k++)
+		if (state_left_on(i, st->nodes[k], NULL, 0))
+			return true;
+	return false;
+}
+
+/*
+ * Both down and nothing left over: somebody took the disks down, and they stay. Nor is a replica met here that lost its disk, that a plan takes apart,
+ * or whose writes must be kept first: such a one meets a side that was promoted, so it waits for the guest's start (H6, H8, H11).
+ */
+bool converge_unfinished(const struct state *st, const struct instance *i)
+{
+	const struct ownership *o = &i->own;
+	bool up = false, missing = false;
+
+	if (!RULE(FINISH) || i->template != TEMPLATE_DRBD || i->admin_state == ADMIN_UP || !own_confirmed(o) || o->target[0] || o->leaving[0] || o->as_is == 1)
+		return false;
+	if (o->n_current == i->n_nodes || !own_current(o, o->owner) || own_tail_due(o, state_other_node(i, o->owner)))
+		return false;
+	for (int k = 0; k < i->n_nodes; k++) {
+		const struct snode *n = state_node(st, i->nodes[k]);
+		struct err ignored = ERR_INIT;
+
+		if (!n || !n->seen_ms || n->n.liveness != NODE_ONLINE || state_need_usable(st, n, &ignored) < 0 || state_seen_guest(n, i->uuid))
+			return false;
+		const struct obs_drbd *d = state_seen_drbd(n, i->uuid);
+		bool is = d && d->up == 1;
+
+		if (d && d->marked == 1)
+			return false;
+		up = up || is;
+		missing = missing || !is || strcmp(d->conn, "StandAlone") == 0;
+	}
+	return missing && (up || left_somewhere(st, i));
+}
 
 /* A migration that no job looks after any more: undone while the source may run, else carried through. */
 static void settle_migration(const struct state *st, const struct instance *i, struct plan *p)
@@ -56,7 +95,8 @@ int plan_instance_converge(const struct state *st, const void *args, struct rng 
 	if (i->own.target[0])
 		add_own(ret, st, i->own.run == RUN_TARGET ? STEP_KIND_own_settle : STEP_KIND_own_migrate_end, i, i->own.target, false);
 	bool hopeless = state_owner_lost_disk(st, i); /* what is tidied is tidied; nobody is kept waiting by what cannot be started */
-	if (i->admin_state == ADMIN_UP && i->template == TEMPLATE_DRBD) {
+	bool unfinished = converge_unfinished(st, i);
+	if ((i->admin_state == ADMIN_UP && i->template == TEMPLATE_DRBD) || unfinished) {
 		/* Undone they stay as they are: to take away the file of a resource that is up would leave nobody who could do anything with it. */
 		struct step_drbd_conf stays;
 
@@ -78,6 +118,10 @@ int plan_instance_converge(const struct state *st, const void *args, struct rng 
 		} else if (strcmp(g->state, "paused") == 0) {
 			add_guest_ref(ret, st, STEP_KIND_guest_resume, me, i, 0, false);
 		}
+	} else if (unfinished) { /* they meet as Secondaries; the resync runs by itself and holds nobody's lock */
+		rc = add_disks_up(ret, st, i, false, false, err);
+		if (rc < 0)
+			return rc;
 	} else if (i->admin_state != ADMIN_UP && runs_on(owner, i)) {
 		add_guest_ref(ret, st, STEP_KIND_guest_shutdown, me, i, shutdown_timeout(st, i, FIELD_UNSET), true);
 		add_disks_down(ret, st, i);

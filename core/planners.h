@@ -13,6 +13,12 @@ plan_fn plan_cluster_modify, plan_cluster_arbitrate, plan_renew_crypto, plan_nod
 #define ARBITRATE_AT_ONCE 9 /* six steps each: a plan has at most STEPS_MAX; the rest follow in further jobs */
 int plan_arbitrate_whom(const struct state *st, bool on, const struct sinstance *ret[ARBITRATE_AT_ONCE]);
 
+/*
+ * An instance that is down and has one replica only that is current, as a job that made the other one anew lost sight of a node before the two had met:
+ * they are not both up although one is, or what a mirror had that was replaced is still there (plan_converge.c).
+ */
+bool converge_unfinished(const struct state *st, const struct instance *i);
+
 /* ---- shared (core/plan_parts.c) ---- */
 
 /* Volume group or directory of a disk. */

@@ -3,6 +3,7 @@
  * The reconciler: compares what is wanted with what was reported and files ordinary jobs. Level-triggered: it needs no memory of
  * what happened, so it may be lost and started again at any time.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,6 +200,21 @@ static bool guest_down(const struct core *c, const struct sinstance *s)
 	return !g || strcmp(g->state, "paused") == 0;
 }
 
+/* The newest job of it that a person asked for has taken its disks down: so they stay, whatever is unfinished. */
+static bool taken_down(const struct core *c, const struct sinstance *s)
+{
+	char lock[NAME_LEN + 16];
+
+	(void)snprintf(lock, sizeof(lock), "instance:%s", s->i.name);
+	for (int i = c->n_jobs - 1; i >= 0; i--) {
+		const struct job *j = &c->jobs[i]->j;
+
+		if (strs_has(j->locks, j->n_locks, lock) && strcmp(j->user, RECONCILER) != 0)
+			return RULE(STAY_DOWN) && j->state == JOB_SUCCESS && strcmp(j->op, op_infos[OP_instance_deactivate_disks].name) == 0;
+	}
+	return false;
+}
+
 /* Does the instance differ from what is wanted, as far as the nodes that matter have told? */
 static bool differs(const struct core *c, const struct sinstance *s)
 {
@@ -222,8 +238,8 @@ static bool differs(const struct core *c, const struct sinstance *s)
 		if (n != owner && d && strcmp(d->role, "Primary") == 0)
 			return true;
 	}
-	if (s->i.admin_state != ADMIN_UP)
-		return false; /* a guest that runs though it should be down is a person's doing: verify says so */
+	if (s->i.admin_state != ADMIN_UP) /* a guest that runs though it should be down is a person's doing: verify says so */
+		return converge_unfinished(&c->st, &s->i) && !taken_down(c, s);
 	if (state_owner_lost_disk(&c->st, &s->i))
 		return false; /* nothing starts there: it is failed over (core/failover.c), by itself or by a person */
 	return guest_down(c, s) || (s->i.template == TEMPLATE_DRBD && replica_missing(c, s));
@@ -267,7 +283,7 @@ static void check_instance(struct core *c, struct sinstance *s)
 		s->grow_wait_ms = c->st.now_ms + c->st.cluster.lease_ms / 6;
 		return;
 	}
-	if (c->st.now_ms < s->grow_wait_ms)
+	if (c->st.now_ms < s->grow_wait_ms || job_pending(c, OP_instance_converge, s->i.name)) /* one, though it waits long for its turn */
 		return;
 	s->grow_wait_ms = 0;
 	back_off(c, s);
@@ -329,7 +345,7 @@ static void found_stray(struct core *c, struct sinstance *s, const struct snode 
 		no_stray(s);
 		s->stray_on = xstrdup(n->n.uuid);
 		s->stray_ms = c->st.now_ms;
-	} else if (c->st.now_ms - s->stray_ms >= c->st.cluster.lease_ms && n->seen_ms > s->stray_ms) {
+	} else if (c->st.now_ms - s->stray_ms >= c->st.cluster.lease_ms && n->seen_ms > s->stray_ms && !job_pending(c, OP_instance_converge, s->i.name)) {
 		no_stray(s);
 		back_off(c, s);
 		core_event(c, "instance '%s' has left something on node '%s': tidying it", s->i.name, n->n.name);

@@ -449,9 +449,9 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-bool state_stray(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes)
+bool state_left_on(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes)
 {
-	if (i->template != TEMPLATE_DRBD || strs_has(i->nodes, i->n_nodes, n->n.uuid) || i->own.n_current != i->n_nodes || i->own.target[0])
+	if (i->template != TEMPLATE_DRBD || strs_has(i->nodes, i->n_nodes, n->n.uuid) || i->own.target[0])
 		return false;
 	if (n->n.offline == 1 || n->n.liveness == NODE_FENCED || !n->connected || !n->seen_ms || !n->seen.hypervisor[0] || state_seen_guest(n, i->uuid))
 		return false;
@@ -466,6 +466,11 @@ bool state_stray(const struct instance *i, const struct snode *n, char *const *s
 			return true;
 	}
 	return false;
+}
+
+bool state_stray(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes)
+{
+	return i->own.n_current == i->n_nodes && state_left_on(i, n, sorted_volumes, n_volumes);
 }
 
 static int64_t memory_of(const struct state *st, const struct instance *i)

@@ -135,9 +135,10 @@ const struct obs_guest *state_seen_guest(const struct snode *n, const char *inst
 /* By its node's word it is not there. One whose libvirt does not answer has seen no guest, and says nothing of any. */
 bool state_guest_ended(const struct snode *n, const char *instance_uuid);
 /*
- * What a step that was passed over has left of the instance on a node that is none of its own any more, idle, while every replica is current: to
- * be tidied away. sorted_volumes: what the node's volumes are tagged with; NULL = looked up in its report.
+ * What a step that was passed over has left of the instance on a node that is none of its own any more, idle. sorted_volumes: what the node's volumes
+ * are tagged with; NULL = looked up in its report. A stray is to be tidied away: every replica is current.
  */
+bool state_left_on(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes);
 bool state_stray(const struct instance *i, const struct snode *n, char *const *sorted_volumes, int n_volumes);
 const struct obs_drbd *state_seen_drbd(const struct snode *n, const char *instance_uuid);
 /* Its disk is there and holds all that it has seen: UpToDate, or Consistent while it has met nobody after a boot (H4). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Worlds in which the primary's disk fails while its mirror is being replaced. */
+/* Worlds in which something fails while a mirror is being replaced: the primary's disk, or the node of an instance that is down. */
 #include <stdio.h>
 #include <string.h>
 
@@ -135,4 +135,85 @@ bool source_lost_in_resync(void)
 		return eng.stop ? false : stage_broken("the job does not end");
 	stage_run(60 * SEC); /* nor does the reconciler tidy them */
 	return b_has_volumes() || stage_broken("the old mirror's volumes were removed before the new one was current");
+}
+
+static bool whole_again(void)
+{
+	return both_current() && !b_has_volumes();
+}
+
+static bool c_serves(void)
+{
+	const struct replica *r = replica_find(&W.m[C], "vm1");
+
+	return r && r->up && r->disk == DRBD_DISK_UPTODATE;
+}
+
+/* Of an instance that is down the new mirror's node dies in the resync, and stays away until the job has given up. */
+static bool replaced_in_part(void)
+{
+	if (!stage_begin(5, "") || !stage_until(both_current, 60 * SEC))
+		return stage_failed("both current");
+	if (!script_do("instance.shutdown", "{\"name\":\"vm1\"}"))
+		return stage_failed("the shutdown");
+	int64_t job = replace_by_c();
+	if (!stage_until(c_resyncs, 60 * SEC))
+		return stage_failed("the resync of the new mirror");
+	machine_power_cut(&W.m[C]);
+	if (!stage_ends(job, 900 * SEC))
+		return eng.stop ? false : stage_broken("the job does not end");
+	if (!stage_error(job)[0] || !b_has_volumes())
+		return stage_failed("the job has done it all without the new mirror's node");
+	return true;
+}
+
+/* It is back: nobody starts the guest, and yet the new mirror gets all of it, and the old one's volumes go. */
+bool finished_when_down(void)
+{
+	if (!replaced_in_part())
+		return false;
+	machine_power_on(&W.m[C]);
+	if (!stage_until(whole_again, 300 * SEC))
+		return eng.stop ? false : stage_broken("the mirror of an instance that is down stays unfinished");
+	return c_serves() || stage_broken("the new mirror is current, and its disk is not");
+}
+
+/* The primary's node was reset as well, so that no replica is up: what is left of the old mirror tells. */
+bool finished_after_reset_of_both(void)
+{
+	if (!replaced_in_part())
+		return false;
+	machine_power_cut(&W.m[A]);
+	stage_run(60 * SEC);
+	machine_power_on(&W.m[A]);
+	stage_run(60 * SEC);
+	machine_power_on(&W.m[C]);
+	if (!stage_until(whole_again, 300 * SEC))
+		return eng.stop ? false : stage_broken("the mirror of an instance that is down stays unfinished");
+	return c_serves() || stage_broken("the new mirror is current, and its disk is not");
+}
+
+static bool both_down(void)
+{
+	const struct replica *a = stage_on(A), *c = replica_find(&W.m[C], "vm1");
+
+	return a && c && !a->up && !c->up;
+}
+
+/* A person has taken the disks down: they stay so, whatever is unfinished, for nobody fights with a person. */
+bool down_by_a_person(void)
+{
+	if (!replaced_in_part())
+		return false;
+	int64_t job = stage_job("instance.deactivate_disks", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 60 * SEC) || stage_error(job)[0])
+		return stage_failed("deactivate-disks");
+	machine_power_on(&W.m[C]);
+	for (int64_t end = eng.now + 300 * SEC; eng.now < end && !eng.stop; stage_run(1 * SEC))
+		if (!both_down())
+			return stage_broken("disks that a person took down were brought up");
+	job = stage_job("instance.activate_disks", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 60 * SEC) || stage_error(job)[0])
+		return stage_failed("activate-disks");
+	return stage_until(whole_again, 300 * SEC) || (!eng.stop && stage_broken("the mirror of an instance that is down stays unfinished"));
 }

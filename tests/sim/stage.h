@@ -50,6 +50,7 @@ bool tool_is_slow(void); /* the call that hangs has begun */
 
 /* The worlds: directed_disk.c, directed_hung.c, directed_late.c, directed_lost.c, directed_master.c, directed_node.c, directed_replace.c, directed_split.c. */
 typedef bool stage_world(void);
+stage_world finished_when_down, finished_after_reset_of_both, down_by_a_person;
 stage_world late_report, late_yes, cut_off_from_all, target_asks_first, wrote_alone_unheard, cut_while_connected, marked_and_alone, no_disk_to_connect_with,
 	lost_on_arrival;
 stage_world late_yes_to_handler, outrun_by_cut, outrun_by_resume, late_question, asks_without_disk, asks_from_outside, late_no, mark_not_written, wish_hangs, replaced_mirror;

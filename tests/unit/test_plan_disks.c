@@ -10,6 +10,8 @@
 
 #include "common/xmem.h"
 #include "core/core.h"
+#include "core/own.h"
+#include "core/planners.h"
 #include "tests/unit/plan_rig.h"
 
 /* ---- growing ---------------------------------------------------------------------------------------------------------------------- */
@@ -178,6 +180,73 @@ static void a_part_whose_forerunner_failed_does_nothing(void **state)
 	assert_string_equal(w->plan.steps[w->plan.n_steps - 1].kind, "own_both"); /* who comes back to it finds it current */
 }
 
+/* ---- what a replacement left undone ------------------------------------------------------------------------------------------------- */
+
+/* vm1 is down, A's replica alone is current, B's was made anew and is not up; the volumes of the one before are on C. */
+static struct sinstance *left_undone(struct world *w)
+{
+	struct sinstance *s = add_instance(&w->st, true, false);
+
+	s->i.admin_state = ADMIN_DOWN;
+	(void)str_copy(s->i.disks[0].uuid, sizeof(s->i.disks[0].uuid), "dddddddd-0000-4000-8000-000000000001");
+	strs_add(&w->st.nodes[2]->seen.volumes, &w->st.nodes[2]->seen.n_volumes, s->i.disks[0].uuid);
+	return s;
+}
+
+static bool finishes(struct world *w)
+{
+	bool does = converge_unfinished(&w->st, &w->st.instances[0]->i);
+
+	assert_int_equal(plan(w, OP_instance_converge, "{\"name\":\"vm1\"}"), 0);
+	assert_int_equal(step_at(w, "drbd_attach", B) >= 0, does);
+	return does;
+}
+
+static void a_replacement_of_one_that_is_down_is_finished(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = left_undone(w);
+
+	assert_true(finishes(w)); /* both are down, and the old mirror's volumes tell */
+	/* Both files are written first, as either may be of before; they meet as Secondaries, nobody waits for the resync, and nobody starts. */
+	assert_true(step_at(w, "drbd_configure", A) >= 0 && step_at(w, "drbd_configure", B) >= 0);
+	assert_true(step_at(w, "drbd_attach", B) > step_at(w, "drbd_configure", B) && step_at(w, "drbd_connect", A) > step_at(w, "drbd_attach", B));
+	assert_int_equal(step_at(w, "drbd_primary", A), -1);
+	assert_int_equal(step_at(w, "drbd_wait_sync", A), -1);
+	assert_int_equal(step_at(w, "guest_start", A), -1);
+	assert_int_equal(step_at(w, "volume_remove", C), -1); /* they may be the only copy until the new one is current */
+	assert_int_equal(w->plan.steps[0].pivot, 1);
+	strs_clear(&w->st.nodes[2]->seen.volumes, &w->st.nodes[2]->seen.n_volumes);
+	assert_false(finishes(w)); /* both are down: so they are meant to be */
+	see_drbd(state_node(&w->st, A), "Secondary", "UpToDate", "");
+	assert_true(finishes(w)); /* one only is up */
+	see_drbd(state_node(&w->st, B), "Secondary", "Inconsistent", "UpToDate");
+	assert_false(finishes(w)); /* they have met */
+	(void)str_copy(w->st.nodes[1]->seen.drbd[0].conn, sizeof(w->st.nodes[1]->seen.drbd[0].conn), "StandAlone");
+	assert_true(finishes(w));
+	s->i.own.leaving[0] = 'x'; /* a plan takes a replica apart */
+	assert_false(finishes(w));
+	s->i.own.leaving[0] = '\0';
+	own_note_tail(&s->i.own, B, true); /* what it wrote is to be kept first */
+	assert_false(finishes(w));
+	own_note_tail(&s->i.own, "", false);
+	w->st.nodes[1]->seen.drbd[0].marked = 1; /* it lost its disk: a person must have it made anew */
+	assert_false(finishes(w));
+	w->st.nodes[1]->seen.drbd[0].marked = 0;
+	w->st.nodes[1]->n.liveness = NODE_FENCED; /* it waits for a person */
+	assert_false(finishes(w));
+	w->st.nodes[1]->n.liveness = NODE_ONLINE;
+	see_guest(w->st.nodes[0]); /* somebody's doing, for verify to say */
+	assert_false(converge_unfinished(&w->st, &s->i));
+	schema_list_remove(schema_find(&observed_schema, "guests"), &w->st.nodes[0]->seen, 0);
+	assert_true(finishes(w));
+	strs_add(&s->i.own.current, &s->i.own.n_current, B);
+	assert_false(finishes(w));
+	strs_clear(&s->i.own.current, &s->i.own.n_current);
+	strs_add(&s->i.own.current, &s->i.own.n_current, B); /* not the owner's: a person must choose */
+	assert_false(finishes(w));
+}
+
 /* ---- verify-disks ------------------------------------------------------------------------------------------------------------------ */
 
 static int broken(struct world *w)
@@ -222,6 +291,7 @@ int main(void)
 		T(the_primarys_replica_is_rebuilt_in_three_jobs),
 		T(nothing_is_rebuilt_from_a_lost_disk),
 		T(a_part_whose_forerunner_failed_does_nothing),
+		T(a_replacement_of_one_that_is_down_is_finished),
 		T(disks_that_are_apart_are_brought_together),
 	};
 

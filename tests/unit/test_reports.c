@@ -512,6 +512,24 @@ static void both_say(struct rig *r, bool runs, bool in_sync)
 	}
 }
 
+/* The job that runs ends: each of its steps with that error ("" = well), each undo well. */
+static void answer_all(struct rig *r, const char *error)
+{
+	for (int t = 0; t < 100 && core_jobs_open(r->core); t++) {
+		int index;
+		char dir[8], node;
+
+		if (sscanf(r->orders, "%7[a-z]%d@%c", dir, &index, &node) == 3) {
+			enum step_dir d = strcmp(dir, "do") == 0 ? STEP_DO : STEP_UNDO_DIR;
+
+			r->orders[0] = '\0';
+			answer(r, node == '1' ? NODE1 : NODE2, r->last_step_job, index, d, d == STEP_DO ? error : "");
+		}
+		tick(r, 10);
+	}
+	assert_int_equal(core_jobs_open(r->core), 0);
+}
+
 /* How long it takes until vm1, which is not as wanted, is tried to be put right. The attempt fails, as each step of it does. */
 static int64_t tried_after_ms(struct rig *r, bool in_sync)
 {
@@ -523,19 +541,7 @@ static int64_t tried_after_ms(struct rig *r, bool in_sync)
 		tick(r, 500);
 	}
 	int64_t took = r->now_ms - since;
-	for (int t = 0; t < 100 && core_jobs_open(r->core); t++) {
-		int index;
-		char dir[8], node;
-
-		if (sscanf(r->orders, "%7[a-z]%d@%c", dir, &index, &node) == 3) {
-			enum step_dir d = strcmp(dir, "do") == 0 ? STEP_DO : STEP_UNDO_DIR;
-
-			r->orders[0] = '\0';
-			answer(r, node == '1' ? NODE1 : NODE2, r->last_step_job, index, d, d == STEP_DO ? "COMMAND_FAILED" : "");
-		}
-		tick(r, 10);
-	}
-	assert_int_equal(core_jobs_open(r->core), 0);
+	answer_all(r, "COMMAND_FAILED");
 	return took;
 }
 
@@ -601,6 +607,95 @@ static void what_failed_is_tried_at_once_when_the_mirror_is_whole_again(void **s
 	assert_true(took > 30000);
 	mirror_leaves_and_returns(r, false);
 	assert_in_range(tried_after_ms(r, true), LEASE_MS / 6, LEASE_MS / 2);
+}
+
+/* ---- what a replacement left of an instance that is down ------------------------------------------------------- */
+
+static int64_t newest_job(const struct rig *r)
+{
+	int64_t id = 0, k;
+
+	for (int i = 0; i < r->n_kvs; i++)
+		if (sscanf(r->kvs[i].key, "/gantry/job/%lld", (long long *)&k) == 1 && k > id)
+			id = k;
+	return id;
+}
+
+/* How long until the next job of the reconciler; NODE1 has a replica that is up, or down, NODE2 one that is down. Then the job fails at each step. */
+static int64_t finished_after_ms(struct rig *r, const char *disk1)
+{
+	int64_t since = r->now_ms, before = newest_job(r);
+
+	while (newest_job(r) == before && r->now_ms - since < 1000000) {
+		core_node_beat(r->core, NODE1);
+		core_node_beat(r->core, NODE2);
+		replica_says(r, NODE1, disk1[0] ? "Secondary" : "", disk1[0] ? "WFConnection" : "", disk1, false, 5);
+		replica_says(r, NODE2, "", "", "", false, 5);
+		tick(r, 500);
+	}
+	assert_in_range(newest_job(r) - before, 0, 1); /* never more than one */
+	int64_t took = r->now_ms - since;
+	answer_all(r, "COMMAND_FAILED");
+	return took;
+}
+
+/* The mirror was made anew and its node reset before they had met: a job brings it up, again and again, and less often each time. */
+static void what_a_replacement_left_is_finished_with_back_off(void **state)
+{
+	struct rig *r = *state;
+	int64_t before = 0;
+
+	keep_instance(r, 5, true, false);
+	master_changes(r, 0);
+	for (int k = 0; k < 6; k++) {
+		int64_t took = finished_after_ms(r, "UpToDate");
+
+		if (k == 0)
+			assert_in_range(took, LEASE_MS / 6, LEASE_MS / 2);
+		if (k > 1)
+			assert_true(took > before + before / 2);
+		before = took;
+	}
+}
+
+/* While that job waits for its turn, because all places are taken, no second one is filed. */
+static void no_second_job_while_one_waits(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 5, true, false);
+	master_changes(r, 0);
+	file_many(r, JOBS_RUNNING_MAX, "node2");
+	int before = core_jobs_open(r->core);
+	for (int t = 0; t < 200; t++) {
+		core_node_beat(r->core, NODE1);
+		core_node_beat(r->core, NODE2);
+		replica_says(r, NODE1, "Secondary", "WFConnection", "UpToDate", false, 5);
+		replica_says(r, NODE2, "", "", "", false, 5);
+		tick(r, 500);
+	}
+	assert_int_equal(core_jobs_open(r->core), before + 1);
+}
+
+/* Nobody fights with a person: not while his disks are as he asked, nor after the next master took over; and again once he asks for something else. */
+static void disks_that_a_person_took_down_stay_down(void **state)
+{
+	struct rig *r = *state;
+
+	keep_instance(r, 5, true, false);
+	master_changes(r, 0);
+	replica_says(r, NODE1, "Secondary", "WFConnection", "UpToDate", false, 5);
+	replica_says(r, NODE2, "", "", "", false, 5);
+	(void)ask(r, "1", "instance.deactivate_disks", json_pack("{s:s}", "name", "vm1"));
+	answer_all(r, "");
+	for (int k = 0; k < 2; k++) {
+		assert_in_range(finished_after_ms(r, "UpToDate"), 1000000, 2000000);
+		master_changes(r, 0);
+	}
+	(void)ask(r, "2", "instance.activate_disks", json_pack("{s:s}", "name", "vm1"));
+	answer_all(r, "COMMAND_FAILED");
+	assert_in_range(finished_after_ms(r, "UpToDate"), LEASE_MS / 6, LEASE_MS / 2);
+	assert_in_range(finished_after_ms(r, ""), 1000000, 2000000); /* both are down, and nothing tells of a replacement */
 }
 
 static void a_guest_of_no_instance_is_an_alarm(void **state)
@@ -706,6 +801,9 @@ int main(void)
 		T(no_job_waits_for_a_lost_disk), T(who_is_not_seen_has_not_ended), T(what_was_learnt_of_a_node_stays),
 		T(who_crashes_waits_longer_though_its_mirror_is_whole_again),
 		T(what_failed_is_tried_at_once_when_the_mirror_is_whole_again),
+		T(what_a_replacement_left_is_finished_with_back_off),
+		T(no_second_job_while_one_waits),
+		T(disks_that_a_person_took_down_stay_down),
 		T(a_guest_of_no_instance_is_an_alarm),
 		T(where_a_guest_may_be_it_is_no_alarm),
 		T(a_renamed_instance_is_found_by_its_new_name),
