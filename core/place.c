@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <string.h>
 
 #include "common/buf.h"
@@ -7,79 +6,64 @@
 #include "common/xmem.h"
 #include "core/planners.h"
 
-#define NO_FILES "has no file storage"
-
 /* Does the instance's disk fit? Only for templates with volumes; every pool that it uses must have room. */
-static bool disks_fit(const struct state *st, const struct snode *n, const struct instance *i, char *why, size_t size)
+static int disks_fit(const struct state *st, const struct snode *n, const struct instance *i, struct err *err)
 {
-	if (i->template == TEMPLATE_FILE && n->seen.file_storage != 1) {
-		(void)snprintf(why, size, "node '%s' " NO_FILES, n->n.name);
-		return false;
-	}
+	if (i->template == TEMPLATE_FILE && n->seen.file_storage != 1)
+		return err_set(err, ERR_NOT_PREPARED, "node '%s' has no file storage", n->n.name),
+		       err_hint(err, "'journalctl -u gantry-noded' there says why");
 	if (i->template != TEMPLATE_DRBD && i->template != TEMPLATE_PLAIN)
-		return true;
+		return 0;
 	for (int d = 0; d < i->n_disks; d++) {
 		const char *pool = part_pool(st, i, &i->disks[d]);
 		int64_t need = instance_disk_mib(i, pool, st), have = state_free_disk_mib(st, n, pool);
 
-		if (have < 0) {
-			(void)snprintf(why, size, "node '%s' has no volume group '%s'", n->n.name, pool);
-			return false;
-		}
+		if (have < 0)
+			return err_set(err, ERR_NOT_PREPARED, "node '%s' has no volume group '%s'", n->n.name, pool);
 		if (have < need) {
 			char a[32], b[32];
 
 			units_format_mib(have, a, sizeof(a));
 			units_format_mib(need, b, sizeof(b));
-			(void)snprintf(why, size, "volume group '%s' on node '%s' has %s free, the disks need %s", pool, n->n.name, a, b);
-			return false;
+			return err_set(err, ERR_NO_SPACE, "volume group '%s' on node '%s' has %s free, the disks need %s", pool, n->n.name, a, b);
 		}
 	}
-	return true;
+	return 0;
 }
 
-static bool memory_fits(const struct state *st, const struct snode *n, const struct instance *i, char *why, size_t size)
+static int memory_fits(const struct state *st, const struct snode *n, const struct instance *i, struct err *err)
 {
 	int64_t need = instance_memory(st, i), have = state_free_memory_mib(st, n);
 
 	if (have >= need)
-		return true;
-	(void)snprintf(why, size, "node '%s' has %lld MiB of memory free, the guest needs %lld MiB", n->n.name, (long long)have, (long long)need);
-	return false;
+		return 0;
+	return err_set(err, ERR_NO_MEMORY, "node '%s' has %lld MiB of memory free, the guest needs %lld MiB", n->n.name, (long long)have, (long long)need);
 }
 
-static bool eligible(const struct state *st, const struct snode *n, const struct instance *i, bool primary, char *why, size_t size)
+static int check_eligible(const struct state *st, const struct snode *n, const struct instance *i, bool primary, struct err *err)
 {
-	struct err err = ERR_INIT;
-
 	if (n->n.witness == 1)
-		(void)snprintf(why, size, "node '%s' is a witness", n->n.name);
-	else if (n->n.drained == 1)
-		(void)snprintf(why, size, "node '%s' is drained", n->n.name);
-	else if (state_need_usable(st, n, &err) < 0)
-		(void)snprintf(why, size, "%s", err.msg);
-	else if (!n->seen_ms)
-		(void)snprintf(why, size, "node '%s' has not reported yet", n->n.name);
-	else if ((!primary || memory_fits(st, n, i, why, size)) && disks_fit(st, n, i, why, size))
-		return true;
-	return false;
+		return err_set(err, ERR_WRONG_STATE, "node '%s' is a witness", n->n.name), err_hint(err, "it votes and holds no instances: pick another node with -n");
+	if (n->n.drained == 1)
+		return err_set(err, ERR_WRONG_STATE, "node '%s' is drained", n->n.name), err_hint(err, "'gnt node modify --drained=no %s', or pick another node with -n", n->n.name);
+	int rc = state_need_usable(st, n, err);
+	if (rc == 0 && !n->seen_ms)
+		rc = err_set(err, ERR_NODE_DOWN, "node '%s' has not reported yet", n->n.name), (void)err_hint(err, "repeat the command in a moment");
+	if (rc == 0 && primary)
+		rc = memory_fits(st, n, i, err);
+	return rc < 0 ? rc : disks_fit(st, n, i, err);
 }
 
 static int check_wanted(const struct state *st, const struct instance *i, const char *name, bool primary, char ret[UUID_LEN + 1], struct err *err)
 {
 	struct snode *n;
-	char why[256];
 	int rc = state_need_node(st, name, &n, err);
 
-	if (rc < 0)
-		return rc;
-	if (!eligible(st, n, i, primary, why, sizeof(why))) {
-		if (strstr(why, NO_FILES))
-			return err_set(err, ERR_NOT_PREPARED, "%s", why), err_hint(err, "'journalctl -u gantry-noded' there says why");
-		return err_set(err, strstr(why, "memory") ? ERR_NO_MEMORY : strstr(why, "free,") ? ERR_NO_SPACE : ERR_NODE_DOWN, "%s", why);
-	}
-	(void)str_copy(ret, UUID_LEN + 1, n->n.uuid);
-	return 0;
+	if (rc == 0)
+		rc = check_eligible(st, n, i, primary, err);
+	if (rc == 0)
+		(void)str_copy(ret, UUID_LEN + 1, n->n.uuid);
+	return rc;
 }
 
 /* The node with the most memory free (then disk, then name): load spreads by itself. */
@@ -90,12 +74,12 @@ static const struct snode *best(const struct state *st, const struct instance *i
 
 	for (int k = 0; k < st->n_nodes; k++) {
 		const struct snode *n = st->nodes[k];
-		char text[256];
+		struct err err = ERR_INIT;
 
 		if (strcmp(n->n.uuid, not_uuid) == 0)
 			continue;
-		if (!eligible(st, n, i, primary, text, sizeof(text))) {
-			buf_printf(why, "%s%s", why->len ? "; " : "", text);
+		if (check_eligible(st, n, i, primary, &err) < 0) {
+			buf_printf(why, "%s%s", why->len ? "; " : "", err.msg);
 			continue;
 		}
 		int64_t free_mib = state_free_memory_mib(st, n);

@@ -45,7 +45,7 @@ static int check_room(const struct state *st, const struct instance *i, const st
 		int64_t have = state_free_disk_mib(st, n, pool), need = instance_disk_mib(i, pool, st);
 
 		if (have < 0)
-			return err_set(err, ERR_NO_SPACE, "node '%s' has no volume group '%s'", n->n.name, pool);
+			return err_set(err, ERR_NOT_PREPARED, "node '%s' has no volume group '%s'", n->n.name, pool);
 		if (have < need)
 			return err_set(err, ERR_NO_SPACE, "volume group '%s' on node '%s' has %lld MiB free, the mirror needs %lld MiB", pool,
 				       n->n.name, (long long)have, (long long)need);

@@ -819,6 +819,45 @@ static void what_is_so_already_is_a_success(void **state)
 	}
 }
 
+/* Why a node that was asked for does not fit has its own code, whatever the words of the reason are. */
+static void a_node_that_was_asked_for_and_does_not_fit(void **state)
+{
+	static const struct {
+		int witness, drained, offline;
+		int64_t memory, disk;
+		bool silent;
+		const char *pool, *add;
+		int rc;
+	} rows[] = {
+		{ 0, 0, 0, 65536, 100000, false, "xenvg", "", 0 },
+		{ 1, 0, 0, 65536, 100000, false, "xenvg", "", -ERR_WRONG_STATE },
+		{ 0, 1, 0, 65536, 100000, false, "xenvg", "", -ERR_WRONG_STATE },
+		{ 0, 0, 1, 65536, 100000, false, "xenvg", "", -ERR_NODE_DOWN },
+		{ 0, 0, 0, 65536, 100000, true, "xenvg", "", -ERR_NODE_DOWN },
+		{ 0, 0, 0, 100, 100000, false, "xenvg", "", -ERR_NO_MEMORY },
+		{ 0, 0, 0, 65536, 100, false, "xenvg", "", -ERR_NO_SPACE },
+		{ 0, 0, 0, 65536, 100, false, "memory", ",\"vg\":\"memory\"", -ERR_NO_SPACE },
+		{ 0, 0, 0, 65536, 100000, false, "free", "", -ERR_NOT_PREPARED },
+	};
+	struct world *w = *state;
+	struct snode *n = state_node(&w->st, B);
+
+	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
+		AUTO_FREE char *args = xasprintf("{\"name\":\"web1\",\"disk_template\":\"plain\",\"disk\":[{\"size\":4096%s}],\"node\":\"node2\",\"no_install\":true}",
+						 rows[k].add);
+
+		n->n.witness = rows[k].witness;
+		n->n.drained = rows[k].drained;
+		n->n.offline = rows[k].offline;
+		n->seen.memory_free_mib = rows[k].memory;
+		n->seen.pools[0].free_mib = rows[k].disk;
+		n->seen_ms = !rows[k].silent;
+		(void)str_copy(n->seen.pools[0].name, sizeof(n->seen.pools[0].name), rows[k].pool);
+		assert_int_equal(plan(w, OP_instance_add, args), rows[k].rc);
+		assert_true(rows[k].rc == 0 || strstr(w->err.msg, "'node2'"));
+	}
+}
+
 /* Known from its report: refused before there is a job, and nobody chooses that node. */
 static void file_disks_need_a_node_that_has_them(void **state)
 {
@@ -893,7 +932,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
-		T(what_is_so_already_is_a_success), T(file_disks_need_a_node_that_has_them),
+		T(what_is_so_already_is_a_success), T(a_node_that_was_asked_for_and_does_not_fit),
+		T(file_disks_need_a_node_that_has_them),
 		T(what_does_not_exist_is_refused),
 		T(failover_to_the_only_good_replica),
 		T(failover_to_a_replica_that_resyncs),
