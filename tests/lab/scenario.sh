@@ -54,6 +54,12 @@ check_until() { # TEXT SECONDS COMMAND...
 
 on() { local n=$1; shift; "$lab" ssh "$n" "$@" </dev/null; } # node command
 gnt() { local n=$1; shift; on "$n" "gnt $*"; }
+# A node that does not answer has refused nothing and shows nothing: `! on ...`, or an empty answer, would not know the difference. Statuses from 124 on
+# are not the command's own (timeout, no such command, killed); gnt's 5 and 11 say that there is no cluster, or no master that answers.
+refused() { on "$1" "( $2 ); rc=\$?; [ \$rc -gt 0 ] && [ \$rc -lt 124 ]"; } # NODE COMMAND
+gnt_refused() { local n=$1; shift; on "$n" "( gnt $* ); rc=\$?; [ \$rc -gt 0 ] && [ \$rc -lt 124 ] && [ \$rc -ne 5 ] && [ \$rc -ne 11 ]"; } # NODE GNT-ARGUMENTS...
+shows() { on "$1" "s=\$($2) && echo \"\$s\" | grep -E -- '$3'"; } # NODE COMMAND PATTERN: a line of what it prints, and it succeeds
+shows_not() { on "$1" "s=\$($2) && ! echo \"\$s\" | grep -E -- '$3'"; } # ... or none such, and it succeeds
 nodes_up() { "$lab" nodes | sed -n 's/^node\([0-9]\).*running.*/\1/p'; }
 jq_is() { # NODE FILTER GNT-ARGUMENTS...: gnt's JSON is as the filter says
 	[ "$(gnt "$1" "${@:3}" --json 2>/dev/null | jq -r "$2" 2>/dev/null)" = true ]
@@ -114,7 +120,12 @@ add_vm() { # extra hypervisor parameters
 runs_on() { local n; for n in $(nodes_up); do on "$n" "virsh -q list --name --state-running | grep -qx $vm" 2>/dev/null && echo "$n"; done; }
 exists_on() { local n; for n in $(nodes_up); do on "$n" "virsh -q list --name | grep -qx $vm" 2>/dev/null && echo "$n"; done; }
 primary_on() { local n; for n in $(nodes_up); do on "$n" "drbdsetup status $vm 2>/dev/null | head -n 1 | grep -q role:Primary" && echo "$n"; done; }
-nowhere() { [ -z "$(exists_on)" ]; }
+nowhere() { # by the word of every node that is on
+	local n nodes
+	nodes=$(nodes_up)
+	[ -n "$nodes" ] || return 1
+	for n in $nodes; do shows_not "$n" 'virsh -q list --name' "^$vm\$" || return 1; done
+}
 runs_alone_on() { [ "$(exists_on)" = "$1" ] && [ "$(runs_on)" = "$1" ] && [ "$(primary_on)" = "$1" ]; }
 runs_alone() { local n; n=$(runs_on); [[ $n =~ ^[0-9]$ ]] && runs_alone_on "$n"; }
 
@@ -130,6 +141,9 @@ acked() {
 on_disk() { local p; p=$(primary_on); [[ $p =~ ^[0-9]$ ]] && on "$p" "dd if=\$(drbdadm sh-dev $vm | head -n 1) bs=512 count=1 iflag=direct status=none" | tr -d '\0' | sed -n 's/^count=\([0-9]*\) .*/\1/p'; }
 counts_past() { local d; d=$(on_disk); [ -n "$d" ] && [ "$d" -gt "$1" ]; }
 boots() { local n; for n in $(nodes_up); do on "$n" "grep -ah 'LAB-GUEST up' /var/lib/gantry/console/* 2>/dev/null"; done | sed -n 's/.*boot=\([0-9a-f-]*\).*/\1/p' | sort -u | wc -l; }
+
+# NODE: each time the guest started there it found its disk whole, and it did start.
+no_gaps() { shows "$1" 'grep -ah "LAB-GUEST disk" /var/lib/gantry/console/*' 'gaps=0 bad=0' && shows_not "$1" 'grep -ah "LAB-GUEST disk" /var/lib/gantry/console/* | grep -v "gaps=0 bad=0" || true' .; }
 
 # Every number of the last ring is in its sector: sector N % 2000 + 1 holds N, or N + a multiple of 2000 that came later.
 disk_whole() {
