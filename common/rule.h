@@ -34,6 +34,7 @@
 	R(END_PRIMARY, "H8: a no ends a Primary, not a Secondary that may be connected again")         \
 	R(AS_IS, "a replica that a person took as it is can be used, also of an instance that is down") \
 	R(HOPELESS, "H16: nothing is tried on an owner that has lost its disk, and nothing waited for")  \
+	R(NO_DATA, "H16: who has lost its own disk and its mirror stands still, and is known to")       \
 	R(TEAR_DISKLESS, "H13: a frozen Primary without its disk is taken apart at once")              \
 	R(TEAR_ORDER, "H13: cut, detach, then resume")                                                 \
 	R(READ_BACK, "H14: an unknown outcome is read back, not taken as yes")                         \

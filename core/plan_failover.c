@@ -97,6 +97,8 @@ static int failover_planned(const struct state *st, const struct op_instance_fai
 	if (!own_current(&i->own, to->n.uuid) && a->ignore_consistency != 1)
 		return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' on node '%s' is not current", i->name, to->n.name),
 		       err_hint(err, "'gnt instance info %s' shows both; --ignore-consistency loses what it lacks", i->name);
+	if (as_is && d && d->suspended == 1)
+		add_resource(p, st, STEP_KIND_drbd_down, from->n.uuid, i, true)->may_fail = 1; /* its process may need its I/O ended first */
 	if (i->admin_state == ADMIN_UP || runs_on(from, i))
 		add_guest_ref(p, st, STEP_KIND_guest_shutdown, from->n.uuid, i, shutdown_timeout(st, i, a->shutdown_timeout), true);
 	if (up || as_is)

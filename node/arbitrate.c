@@ -320,6 +320,13 @@ static bool nothing_to_ask(const struct gen_entry *e, const struct obs_drbd *d)
 	       (strcmp(d->disk, "Diskless") == 0 || strcmp(d->disk, "Failed") == 0);
 }
 
+/* It has met a peer whose data is no good: nobody comes by waiting (H6's disk, and a mirror in the middle of its resync, say). */
+static bool met_no_data(const struct obs_drbd *d)
+{
+	return strcmp(d->conn, "Connected") == 0 && (strcmp(d->peer_disk, "Inconsistent") == 0 || strcmp(d->peer_disk, "Outdated") == 0 ||
+						      strcmp(d->peer_disk, "Diskless") == 0 || strcmp(d->peer_disk, "Failed") == 0);
+}
+
 /* ---- what was seen ------------------------------------------------------------------------------------------- */
 
 void arbitrate_observed(struct noded *n)
@@ -340,7 +347,7 @@ void arbitrate_observed(struct noded *n)
 		if (n->drbd_ok) /* a look that failed shows nobody apart */
 			guard_apart(n, e->instance, connected);
 		bool frozen = d && d->suspended == 1 && !connected;
-		if (frozen && !e->ending && nothing_to_ask(e, d)) {
+		if ((frozen || (d && d->suspended == 1 && met_no_data(d))) && !e->ending && nothing_to_ask(e, d)) {
 			log_notice("resource '%s' is frozen and has lost its disk: it is taken apart", d->resource);
 			arbitrate_end(n, e->instance);
 		} else if (frozen && !e->frozen && e->arbitrated && !e->ending) {

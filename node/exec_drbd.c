@@ -44,11 +44,6 @@ int do_drbd_configure(struct exec_env *env, const struct exec_call *c, json_t **
 	return rc < 0 ? rc : env->drbd->ops->write_conf(env->drbd, &conf, err);
 }
 
-static bool frozen(const struct drbd_status *s)
-{
-	return s->suspended_fencing || s->suspended_other;
-}
-
 /* The step that takes it down may have been passed over while this node was away: up, it would keep the job from its end for ever. A Primary stays. */
 static int not_up_any_more(struct exec_env *env, const char *resource, struct err *err)
 {
@@ -57,7 +52,7 @@ static int not_up_any_more(struct exec_env *env, const char *resource, struct er
 
 	if (rc < 0 || !s.up)
 		return rc;
-	if (s.role != DRBD_ROLE_PRIMARY && !frozen(&s))
+	if (s.role != DRBD_ROLE_PRIMARY && !drbd_status_frozen(&s))
 		return env->drbd->ops->down(env->drbd, resource, err);
 	return err_set(err, ERR_BUSY, "DRBD resource '%s' is still up on this node", resource);
 }
@@ -395,7 +390,7 @@ int exec_tear_down(struct exec_env *env, const struct exec_call *c, struct err *
 
 	if (rc < 0 || !l.s.up)
 		return rc;
-	if (frozen(&l.s))
+	if (drbd_status_frozen(&l.s))
 		rc = thaw_with_errors(&l, c, err);
 	else if (l.s.role != DRBD_ROLE_PRIMARY)
 		return env->drbd->ops->down(env->drbd, l.a->resource, err);
@@ -430,7 +425,7 @@ static int take_down(struct exec_env *env, const struct exec_call *c, struct err
 		       err_hint(err, "'gnt instance failover' brings it here");
 	if (a->force == 1)
 		return exec_tear_down(env, c, err);
-	if (frozen(&s)) /* the tool would wait with it */
+	if (drbd_status_frozen(&s)) /* the tool would wait with it */
 		return err_set(err, ERR_BUSY, "DRBD resource '%s' is frozen and waits for a verdict", a->resource),
 		       err_hint(err, "it is given when a majority of voters answers; or start the mirror's node");
 	return env->drbd->ops->down(env->drbd, a->resource, err);

@@ -275,7 +275,7 @@ int undo_drbd_primary(struct exec_env *env, const struct exec_call *c, struct er
 	if (rc < 0 || !l.s.up || l.s.role != DRBD_ROLE_PRIMARY)
 		return rc;
 	/* Frozen it cannot be demoted, and no verdict will come for a side that shall not run: what waits in it is given up. */
-	if (l.s.suspended_fencing)
+	if (drbd_status_frozen(&l.s))
 		return exec_tear_down(env, c, err);
 	return env->drbd->ops->secondary(env->drbd, l.resource, err);
 }

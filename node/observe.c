@@ -99,7 +99,7 @@ static void fill_drbd(struct look *l, const struct drbd_status *s, const char *u
 	(void)str_copy(d->disk, sizeof(d->disk), drbd_dstate_name(disk));
 	(void)str_copy(d->peer_disk, sizeof(d->peer_disk), drbd_dstate_name(peer));
 	d->in_sync = drbd_status_in_sync(s);
-	d->suspended = s->suspended_fencing;
+	d->suspended = s->suspended_fencing || (RULE(NO_DATA) && s->suspended_no_data);
 	for (int i = 0; i < l->n_gens; i++)
 		if (strcmp(l->gens[i].instance, uuid) == 0)
 			d->gen = l->gens[i].gen;

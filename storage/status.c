@@ -88,10 +88,15 @@ bool drbd_status_shakes_hands(const struct drbd_status *s)
 	return false;
 }
 
+bool drbd_status_frozen(const struct drbd_status *s)
+{
+	return s->suspended_fencing || s->suspended_no_data || s->suspended_other;
+}
+
 bool drbd_status_peer_has_all(const struct drbd_status *s)
 {
 	/* Frozen and connected is a state in passing: the stream says "suspended" before it says "disconnected". */
-	if (!s->up || s->conn != DRBD_CONN_CONNECTED || s->suspended_fencing)
+	if (!s->up || s->conn != DRBD_CONN_CONNECTED || s->suspended_fencing || s->suspended_no_data)
 		return false;
 	for (int i = 0; i < s->n_volumes; i++) {
 		const struct drbd_volume_status *v = &s->volumes[i];

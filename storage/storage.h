@@ -120,7 +120,8 @@ struct drbd_status {
 	enum drbd_role role, peer_role;
 	enum drbd_cstate conn;
 	bool suspended_fencing; /* frozen, waits for a verdict */
-	bool suspended_other;   /* user, no-data, quorum */
+	bool suspended_no_data; /* frozen, a Primary without good data here or at its peer: it waits for either */
+	bool suspended_other;   /* user, quorum */
 	struct drbd_volume_status volumes[DISKS_MAX];
 	int n_volumes;
 };
@@ -185,6 +186,7 @@ const char *drbd_repl_name(enum drbd_repl r);
 bool drbd_status_uptodate(const struct drbd_status *s);
 /* Connected as tools call it, but the two have not told each other yet what they have: it may end in a split brain (8.4: WFReportParams). */
 bool drbd_status_shakes_hands(const struct drbd_status *s);
+bool drbd_status_frozen(const struct drbd_status *s); /* its I/O waits, for whatever reason */
 bool drbd_status_in_sync(const struct drbd_status *s); /* connected, both sides UpToDate on every volume */
 /* The peer has all that was acknowledged here: it is connected and UpToDate, and each volume here is in sync with it, or has no disk to write to alone. */
 bool drbd_status_peer_has_all(const struct drbd_status *s);

@@ -118,6 +118,20 @@ static void fencing_text(const struct drbd_conf *c, struct buf *out)
 	buf_printf(out, "\t\tfencing %s;\n", c->arbitrated ? "resource-and-stonith" : "dont-care");
 }
 
+/* What a Primary does whose own disk is gone, and its peer's out of reach: arbitrated, it waits (H16), as an I/O error is for ever to a guest's filesystem. */
+const char *drbdm_on_no_data(const struct drbd_conf *c)
+{
+	return c->arbitrated ? "suspend-io" : "io-error";
+}
+
+static void options_text(const struct drbd_conf *c, enum drbdm_kernel kernel, struct buf *out)
+{
+	buf_puts(out, "\toptions {\n");
+	if (kernel == DRBDM_KERNEL_9) /* promotion is ordered, never a side effect of somebody's open() */
+		buf_puts(out, "\t\tauto-promote no;\n\t\tquorum off;\n");
+	buf_printf(out, "\t\ton-no-data-accessible %s;\n\t}\n", drbdm_on_no_data(c));
+}
+
 static void net_text(const struct drbd_conf *c, enum drbdm_kernel kernel, struct buf *out)
 {
 	buf_puts(out, "\tnet {\n\t\tprotocol C;\n");
@@ -180,8 +194,7 @@ void drbdm_conf_text(const struct drbd_conf *c, enum drbdm_kernel kernel, struct
 	buf_printf(out, DRBDM_CONF_HEADER "%s\n", c->instance_uuid);
 	buf_puts(out, "# Written by gantry-noded; changes are lost.\n");
 	buf_printf(out, "resource %s {\n", c->resource);
-	if (kernel == DRBDM_KERNEL_9) /* promotion is ordered, never a side effect of somebody's open() */
-		buf_puts(out, "\toptions {\n\t\tauto-promote no;\n\t\tquorum off;\n\t}\n");
+	options_text(c, kernel, out);
 	net_text(c, kernel, out);
 	disk_text(c, kernel, out);
 	handlers_text(c, out);

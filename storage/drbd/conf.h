@@ -22,6 +22,7 @@ enum drbdm_kernel { DRBDM_KERNEL_84, DRBDM_KERNEL_9 };
 int drbdm_conf_check(const struct drbd_conf *c, struct err *err) WARN_UNUSED;
 
 /* Appends the file's text for a conf that passed drbdm_conf_check(). Byte for byte the same for the same input. */
+const char *drbdm_on_no_data(const struct drbd_conf *c); /* the option's value */
 void drbdm_conf_text(const struct drbd_conf *c, enum drbdm_kernel kernel, struct buf *out);
 
 /* The uuid in the header line into out[UUID_LEN + 1]; "" = not a file of ours. */

@@ -67,8 +67,8 @@ static bool volumes_equal(const struct drbd_volume_status *a, const struct drbd_
 static bool statuses_equal(const struct drbd_status *a, const struct drbd_status *b)
 {
 	if (a->up != b->up || a->role != b->role || a->peer_role != b->peer_role || a->conn != b->conn ||
-	    a->suspended_fencing != b->suspended_fencing || a->suspended_other != b->suspended_other ||
-	    a->n_volumes != b->n_volumes)
+	    a->suspended_fencing != b->suspended_fencing || a->suspended_no_data != b->suspended_no_data ||
+	    a->suspended_other != b->suspended_other || a->n_volumes != b->n_volumes)
 		return false;
 	for (int i = 0; i < a->n_volumes; i++)
 		if (!volumes_equal(&a->volumes[i], &b->volumes[i]))

@@ -112,7 +112,7 @@ static bool is_secondary(const struct drbd_status *s, int index)
 static bool is_running(const struct drbd_status *s, int index)
 {
 	(void)index;
-	return !s->suspended_fencing && !s->suspended_other;
+	return !drbd_status_frozen(s);
 }
 
 static bool peer_is_outdated(const struct drbd_status *s)
@@ -277,9 +277,15 @@ static int set_options(struct drbdm_real *d, const char *resource, const char *c
 /* drbdadm-84 takes no options from the file but when it attaches or connects: they are said. */
 static int options_84(struct drbdm_real *d, const struct drbd_conf *c, struct err *err)
 {
-	char rate[48];
+	char rate[48], no_data[48];
 	const char *argv[8] = {"drbdadm", "disk-options"};
+	const char *const resource[] = {"drbdadm", "resource-options", no_data, c->resource, NULL};
 	int n = 2;
+
+	(void)snprintf(no_data, sizeof(no_data), "--on-no-data-accessible=%s", drbdm_on_no_data(c));
+	int rc = set_options(d, c->resource, resource, err);
+	if (rc < 0)
+		return rc;
 
 	argv[n++] = c->arbitrated ? "--fencing=resource-and-stonith" : "--fencing=dont-care";
 	argv[n++] = c->arbitrated ? "--on-io-error=call-local-io-error" : "--on-io-error=detach";
@@ -297,9 +303,12 @@ static int options_9(struct drbdm_real *d, const struct drbd_conf *c, struct err
 {
 	const char *const net[] = {"drbdadm", "net-options", c->resource, NULL};
 	const char *const disk[] = {"drbdadm", "disk-options", c->resource, NULL};
+	const char *const resource[] = {"drbdadm", "resource-options", c->resource, NULL};
 	struct drbd_status s;
 	int rc = drbdm_op_status(&d->base, c->resource, &s, err);
 
+	if (rc == 0)
+		rc = set_options(d, c->resource, resource, err);
 	if (rc == 0 && !is_cut(&s, 0))
 		rc = set_options(d, c->resource, net, err);
 	if (rc == 0)

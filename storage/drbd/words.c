@@ -217,7 +217,7 @@ void drbdm_status_drop_volume(struct drbd_status *s, int index)
 /* "no", or a list of reasons: "user,no-data,fencing,quorum". */
 static void set_suspended(struct drbd_status *s, const struct word *w)
 {
-	s->suspended_fencing = s->suspended_other = false;
+	s->suspended_fencing = s->suspended_no_data = s->suspended_other = false;
 	for (size_t i = 0; i < w->value_len;) {
 		const char *part = w->value + i;
 		const char *comma = memchr(part, ',', w->value_len - i);
@@ -225,6 +225,8 @@ static void set_suspended(struct drbd_status *s, const struct word *w)
 
 		if (len == 7 && memcmp(part, "fencing", 7) == 0)
 			s->suspended_fencing = true;
+		else if (len == 7 && memcmp(part, "no-data", 7) == 0)
+			s->suspended_no_data = true;
 		else if (len > 0 && !(len == 2 && memcmp(part, "no", 2) == 0))
 			s->suspended_other = true;
 		i += len + 1;

@@ -44,6 +44,7 @@ const struct directed directed[] = {
 	{ "TEAR_DISKLESS", "a frozen Primary that loses its disk, and whom no master hears, is taken apart", frozen_then_lost },
 	{ "HAND", "a yes that came when the disk was gone is handed back to the mirror", yes_for_a_lost_disk },
 	{ "HAND", "a yes that was used before the disk was gone is not", yes_used_before_the_loss },
+	{ "NO_DATA", "a guest whose own disk is gone, and then its mirror's, comes up on its mirror", no_data_any_more },
 	{ "LIVES_ON", "a guest whose own disk is gone migrates to the one it lives on", migrated_off_a_dead_disk },
 	{ "LIVES_ON", "... without arbitration", migrated_off_without_arbitration },
 	{ "LIVES_ON", "... though the replicas lose each other on the way, a second time", lost_on_the_way_off },

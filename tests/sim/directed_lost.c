@@ -246,6 +246,27 @@ static bool lives_on_b(const char *more, int voters)
 	return a_runs() || stage_failed("the guest lives on its mirror's disk");
 }
 
+/* H16: what it lives on is out of reach. It stands still, and goes on when they meet within a lease; after one it is taken apart, and its mirror takes over. */
+bool no_data_any_more(void)
+{
+	if (!lives_on_b(HA, 5))
+		return false;
+	stage_replication(false);
+	if (!stage_until(a_is_frozen, 60 * SEC))
+		return stage_failed("the owner stands still");
+	stage_run(3 * SEC);
+	stage_replication(true);
+	stage_run(30 * SEC);
+	if (eng.stop || !a_runs() || a_is_frozen())
+		return eng.stop ? false : stage_broken("the guest does not go on when its mirror is back");
+	stage_replication(false);
+	if (!stage_until(b_runs, 90 * SEC))
+		return eng.stop ? false : stage_broken("a guest with ha=failover stands still, and its mirror does not take over");
+	stage_replication(true);
+	stage_run(10 * SEC);
+	return script_do("instance.replace_disks", "{\"name\":\"vm1\",\"on_secondary\":true}") && script_settle(300 * SEC);
+}
+
 static bool migrates_off(void)
 {
 	int64_t job = stage_job("instance.migrate", "{\"name\":\"vm1\"}");

@@ -224,8 +224,9 @@ void replica_freeze(struct replica *r)
 	if (r->frozen)
 		return;
 	r->frozen = true;
-	trace("%s %s: frozen", r->m->name, r->name);
-	if (!r->handler_runs && replica_attached(r)) {
+	r->no_data = !replica_good(r);
+	trace("%s %s: frozen%s", r->m->name, r->name, r->no_data ? ", no data" : "");
+	if (!r->handler_runs && !r->no_data) {
 		r->handler_runs = true;
 		replica_fork_handler(r, "fence-peer");
 	}

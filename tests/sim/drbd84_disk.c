@@ -79,11 +79,14 @@ void replica_lose_disk(struct replica *r)
 	r->disk = DRBD_DISK_DISKLESS;
 	r->exposed = r->current;
 	trace("%s %s: detached", r->m->name, r->name);
-	if (!p) {
-		if (r->role == DRBD_ROLE_PRIMARY && !r->frozen)
+	if (r->role == DRBD_ROLE_PRIMARY && !(p && replica_good(p))) {
+		if (r->arbitrated)
+			replica_freeze(r);
+		else if (!r->frozen)
 			replica_finish_write(r, false);
-		return;
 	}
+	if (!p)
+		return;
 	replica_set_peer_disk(p, DRBD_DISK_DISKLESS);
 	if (replica_good(p) && (p->role == DRBD_ROLE_PRIMARY || r->role == DRBD_ROLE_PRIMARY)) {
 		if (p->bitmap_uuid == 0)

@@ -39,7 +39,9 @@ void replica_lost(struct replica *r, enum net_want then)
 	if (r->role != DRBD_ROLE_PRIMARY)
 		return;
 	if (!replica_good(r)) { /* nothing to go on with: never fenced for */
-		if (!r->frozen)
+		if (r->arbitrated)
+			replica_freeze(r);
+		else if (!r->frozen)
 			replica_finish_write(r, false);
 		return;
 	}

@@ -387,7 +387,8 @@ static void fill(const struct replica *r, struct drbd_status *s)
 	s->role = r->role;
 	s->peer_role = r->net == WANT_CONNECTED && p ? p->role : DRBD_ROLE_UNKNOWN;
 	s->conn = r->net >= WANT_SHAKING ? DRBD_CONN_CONNECTED : r->net == WANT_CONNECTING ? DRBD_CONN_CONNECTING : DRBD_CONN_STANDALONE;
-	s->suspended_fencing = r->frozen;
+	s->suspended_fencing = r->frozen && !r->no_data;
+	s->suspended_no_data = r->frozen && r->no_data;
 	s->n_volumes = r->n_volumes;
 	for (int i = 0; i < s->n_volumes && i < DISKS_MAX; i++) {
 		struct drbd_volume_status *v = &s->volumes[i];

@@ -47,6 +47,7 @@ struct replica {
 	int64_t session;      /* of the connection; the peer's is the same while both live in it */
 	int64_t connects;     /* how often it was connected: binds a handler's answer */
 	bool frozen, handler_runs;
+	bool no_data;         /* ... for want of good data, here and at the peer: nobody is asked */
 	enum sync_role sync;
 	struct pending write;
 	struct event *noticing, *syncing;

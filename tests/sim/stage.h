@@ -56,7 +56,7 @@ stage_world late_report, late_yes, cut_off_from_all, target_asks_first, wrote_al
 stage_world late_yes_to_handler, outrun_by_cut, outrun_by_resume, late_question, asks_without_disk, asks_from_outside, late_no, mark_not_written, wish_hangs, replaced_mirror;
 stage_world cut_off_with_master, order_of_deposed, late_commit_of_deposed, late_commit_of_own, order_after_the_job, dead_link;
 stage_world yes_for_a_lost_disk, yes_used_before_the_loss, frozen_then_lost, taken_of_one_off, taken_of_one_that_answers, taken_though_marked, failed_over_at_once,
-	migrated_off_a_dead_disk, migrated_off_without_arbitration, lost_on_the_way_off;
+	no_data_any_more, migrated_off_a_dead_disk, migrated_off_without_arbitration, lost_on_the_way_off;
 stage_world source_lost_when_replaced, source_lost_when_rebuilt, source_lost_in_resync;
 stage_world frozen_where_drbd_hangs, hung_with_the_yes, hung_beside_a_dead_mirror, noded_anew_in_the_hang, back_before_the_bite, hung_and_replicates, lvm_hangs_beside;
 stage_world split_by_hand, split_found_late;

@@ -19,6 +19,7 @@
 
 static struct msg_ask asked; /* the newest */
 static int n_asked, n_carried;
+static const char *peers_disk = ""; /* at the next look */
 static char answered[20];    /* what DRBD's handler was told; "" = it waits */
 
 int64_t agent_highest_epoch(const struct agent *a)
@@ -97,6 +98,7 @@ static int set_up(void **state)
 	memset(&node, 0, sizeof(node));
 	memset(&asked, 0, sizeof(asked));
 	n_asked = n_carried = 0;
+	peers_disk = "";
 	answered[0] = '\0';
 	(void)str_copy(node.boot, sizeof(node.boot), BOOT);
 	list_init(&node.handlers);
@@ -143,6 +145,7 @@ static void looked(const char *conn, const char *disk, bool suspended, bool mark
 	(void)str_copy(d->role, sizeof(d->role), "Primary");
 	(void)str_copy(d->conn, sizeof(d->conn), conn);
 	(void)str_copy(d->disk, sizeof(d->disk), disk);
+	(void)str_copy(d->peer_disk, sizeof(d->peer_disk), peers_disk);
 	d->up = 1;
 	d->suspended = suspended;
 	d->marked = marked;
@@ -185,6 +188,29 @@ static void frozen(void)
 	assert_int_equal(asked.gen, 5);
 	assert_int_equal(asked.uptodate, 1);
 	assert_int_equal(asked.shrink, 0);
+}
+
+/* H16: its own disk is gone, and it stands still. While it is current nobody comes by waiting; out of current it waits for its mirror's, if that is any good. */
+static void who_has_no_data_waits_for_whom_it_may(void **state)
+{
+	static const struct {
+		bool current;
+		const char *conn, *peer;
+		bool ends;
+	} row[] = {
+		{ false, "WFConnection", "DUnknown", false }, { true, "WFConnection", "DUnknown", true },	{ false, "Connected", "Inconsistent", false },
+		{ true, "Connected", "Inconsistent", true },  { true, "Connected", "UpToDate", false }, /* a state in passing: it thaws */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+		(void)tear_down(state);
+		(void)set_up(state);
+		told(5, row[i].current);
+		looked("Connected", "Diskless", false, true);
+		peers_disk = row[i].peer;
+		looked(row[i].conn, "Diskless", true, true);
+		assert_int_equal(n_carried, row[i].ends);
+	}
 }
 
 static void a_good_replica_uses_its_yes(void **state)
@@ -289,6 +315,7 @@ static void who_gets_no_answer_from_drbd_asks_for_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(who_has_no_data_waits_for_whom_it_may, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_good_replica_uses_its_yes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_has_said_that_no_yes_was_used_uses_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_has_used_a_yes_says_so, set_up, tear_down),

@@ -15,7 +15,7 @@
 static void describe(struct buf *out, const struct drbd_status *s)
 {
 	buf_printf(out, "%s %s %s/%s %s%s%s", s->resource, s->up ? "up" : "gone", drbd_role_name(s->role),
-		   drbd_role_name(s->peer_role), drbd_cstate_name(s->conn), s->suspended_fencing ? " FENCING" : "",
+		   drbd_role_name(s->peer_role), drbd_cstate_name(s->conn), s->suspended_fencing ? " FENCING" : s->suspended_no_data ? " NO-DATA" : "",
 		   s->suspended_other ? " SUSPENDED" : "");
 	for (int i = 0; i < s->n_volumes; i++) {
 		const struct drbd_volume_status *v = &s->volumes[i];

@@ -190,11 +190,13 @@ static void test_dry_runs(void **state)
 	    {"down", "web1"},
 	};
 	/* Of what is up: 8.4's tool is told, 9's reads the file. */
-	static const char *const options[][2][7] = {
-	    [DRBDM_KERNEL_84] = {{"disk-options", "--fencing=resource-and-stonith", "--on-io-error=call-local-io-error", "--c-plan-ahead=0",
+	static const char *const options[][4][7] = {
+	    [DRBDM_KERNEL_84] = {{"resource-options", "--on-no-data-accessible=suspend-io", "web1"},
+				 {"resource-options", "--on-no-data-accessible=io-error", "web1"},
+				 {"disk-options", "--fencing=resource-and-stonith", "--on-io-error=call-local-io-error", "--c-plan-ahead=0",
 				  "--resync-rate=50M", "web1"},
 				 {"disk-options", "--fencing=dont-care", "--on-io-error=detach", "web1"}},
-	    [DRBDM_KERNEL_9] = {{"net-options", "web1"}, {"disk-options", "web1"}},
+	    [DRBDM_KERNEL_9] = {{"resource-options", "web1"}, {"net-options", "web1"}, {"disk-options", "web1"}},
 	};
 
 	(void)state;
@@ -206,7 +208,7 @@ static void test_dry_runs(void **state)
 		write_conf(&c, rows[i].kernel);
 		for (size_t k = 0; k < ARRAY_SIZE(commands); k++)
 			dry_run(rows[i].tool, path, commands[k], &all);
-		for (size_t k = 0; k < ARRAY_SIZE(options[0]); k++)
+		for (size_t k = 0; k < ARRAY_SIZE(options[0]) && options[rows[i].kernel][k][0]; k++)
 			dry_run(rows[i].tool, path, options[rows[i].kernel][k], &all);
 		golden_check(rows[i].golden, buf_str(&all));
 	}
@@ -216,7 +218,7 @@ static void test_dry_runs(void **state)
 static void test_dump(void **state)
 {
 	static const char *const wanted[] = {
-	    "resource-and-stonith", "call-local-io-error", "\"/usr/lib/gantry/drbd-handler fence-peer\"",
+	    "resource-and-stonith", "call-local-io-error", "suspend-io", "\"/usr/lib/gantry/drbd-handler fence-peer\"",
 	    "\"/usr/lib/gantry/drbd-handler local-io-error\"", "\"/usr/lib/gantry/drbd-handler after-resync-target\""};
 	struct drbd_conf c = conf_here(true, false);
 	AUTO_FREE char *path = in_dir("web1.res");

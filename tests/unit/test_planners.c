@@ -87,6 +87,22 @@ static void failover_to_a_replica_that_is_not_current(void **state)
 	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
 }
 
+/* A process that waits for frozen I/O does not end: that is given up first. */
+static void a_frozen_guest_is_taken_apart_before_it_is_ended(void **state)
+{
+	struct world *w = *state;
+
+	add_instance(&w->st, true, false);
+	see_drbd(state_node(&w->st, A), "Primary", "Diskless", "Inconsistent");
+	state_node(&w->st, A)->seen.drbd[0].suspended = 1;
+	see_guest(state_node(&w->st, A));
+	assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
+	int apart = step_at(w, "drbd_down", A), end = step_at(w, "guest_shutdown", A), move = step_at(w, "own_failover", "");
+	assert_true(apart >= 0 && apart < end && end < move);
+	assert_int_equal(w->plan.steps[apart].may_fail, 1);
+	assert_int_equal(json_bool(w->plan.steps[apart].args, "force", false), 1);
+}
+
 /* Known to be off, and it answers in just that boot: a person's word that came late is no evidence of what runs there now (009). */
 static void who_answers_is_not_off(void **state)
 {
@@ -948,6 +964,7 @@ int main(void)
 		T(a_planned_failover_is_proven),
 		T(disks_that_are_down_meet_first),
 		T(a_mirror_that_served_needs_no_proof),
+		T(a_frozen_guest_is_taken_apart_before_it_is_ended),
 		T(a_migration_off_a_dead_disk),
 		T(a_migration_is_proven),
 		T(evacuation_moves_only_its_own_mirror),
