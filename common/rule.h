@@ -65,7 +65,8 @@
 	R(VOUCH, "noded vouches only for guests that are dead or connected")                           \
 	R(POWER_READ_BACK, "an agent's off counts when the power was read back")                       \
 	R(SUPERSEDE, "a node's new link supersedes its old one")                                      \
-	R(PIN_ENDS, "H7: who was to take over, and did not, does not stay apart for ever")
+	R(PIN_ENDS, "H7: who was to take over, and did not, does not stay apart for ever")            \
+	R(GUARD_KEPT, "a guard counts when it is on its node's disk")
 
 #ifdef GANTRY_MUTATIONS
 #include <stdint.h>

@@ -222,6 +222,9 @@ static int replicas(struct core *c, const void *args, struct err *err)
 
 	if (rc == 0)
 		rc = own_check_confirmed(&s->i.own, err);
+	for (int k = 0; rc == 0 && k < a->n_nodes; k++) /* nothing of it was in the record yet, that would have kept it in the cluster */
+		if (!state_node(&c->st, a->nodes[k]))
+			rc = err_set(err, ERR_NOT_FOUND, "the node that should hold a replica of '%s' was removed from the cluster", s->i.name);
 	for (int k = 0; rc == 0 && k < a->n_current; k++)
 		rc = word_need_good(c, s, a->current[k], err);
 	if (rc == 0)

@@ -35,12 +35,20 @@ static bool guarded(const struct state *st, const struct instance *i, const char
 	return i->guard_node[0] && strcmp(i->guard_node, node) == 0 && i->guard_rev == state_ha_rev(st, i);
 }
 
+/* One that is back, and has not reported yet, is still lost in the log; its beats are answered all the same, and each is a lease. */
+static bool holds_lease(const struct state *st, const struct snode *n)
+{
+	return n->answered_ms && st->now_ms - n->answered_ms < lease_lost_ms(st->cluster.lease_ms);
+}
+
 static void by_lease(const struct state *st, const struct instance *i, const struct snode *from, struct evidence_found *ret)
 {
 	const struct snode *to = state_node(st, state_other_node(i, from->n.uuid));
 	int64_t need = lease_apart_ms(st->cluster.lease_ms), apart = evidence_apart_ms(st, to, i);
 
-	if (i->own.arbitrated != 1) {
+	if (holds_lease(st, from)) {
+		nothing(ret, "silence", "node '%s' is lost, but a beat of it was answered %lld ms ago", from->n.name, (long long)(st->now_ms - from->answered_ms));
+	} else if (i->own.arbitrated != 1) {
 		nothing(ret, "arbitration", "node '%s' is lost, but the disks of '%s' are not arbitrated", from->n.name, i->name);
 	} else if (RULE(GUARDED) && !guarded(st, i, from->n.uuid)) {
 		nothing(ret, "guard", "node '%s' is lost, but no watchdog guarded guest '%s' there", from->n.name, i->name);
@@ -108,7 +116,7 @@ bool evidence_holds(const struct state *st, const struct instance *i, enum evide
 		return false;
 	switch (kind) {
 	case EVIDENCE_LEASE:
-		return !RULE(EVIDENCE) || (from && from->n.liveness == NODE_LOST && !from->connected && i->own.arbitrated == 1 &&
+		return !RULE(EVIDENCE) || (from && from->n.liveness == NODE_LOST && !from->connected && !holds_lease(st, from) && i->own.arbitrated == 1 &&
 					   (!RULE(GUARDED) || guarded(st, i, from->n.uuid)));
 	case EVIDENCE_POWER:
 	case EVIDENCE_PERSON: return !from || (from->n.liveness == NODE_FENCED && !contradicted(st, from, i));

@@ -44,7 +44,7 @@ static void move_to(struct core *c, struct snode *n, enum liveness to)
 
 void live_beat(struct core *c, struct snode *n)
 {
-	n->granted_ms = c->st.now_ms;
+	n->granted_ms = n->answered_ms = c->st.now_ms;
 	if (n->n.liveness == NODE_FENCED) {
 		/* reconcile_observed() takes it back in a new boot; in the same one the evidence was wrong, and that is for a person. */
 		if (n->n.evidence_boot[0] && strcmp(n->n.evidence_boot, n->boot_id) == 0 && n->n.evidence_wrong != 1) {

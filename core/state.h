@@ -30,6 +30,7 @@ struct snode { /* a node: object, and what is seen of it */
 	int64_t level_oldest, level_newest; /* from its hello to this master; 0 = it has not said any */
 	bool refused;           /* its levels do not fit: it is kept out */
 	int64_t clock_skew_ms;
+	int64_t answered_ms;     /* the newest beat that we answered; 0 = none */
 	int64_t granted_ms;      /* last possible grant of a lease: a beat answered by us, or what a predecessor may have answered */
 	bool suspect;            /* liveness between online and lost: known to this master only */
 	int64_t front_gone_ms;   /* reached over the replication network only, since then */

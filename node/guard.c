@@ -21,12 +21,15 @@
 #define DIAL_EVERY_MS 100
 #define LOOK_EVERY_MS 500    /* while beats are not answered: V is lease/6 */
 #define ARM_WITHIN_MS 2000
+#define KEEP_AGAIN_MS 2000   /* a record that could not be written */
 #define PEEK_MS 10000 /* reading a page that needs no lock */
 #define DRILL_OVER_MS 5000 /* it should have fired so long ago */
 
 struct guarded {
 	char uuid[UUID_LEN + 1];
 	int64_t rev;
+	bool kept;           /* on this node's disk: a daemon that starts anew goes on guarding it */
+	int64_t written_ms;  /* tried */
 	struct guard_span span;
 };
 
@@ -60,9 +63,20 @@ struct guard {
 /* ---- records: one file a guard, so that a noded that starts anew goes on guarding --------------------------- */
 
 struct record {
+	struct noded *node;
+	char uuid[UUID_LEN + 1]; /* whose; "" = no guard's */
+	int64_t rev;
 	char *path;
 	char text[32]; /* "" = remove */
 };
+
+static struct guarded *find(struct guard *g, const char *uuid)
+{
+	for (int i = 0; i < g->n; i++)
+		if (strcmp(g->list[i].uuid, uuid) == 0)
+			return &g->list[i];
+	return NULL;
+}
 
 static int record_work(void *arg, struct err *err)
 {
@@ -75,8 +89,14 @@ static void record_done(void *arg, int rc, const struct err *err)
 {
 	struct record *r = arg;
 
+	struct guarded *x = r->rev && r->node->guard ? find(r->node->guard, r->uuid) : NULL;
+
 	if (rc < 0)
 		log_err_record(LOG_LEVEL_ERR, "guard record", err);
+	else if (x && x->rev == r->rev && !x->kept) {
+		x->kept = true;
+		observe_now(r->node);
+	}
 	free(r->path);
 	free(r);
 }
@@ -92,19 +112,14 @@ static void keep(struct guard *g, const char *uuid, int64_t rev)
 {
 	struct record *r = xcalloc(1, sizeof(*r));
 
+	r->node = g->node;
+	(void)str_copy(r->uuid, sizeof(r->uuid), uuid);
+	r->rev = rev;
 	r->path = record_path(g->node, uuid);
 	if (rev)
 		(void)snprintf(r->text, sizeof(r->text), "%lld\n", (long long)rev);
 	struct worker_job job = { .work = record_work, .done = record_done, .arg = r };
 	workers_submit(g->node->workers, "guard", &job);
-}
-
-static struct guarded *find(struct guard *g, const char *uuid)
-{
-	for (int i = 0; i < g->n; i++)
-		if (strcmp(g->list[i].uuid, uuid) == 0)
-			return &g->list[i];
-	return NULL;
 }
 
 static void put(struct guard *g, const char *uuid, int64_t rev)
@@ -120,7 +135,9 @@ static void put(struct guard *g, const char *uuid, int64_t rev)
 		(void)str_copy(x->uuid, sizeof(x->uuid), uuid);
 	}
 	x->rev = rev;
-	x->span.since_ms = loop_now_ms(g->node->loop);
+	x->kept = false;
+	x->written_ms = loop_now_ms(g->node->loop);
+	x->span.since_ms = x->written_ms;
 	x->span.seen = false;
 	x->span.ended_ms = 0;
 	keep(g, uuid, rev);
@@ -606,7 +623,7 @@ void guard_report(struct noded *n, struct observed *o)
 	for (int i = 0; i < o->n_guests; i++) {
 		const struct guarded *x = find(g, o->guests[i].uuid);
 
-		o->guests[i].guarded = x && g->there && g->state == DOG_ARMED ? x->rev : FIELD_UNSET;
+		o->guests[i].guarded = x && (x->kept || !RULE(GUARD_KEPT)) && g->there && g->state == DOG_ARMED ? x->rev : FIELD_UNSET;
 	}
 }
 
@@ -622,6 +639,11 @@ void guard_tick(struct noded *n)
 		g->dial_at_ms = now + (g->n ? DIAL_EVERY_MS : 10 * DIAL_EVERY_MS);
 		dial(g);
 	}
+	for (int i = 0; i < g->n; i++)
+		if (!g->list[i].kept && now - g->list[i].written_ms >= KEEP_AGAIN_MS) {
+			g->list[i].written_ms = now;
+			keep(g, g->list[i].uuid, g->list[i].rev);
+		}
 	tell(g);
 	guard_hung(g, now);
 	if (g->n && now - lease_sent(g) > n->conf.lease_ms / 4 && now >= g->look_at_ms) {
@@ -658,6 +680,7 @@ int guard_new(struct noded *n, struct err *err)
 		memset(x, 0, sizeof(*x));
 		(void)str_copy(x->uuid, sizeof(x->uuid), names[i]);
 		x->rev = strtoll(text, NULL, 10);
+		x->kept = true;
 		x->span.since_ms = g->started_ms;
 		x->span.seen = true; /* not there at the first look: gone, or the machine has booted */
 	}

@@ -65,6 +65,7 @@ const struct directed directed[] = {
 	{ "APART", "a node that is silent, and replicates, is left alone", connected_and_silent },
 	{ "POWER_READ_BACK", "an agent's off that had no effect is no evidence", off_without_effect },
 	{ "PROBE", "an undo leaves what was there before", was_so_before },
+	{ "GUARD_KEPT", "a guard that a daemon which starts anew would not know is no evidence", guard_not_written },
 	{ "PIN_ENDS", "a replica that was to take over, and did not, is a mirror again", pinned_for_nothing },
 	{ "REPEAT", "an order that is given again is not carried out again", told_twice },
 };

@@ -109,6 +109,32 @@ bool silent_for_the_new(void)
 	return comes_back();
 }
 
+/*
+ * The disk of A's node is full when its guest is permitted: what it guards is not written. There is room again, and it is cut off from everybody; its daemon
+ * starts anew meanwhile, and finds nothing that it guards.
+ */
+bool guard_not_written(void)
+{
+	if (!stage_begin(5, HA) || !script_do("instance.shutdown", "{\"name\":\"vm1\"}"))
+		return stage_failed("the guest is down");
+	W.m[A].disk_full = true;
+	int64_t job = stage_job("instance.startup", "{\"name\":\"vm1\"}");
+	if (!stage_ends(job, 60 * SEC) || !a_runs())
+		return stage_failed("it starts");
+	stage_run(4 * SEC);
+	stage_isolate(A, true);
+	stage_run(4 * SEC);
+	noded_kill(&W.m[A]);
+	stage_run(1 * SEC);
+	noded_start(&W.m[A]);
+	stage_run(120 * SEC);
+	if (eng.stop)
+		return false;
+	W.m[A].disk_full = false;
+	stage_isolate(A, false);
+	return script_settle(600 * SEC);
+}
+
 /* ---- steps ------------------------------------------------------------------------------------------------------ */
 
 /* The disks are up by an operator's order; a start fails behind steps that found them so, and is undone. */

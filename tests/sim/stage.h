@@ -61,6 +61,6 @@ stage_world source_lost_when_replaced, source_lost_when_rebuilt, source_lost_in_
 stage_world frozen_where_drbd_hangs, hung_with_the_yes, hung_beside_a_dead_mirror, noded_anew_in_the_hang, back_before_the_bite, hung_and_replicates, lvm_hangs_beside;
 stage_world split_by_hand, split_found_late;
 stage_world lease_not_over, silent_for_the_new, nobody_guarded, connected_and_silent, off_without_effect, was_so_before, told_twice,
-	pinned_for_nothing;
+	pinned_for_nothing, guard_not_written;
 
 #endif

@@ -321,6 +321,39 @@ static void an_unknown_boot_is_no_evidence_against_who_answers(void **state)
 	}
 }
 
+/* It is lost in the log until it has reported; a beat that was answered meanwhile is a lease, whatever becomes of its links. */
+static void a_beat_that_was_answered_is_a_lease(void **state)
+{
+	struct rig *r = *state;
+	struct node n;
+
+	schema_init(&node_schema, &n);
+	schema_copy(&node_schema, &n, &state_node(core_state(r->core), NODE1)->n);
+	n.auto_rejoin = 0;
+	n.liveness = NODE_LOST;
+	(void)str_copy(n.evidence_boot, sizeof(n.evidence_boot), "b1");
+	AUTO_FREE char *text = schema_encode_text(&node_schema, &n);
+	schema_done(&node_schema, &n);
+	core_free(r->core);
+	keep(r, "/gantry/node/" NODE1, text);
+	keep_instance(r, 5, true, true);
+	start_core(r);
+	struct sinstance *s = (struct sinstance *)(uintptr_t)state_instance(core_state(r->core), VM);
+
+	(void)str_copy(s->i.guard_node, sizeof(s->i.guard_node), NODE1);
+	s->i.guard_rev = state_ha_rev(core_state(r->core), &s->i);
+	assert_true(evidence_holds(core_state(r->core), &s->i, EVIDENCE_LEASE));
+	node1_answers(r, "b1");
+	core_node_links(r->core, NODE1, 0, "", "", 0);
+	commit_all(r);
+	assert_int_equal(state_node(core_state(r->core), NODE1)->n.liveness, NODE_LOST);
+	assert_false(evidence_holds(core_state(r->core), &s->i, EVIDENCE_LEASE));
+	tick(r, LEASE_MS + LEASE_MS / 4 - 1);
+	assert_false(evidence_holds(core_state(r->core), &s->i, EVIDENCE_LEASE));
+	tick(r, 1);
+	assert_true(evidence_holds(core_state(r->core), &s->i, EVIDENCE_LEASE));
+}
+
 /* ---- guests that do not belong ------------------------------------------------------------------------------ */
 
 #define NOBODYS "55555555-5555-4555-8555-555555555555"
@@ -798,7 +831,7 @@ int main(void)
 		T(its_next_boot_runs_nothing_of_that_one),
 		T(an_unknown_boot_is_no_evidence_against_who_answers),
 		T(a_guest_on_the_wrong_node_is_an_alarm),
-		T(no_job_waits_for_a_lost_disk), T(who_is_not_seen_has_not_ended), T(what_was_learnt_of_a_node_stays),
+		T(no_job_waits_for_a_lost_disk), T(who_is_not_seen_has_not_ended), T(a_beat_that_was_answered_is_a_lease), T(what_was_learnt_of_a_node_stays),
 		T(who_crashes_waits_longer_though_its_mirror_is_whole_again),
 		T(what_failed_is_tried_at_once_when_the_mirror_is_whole_again),
 		T(what_a_replacement_left_is_finished_with_back_off),
