@@ -158,6 +158,7 @@ int master_new(struct loop *l, const struct conf *conf, struct master **ret, str
 	term_init(&m->term, m->self, m->boot, conf->lease_ms, loop_now_ms(l));
 	m->timer = loop_timer_new(l, tick, m);
 	m->look = loop_timer_new(l, master_term_due, m);
+	m->again = loop_timer_new(l, master_commit_due, m);
 	set_timer(m);
 	*ret = m;
 	return 0;
@@ -172,6 +173,8 @@ void master_free(struct master *m)
 		loop_timer_free(m->timer);
 	if (m->look)
 		loop_timer_free(m->look);
+	if (m->again)
+		loop_timer_free(m->again);
 	for (size_t i = 0; i < ARRAY_SIZE(m->servers); i++)
 		link_server_free(m->servers[i]);
 	master_forget_links(m);

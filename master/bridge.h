@@ -67,6 +67,9 @@ struct master {
 	struct core_put *puts;
 	int n_puts;
 	int64_t commit_seq;
+	int commit_tries;        /* of it */
+	int64_t commit_tried_ms; /* when the last one began */
+	struct loop_timer *again; /* one-shot: the next one */
 	char seq_before[48]; /* value of /gantry/seq that the next commit compares with */
 	char heir[UUID_LEN + 1]; /* a hand-over that is about to begin */
 	bool stopping;
@@ -84,6 +87,7 @@ bool master_speaks(const struct master *m);               /* master, and valid a
 void master_term_do(struct master *m, int todo);
 void master_term_due(void *arg);
 void master_commit(struct master *m, const struct core_action *a);
+void master_commit_due(void *arg);
 void master_drop_core(struct master *m);
 void master_hand_over(struct master *m, const char *heir); /* "" = anybody; may be called from inside a call of the core */
 

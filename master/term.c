@@ -22,7 +22,38 @@ static int store_timeout_ms(const struct master *m)
 
 /* ---- commits ------------------------------------------------------------------------------------- */
 
+#define AGAIN_MS 50
+
 static void try_commit(struct master *m);
+
+void master_commit_due(void *arg)
+{
+	struct master *m = arg;
+
+	if (m->core && m->puts && !m->stopping)
+		try_commit(m);
+}
+
+/*
+ * It is not in, and the term is ours: once more. The second time at once, as an answer is lost now and then; after that not faster than a beat in the
+ * end: a store that answers quickly, and takes nothing (its space is used up, somebody else's hand has written /gantry/seq), would be asked thousands of
+ * times a second, and logs each of them. Counted from the last try's beginning: who had to wait for an answer has waited.
+ */
+static void commit_again(struct master *m)
+{
+	int64_t pause = m->commit_tries < 2 ? 0 : AGAIN_MS, most = m->term.lease_ms / 12, now = loop_now_ms(m->loop);
+
+	for (int i = 2; i < m->commit_tries && pause < most; i++)
+		pause *= 2;
+	if (pause > most)
+		pause = most;
+	if (m->commit_tries == 3)
+		log_warning("commit %" PRId64 " is not taken: it is tried on", m->commit_seq);
+	if (m->commit_tried_ms + pause <= now)
+		try_commit(m);
+	else
+		loop_timer_start(m->again, m->commit_tried_ms + pause - now, 0);
+}
 
 /* The epoch stands in it: another master that goes on counting never writes the same text. */
 static void seq_text(const struct master *m, int64_t seq, char *out, size_t size)
@@ -61,15 +92,12 @@ static void commit_master_read(void *arg, const struct store_result *r)
 
 	if (!m->core || !m->puts)
 		return;
-	if (r->outcome != STORE_OK) {
-		try_commit(m);
-		return;
-	}
-	(void)value_of(r, TERM_MASTER, &rev);
-	if (rev != m->term.epoch)
+	if (r->outcome == STORE_OK)
+		(void)value_of(r, TERM_MASTER, &rev);
+	if (r->outcome == STORE_OK && rev != m->term.epoch)
 		commit_end(m, false);
 	else
-		try_commit(m);
+		commit_again(m);
 }
 
 static void commit_seq_read(void *arg, const struct store_result *r)
@@ -120,6 +148,8 @@ static void try_commit(struct master *m)
 	struct store_op ops[STORE_OPS_MAX];
 	int n = 0;
 
+	m->commit_tries++;
+	m->commit_tried_ms = loop_now_ms(m->loop);
 	seq_text(m, m->commit_seq, now, sizeof(now));
 	const struct store_cmp cmps[] = {
 		{ .kind = STORE_CMP_MOD_REV, .key = TERM_MASTER, .revision = m->term.epoch },
@@ -142,6 +172,7 @@ static void try_commit(struct master *m)
 void master_commit(struct master *m, const struct core_action *a)
 {
 	m->commit_seq = a->seq;
+	m->commit_tries = 0;
 	m->n_puts = a->n_puts;
 	m->puts = xcalloc((size_t)a->n_puts + 1, sizeof(*m->puts));
 	for (int i = 0; i < a->n_puts; i++)
@@ -298,6 +329,8 @@ void master_drop_core(struct master *m)
 	core_puts_free(m->puts, m->n_puts);
 	m->puts = NULL;
 	m->n_puts = 0;
+	if (m->again)
+		loop_timer_stop(m->again);
 	m->paused = m->unheard = false;
 	master_address_down(m);
 	master_nodes_reset(m);
