@@ -463,3 +463,12 @@ int check_name(const char *of, const char *name, struct err *err)
 	(void)err_set(err, ERR_BAD_VALUE, "'%s' is no name for %s", name, of);
 	return err_hint(err, "use letters, digits, '-' and '.', beginning with a letter or digit");
 }
+
+int part_voters(const struct state *st)
+{
+	int n = 0;
+
+	for (int i = 0; i < st->n_nodes; i++)
+		n += st->nodes[i]->n.candidate == 1;
+	return n;
+}

@@ -35,6 +35,7 @@ void part_guest(const struct state *st, const struct instance *i, struct step_gu
 void part_guest_ref(const struct instance *i, struct step_guest_ref *ret);
 /* What a node that answers has told of its replica; NULL = nothing, or it does not answer. */
 const struct obs_drbd *part_seen_drbd(const struct state *st, const char *node, const struct instance *i);
+int part_voters(const struct state *st); /* nodes that are, by the record */
 /* A part of a command of several jobs (core/plan.c): an earlier one that failed must not make this one do something else. */
 int part_need_from(const struct state *st, const struct instance *i, const char *from, struct err *err) WARN_UNUSED;
 /* What a plan cannot take off a node that does not answer goes into the job's result, each with the command that removes it there. */

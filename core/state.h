@@ -86,7 +86,6 @@ struct state {
 	int64_t epoch;
 	int64_t now_ms;               /* CLOCK_BOOTTIME, from the newest event */
 	int64_t wall_ms;              /* for display and records */
-	int n_voters;                 /* etcd voters, from node objects */
 	int64_t planning_job;         /* the job that is planned right now, 0 = none: a request is only tried */
 };
 
