@@ -190,7 +190,7 @@ void failover_tick(struct core *c)
 		struct sinstance *s = c->st.instances[i];
 
 		check_outside(c, s);
-		if (!own_confirmed(&s->i.own) || s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 ||
+		if (!own_confirmed(&s->i.own) || s->i.template != TEMPLATE_DRBD || s->i.admin_state != ADMIN_UP || !lost(c, &s->i) || c->st.cluster.arbitration != 1 || s->i.own.arbitrated != 1 ||
 		    state_ha_policy(&c->st, &s->i) != HA_FAILOVER) {
 			s->ha_tries = 0;
 			s->ha_key = NULL;

@@ -123,8 +123,8 @@ static int failover_planned(const struct state *st, const struct op_instance_fai
 }
 
 /* The owner is off, by evidence: the mirror proves itself first (H7), the log decides, the cut follows (H9). */
-static int failover_lost(const struct state *st, const struct instance *i, const struct snode *from, const struct snode *to, bool as_is, struct plan *p,
-			 struct err *err)
+static int failover_lost(const struct state *st, const struct op_instance_failover *a, const struct instance *i, const struct snode *from,
+			 const struct snode *to, bool as_is, struct plan *p, struct err *err)
 {
 	struct evidence_found e;
 
@@ -135,6 +135,11 @@ static int failover_lost(const struct state *st, const struct instance *i, const
 	if (!own_current(&i->own, to->n.uuid) && !as_is)
 		return err_set(err, ERR_STALE_REPLICA, "the mirror of '%s' on node '%s' lacks acknowledged writes", i->name, to->n.name),
 		       err_hint(err, "bring node '%s' back; or --ignore-consistency, which loses them", from ? from->n.name : "gone");
+	/* Without arbitration the log does not know what it wrote alone; but its replica is there again, and does. */
+	if (i->own.arbitrated != 1 && from && from->connected && own_current(&i->own, from->n.uuid) && a->ignore_consistency != 1)
+		return err_set(err, ERR_STALE_REPLICA, "node '%s' is back, and its replica of '%s' may have acknowledged writes that the mirror lacks", from->n.name,
+			       i->name),
+		       err_hint(err, "'gnt node modify -O no %s' lets it take part again; --ignore-consistency loses what the mirror lacks", from->n.name);
 	add_target(st, i, to->n.uuid, as_is, e.kind == EVIDENCE_LEASE ? e.apart_ms : FIELD_UNSET, p);
 	if (i->own.target[0]) /* a migration that no job looks after any more */
 		add_own(p, st, i->own.run == RUN_TARGET ? STEP_KIND_own_settle : STEP_KIND_own_migrate_end, i, i->own.target, false);
@@ -227,7 +232,7 @@ int plan_instance_failover(const struct state *st, const void *args, struct rng 
 		rc = failover_frozen(st, i, from, to, ret);
 	} else {
 		as_is = a->ignore_consistency == 1 && !target_is_whole(st, i, from, to);
-		rc = planned ? failover_planned(st, a, i, from, to, as_is, ret, err) : failover_lost(st, i, from, to, as_is, ret, err);
+		rc = planned ? failover_planned(st, a, i, from, to, as_is, ret, err) : failover_lost(st, a, i, from, to, as_is, ret, err);
 	}
 	if (rc < 0)
 		return rc;

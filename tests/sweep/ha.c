@@ -130,6 +130,23 @@ static void no_watchdog(void)
 	scene_end(w);
 }
 
+/* The cluster is arbitrated, this instance's turn has not come: the log does not know what its owner wrote alone. A person may decide, nobody else. */
+static void not_arbitrated_yet(void)
+{
+	struct world *w = scene_guarded("not arbitrated yet");
+
+	((struct cluster *)(uintptr_t)&core_state(w->core)->cluster)->arbitration_held = 1; /* it does not come */
+	state_instance_named(core_state(w->core), "vm1")->i.own.arbitrated = 0;
+	world_node_down(w, 1);
+	world_run(w, 20000);
+	(void)world_request(w, "node.fence", "{\"name\":\"node2\",\"confirmed_off\":true}");
+	world_run(w, 60000);
+	CHECK(live(w, 1) == NODE_FENCED && strcmp(owner(w, "vm1"), "node2") == 0);
+	(void)world_request(w, "instance.failover", "{\"name\":\"vm1\"}");
+	CHECK(run_until(w, vm1_on_3, 30000));
+	scene_end(w);
+}
+
 /* Nobody waits for a node that is marked offline; its guests with ha=failover still come back. */
 static void marked_offline(void)
 {
@@ -696,6 +713,7 @@ int main(void)
 	hung();
 	no_watchdog();
 	marked_offline();
+	not_arbitrated_yet();
 	old_guard();
 	policy_changed_and_back();
 	not_asked_for();

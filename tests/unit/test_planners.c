@@ -103,6 +103,28 @@ static void a_frozen_guest_is_taken_apart_before_it_is_ended(void **state)
 	assert_int_equal(json_bool(w->plan.steps[apart].args, "force", false), 1);
 }
 
+/* It is back in a new boot and waits for a person: its guest has ended. Without arbitration only its replica knows what it wrote alone. */
+static void who_is_back_may_have_written_alone(void **state)
+{
+	struct world *w = *state;
+	struct sinstance *s = add_instance(&w->st, true, true);
+	struct snode *a = state_node(&w->st, A);
+
+	a->n.liveness = NODE_FENCED;
+	a->n.evidence = EVIDENCE_REPORT;
+	a->n.offline = 1;
+	(void)str_copy(a->n.evidence_boot, sizeof(a->n.evidence_boot), "boot");
+	(void)str_copy(a->boot_id, sizeof(a->boot_id), "next");
+	for (int arbitrated = 0; arbitrated < 2; arbitrated++) {
+		s->i.own.arbitrated = arbitrated;
+		a->connected = true;
+		assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), arbitrated ? 0 : -ERR_STALE_REPLICA);
+		assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\",\"ignore_consistency\":true}"), 0);
+		a->connected = false; /* nobody can ask it */
+		assert_int_equal(plan(w, OP_instance_failover, "{\"name\":\"vm1\"}"), 0);
+	}
+}
+
 /* Known to be off, and it answers in just that boot: a person's word that came late is no evidence of what runs there now (009). */
 static void who_answers_is_not_off(void **state)
 {
@@ -955,7 +977,7 @@ int main(void)
 		T(failover_to_a_replica_that_resyncs),
 		T(failover_to_a_replica_that_is_not_current),
 		T(failover_of_what_is_down),
-		T(who_answers_is_not_off),
+		T(who_answers_is_not_off), T(who_is_back_may_have_written_alone),
 		T(taken_from_a_node_that_answers),
 		T(taken_from_a_node_that_is_off),
 		T(nothing_to_ignore),
