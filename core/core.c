@@ -591,6 +591,18 @@ static int64_t held_ms(struct core *c, struct sinstance *s, const struct snode *
 	return left > 0 ? left : 0;
 }
 
+static void tell_answer(struct core *c, struct sinstance *s, const struct snode *n, const struct msg_ask *m, const struct msg_verdict *v)
+{
+	char *text = xasprintf("instance '%s': node '%s' asked %s (loss %lld, generation %lld): %s, generation %lld", s->i.name, n->n.name,
+			       m->shrink == 1 ? "out of current" : "to go on alone", (long long)m->number, (long long)m->gen, verdict_names[v->verdict],
+			       (long long)v->gen);
+
+	if (!s->answer_told || strcmp(s->answer_told, text) != 0)
+		core_event(c, "%s", text);
+	free(s->answer_told);
+	s->answer_told = text;
+}
+
 void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 {
 	struct sinstance *s = state_instance(&c->st, m->instance);
@@ -622,9 +634,7 @@ void core_ask(struct core *c, const char *node, const struct msg_ask *m)
 			core_put_instance(c, s);
 	}
 	v.gen = s->i.own.gen;
-	core_event(c, "instance '%s': node '%s' asked %s (loss %lld, generation %lld): %s, generation %lld", s->i.name, n->n.name,
-		   m->shrink == 1 ? "out of current" : "to go on alone", (long long)m->number, (long long)m->gen,
-		   verdict_names[v.verdict], (long long)v.gen);
+	tell_answer(c, s, n, m, &v);
 	outbox_touch(c->out); /* "no" and "stale" too rest on being master still */
 	bool yes = v.verdict == VERDICT_YES;
 	if (m->shrink == 1) /* it has left, which the generations tell it: a handler that waits there, or a frozen Primary, would take this yes for its own (H3) */

@@ -28,6 +28,7 @@ static void sinstance_free(struct sinstance *i)
 {
 	schema_done(&instance_schema, &i->i);
 	free(i->ha_why);
+	free(i->answer_told);
 	free(i->stray_on);
 	free(i->held_boot);
 	strs_clear(&i->asked_out, &i->n_asked_out);

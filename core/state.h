@@ -54,6 +54,7 @@ struct sinstance {
 	/* a yes that is held (H17): for which question, since when */
 	int64_t held_number, held_ms;
 	char *held_boot;
+	char *answer_told;      /* the newest question and what it was told, in words: one that is asked again each second is told once. NULL = none yet */
 	/* who asked to leave current because of a lost disk, at that generation, and could not be let go: not in the store, core/word.c says why */
 	char **asked_out;
 	int n_asked_out;

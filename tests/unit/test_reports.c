@@ -119,6 +119,33 @@ static void who_leaves_current_is_not_told_to_go_on(void **state)
 	assert_int_equal(r->gen_told, 6); /* it knows that it is out */
 }
 
+/* Who has lost its own disk, and waits for its mirror's, asks each second for as long as that takes. */
+static void a_question_that_is_asked_again_is_told_once(void **state)
+{
+	struct rig *r = *state;
+	struct msg_ask a;
+	int told = 0;
+
+	keep_instance(r, 5, true, true);
+	master_changes(r, 0);
+	schema_init(&msg_ask_schema, &a);
+	(void)str_copy(a.instance, sizeof(a.instance), VM);
+	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
+	a.gen = 5;
+	for (int k = 0; k < 5; k++) {
+		a.number = k / 3; /* the fourth is about another loss */
+		core_ask(r->core, NODE1, &a);
+		commit_all(r);
+		assert_string_equal(r->verdict, "not-now");
+	}
+	ask_uncommitted(r, "e", "event.list", json_object());
+	commit_all(r);
+	AUTO_FREE char *text = json_dumps(r->reply, 0);
+	for (const char *at = text; (at = strstr(at, "asked to go on alone")); at++)
+		told++;
+	assert_int_equal(told, 2);
+}
+
 /*
  * H7: NODE1's yes came when its disk was gone already, as it says; NODE2 takes current over again, if by its own word, at this generation, it is good. A
  * question of an older generation, and the same one once more, change nothing.
@@ -826,7 +853,7 @@ int main(void)
 		T(who_is_left_in_current_has_said_that_it_is_good),
 		T(who_leaves_current_is_not_told_to_go_on),
 		T(a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good),
-		T(a_link_alone_is_no_answer), T(info_shows_who_lost),
+		T(a_link_alone_is_no_answer), T(a_question_that_is_asked_again_is_told_once), T(info_shows_who_lost),
 		T(who_has_answered_is_not_off_for_the_next_master),
 		T(its_next_boot_runs_nothing_of_that_one),
 		T(an_unknown_boot_is_no_evidence_against_who_answers),
