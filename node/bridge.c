@@ -207,6 +207,7 @@ void node_free(struct noded *n)
 	free(n->gens);
 	report_forget(n);
 	strs_clear(&n->unmarked, &n->n_unmarked);
+	free(n->unkept);
 	conf_done(&n->conf);
 	free(n);
 }

@@ -101,6 +101,8 @@ struct noded {
 	struct agent *agent;
 	struct workers *workers;
 	struct exec_env env;
+	char *unkept;           /* why the settings are not on the disk; NULL = they are */
+	int64_t keep_at_ms;     /* ... and when that is tried again */
 	struct step_settings settings; /* the cluster's, as the master last said */
 	struct list steps;      /* running: steps.c */
 	struct list asked;      /* orders that are not answered yet, and by which network they came: steps.c */

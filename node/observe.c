@@ -353,6 +353,8 @@ static void look_done(void *arg, int rc, const struct err *err)
 		n->look_volumes = n->look_volumes || l->volumes_again;
 		schema_done(&observed_schema, &n->seen);
 		n->seen = l->o;
+		if (n->unkept && n->seen.n_problems < PROBLEMS_MAX)
+			strs_add(&n->seen.problems, &n->seen.n_problems, n->unkept);
 		n->seen_began_ms = l->began_ms;
 		n->seen.cert_expires_s = n->id.expires_s;
 		n->seen.cert_due_s = n->id.due_s;

@@ -362,12 +362,34 @@ static int on_forget(void *who, void *by, const void *msg, struct err *err)
 	return 0;
 }
 
+/*
+ * They are used from here on. That they cannot be kept, on a full disk say, is a problem of this node's next start, and no reason to lose the master for it:
+ * hung up on, it would send them again at once, and again.
+ */
+static void keep(struct noded *n, const struct step_settings *s)
+{
+	struct err err = ERR_INIT;
+	int rc = n->env.system->settings_install(n->env.system, s, &err);
+
+	if (rc < 0 && !n->unkept) {
+		log_err_record(LOG_LEVEL_ERR, "the cluster's settings", &err);
+		n->unkept = xasprintf("the cluster's settings cannot be kept: %s", err.msg);
+		observe_problem(n, n->unkept);
+	} else if (rc == 0 && n->unkept) {
+		log_notice("the cluster's settings are kept");
+		free(n->unkept);
+		n->unkept = NULL;
+		observe_now(n);
+	}
+	n->keep_at_ms = loop_now_ms(n->loop) + n->conf.lease_ms;
+}
+
 static int on_settings(void *who, void *by, const void *msg, struct err *err)
 {
-	struct noded *n = who;
-
 	(void)by;
-	return n->env.system->settings_install(n->env.system, msg, err);
+	(void)err;
+	keep(who, msg);
+	return 0;
 }
 
 enum when { WHEN_WELCOME, WHEN_GREETED, WHEN_REPLY };
@@ -673,6 +695,8 @@ void uplink_tick(struct noded *n)
 
 	if (!n->member || n->stopping || keeps_silent(n))
 		return;
+	if (n->unkept && now >= n->keep_at_ms)
+		keep(n, &n->settings);
 	for (int i = 0; i < 2; i++)
 		if (!n->up[i].k && now >= n->up[i].dial_at_ms)
 			dial(n, &n->up[i], now);

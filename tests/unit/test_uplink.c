@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,6 +17,7 @@
 #include "io/pki.h"
 #include "io/spawn.h"
 #include "node/node.h"
+#include "schema/wire.h"
 #include "storage/runner.h"
 #include "tests/unit/loop_wait.h"
 
@@ -38,6 +40,7 @@ struct side { /* the master's end of one network */
 	bool deaf; /* beats come and are not answered: what is said by this end does not arrive, or what the node says */
 	bool standby; /* it is not master, and knows of none */
 	int hellos, beats, results, observes, requests, closed;
+	int unkept, kept; /* of its reports those that say that it cannot keep the settings, and, after them, those that do not */
 };
 
 struct rig {
@@ -123,6 +126,8 @@ static void on_frame(void *arg, struct link *k, const char *text, size_t len)
 		s->results++;
 	} else if (strcmp(type, "observe") == 0) {
 		s->observes++;
+		s->unkept += strstr(text, "cannot be kept") != NULL;
+		s->kept += s->unkept && !strstr(text, "cannot be kept");
 	} else if (strcmp(type, "request") == 0) {
 		s->requests++;
 	} else if (strcmp(type, "ask") == 0) {
@@ -424,6 +429,36 @@ static void when_the_master_is_silent_a_candidate_is_listened_to(void **state)
 		assert_int_equal(r->sides[i].hellos, 1);
 }
 
+/* A full disk: the settings that the master tells it are used, and it says that it cannot keep them; the master is not lost for that. */
+static void settings_that_cannot_be_kept_are_no_reason_to_hang_up(void **state)
+{
+	struct rig *r = *state;
+	struct side *primary = &r->sides[PRIMARY], *replication = &r->sides[REPLICATION];
+	AUTO_FREE char *path = conf_state_path(&r->node->conf, "settings.json");
+	struct step_settings s;
+
+	schema_copy(&step_settings_schema, &s, &r->node->settings);
+	int64_t version = ++s.version;
+	AUTO_FREE char *text = wire_text_at("settings", &step_settings_schema, &s, s.level);
+	schema_done(&step_settings_schema, &s);
+	must(r, &primary->observes, 1);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0); /* nothing can be put in its place */
+	assert_int_equal(link_send(primary->link, text, strlen(text)), 0);
+	must(r, &primary->unkept, 1);
+	for (int i = 0; i < SIDES; i++)
+		must(r, &r->sides[i].beats, r->sides[i].beats + 2);
+	assert_true(r->node->settings.version == version);
+	assert_int_equal(rmdir(path), 0);
+	must(r, &primary->kept, 1);
+	assert_true(file_exists(path));
+	for (int i = 0; i < SIDES; i++) {
+		assert_int_equal(r->sides[i].hellos, 1);
+		assert_int_equal(r->sides[i].closed, 0);
+	}
+	assert_int_equal(replication->unkept, 0);
+}
+
 static void see_listens(void *arg)
 {
 	struct rig *r = arg;
@@ -506,6 +541,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(when_both_are_silent_both_are_cut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_is_not_master_is_listened_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_is_listened_to_for_a_beat, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(settings_that_cannot_be_kept_are_no_reason_to_hang_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_asks_again_when_it_was_told_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(whoever_is_named_is_dialled, set_up_standby, tear_down),
 		cmocka_unit_test_setup_teardown(when_the_master_is_silent_a_candidate_is_listened_to, set_up_standby, tear_down),
