@@ -42,10 +42,10 @@ static const char *nobody_decides(const struct core *c, const struct snode *n)
 
 		voters += o->n.candidate == 1;
 		left += o->n.candidate == 1 && !gone;
-		if (o->n.offline == 1)
+		if (o->n.offline == 1 && !o->connected)
 			continue;
 		nodes++;
-		silent += gone;
+		silent += o == n || (gone && o->n.offline != 1);
 	}
 	if (2 * left <= voters)
 		return "no majority of voters would be left: nobody could decide";

@@ -123,10 +123,10 @@ bool live_storm(const struct core *c)
 	for (int i = 0; i < c->st.n_nodes; i++) {
 		const struct snode *n = c->st.nodes[i];
 
-		if (n->n.offline == 1)
-			continue;
+		if (n->n.offline == 1 && !n->connected)
+			continue; /* whether it should answer is not known; of one that does, it is */
 		all++;
-		silent += live_of(n) == NODE_SUSPECT || live_of(n) == NODE_LOST;
+		silent += (live_of(n) == NODE_SUSPECT || live_of(n) == NODE_LOST) && !(n->n.offline == 1 && n->connected);
 	}
 	return 3 * silent > all;
 }

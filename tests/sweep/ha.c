@@ -130,6 +130,28 @@ static void no_watchdog(void)
 	scene_end(w);
 }
 
+static bool report_of(struct world *w, const char *node, const char *why);
+
+/* One of three waits for a person, offline, and answers; the next one dies. It is one of three that is silent, not one of two. */
+static void one_waits_and_one_dies(void)
+{
+	struct world *w = scene_cluster("one waits, offline, and one dies");
+
+	world_free(w);
+	w = world_new(world_seed(7), 3, true);
+	add_instance(w, "vm1", "node2:node1", "\"ha\":\"failover\"");
+	CHECK(run_until(w, vm1_guarded, 10000));
+	int64_t job = world_request(w, "node.modify", "{\"name\":\"node3\",\"offline\":true}");
+	world_run(w, 1000);
+	CHECK(strcmp(world_job_state(w, job), "success") == 0);
+	CHECK(report_of(w, "node2", ""));
+	world_node_down(w, 1);
+	world_run(w, 30000);
+	CHECK(strcmp(owner(w, "vm1"), "node1") == 0 && runs_at(w, "vm1") == 0);
+	CHECK(inst(w, "vm1")->own.evidence == EVIDENCE_LEASE);
+	scene_end(w);
+}
+
 /* The cluster is arbitrated, this instance's turn has not come: the log does not know what its owner wrote alone. A person may decide, nobody else. */
 static void not_arbitrated_yet(void)
 {
@@ -713,6 +735,7 @@ int main(void)
 	hung();
 	no_watchdog();
 	marked_offline();
+	one_waits_and_one_dies();
 	not_arbitrated_yet();
 	old_guard();
 	policy_changed_and_back();
