@@ -10,9 +10,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "common/xmem.h"
 #include "tests/sim/world.h"
+
+#ifdef GANTRY_COVERAGE
+#include <gcov.h>
+#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WITH_ASAN 1
@@ -457,4 +462,12 @@ void engine_free(void)
 	free(eng.heap);
 	eng.heap = NULL;
 	eng.cap_heap = 0;
+}
+
+void child_exit(int status)
+{
+#ifdef GANTRY_COVERAGE
+	__gcov_dump();
+#endif
+	_exit(status);
 }

@@ -82,4 +82,7 @@ extern bool tracing;
 extern enum log_level trace_level; /* of the daemons' own log: twin_os.c */
 void trace(const char *fmt, ...) PRINTF(1, 2);
 
+/* The end of a child that has run a world: nothing is torn down; in a build for coverage what it has run is counted, which gcov does at exit() only. */
+__attribute__((noreturn)) void child_exit(int status);
+
 #endif

@@ -106,7 +106,7 @@ static void run_seed(uint64_t seed, uint64_t without, struct result *ret)
 		ret->counts = W.counts;
 		ret->us = eng.now;
 		(void)str_copy(ret->why, sizeof(ret->why), W.why);
-		_exit(write(pipes[1], ret, sizeof(*ret)) == (ssize_t)sizeof(*ret) ? 0 : 1);
+		child_exit(write(pipes[1], ret, sizeof(*ret)) == (ssize_t)sizeof(*ret) ? 0 : 1);
 	}
 	(void)close(pipes[1]);
 	if (read(pipes[0], ret, sizeof(*ret)) != (ssize_t)sizeof(*ret)) {
@@ -221,7 +221,7 @@ static int seeds(uint64_t first, uint64_t n, int jobs, bool shrinks)
 	for (int j = 1; j < jobs; j++)
 		if (fork() == 0) {
 			run_seeds(first, n, j, jobs, shrinks, &t[j]);
-			_exit(0);
+			child_exit(0);
 		}
 	run_seeds(first, n, 0, jobs, shrinks, &t[0]);
 	for (int j = 1; j < jobs; j++) {
@@ -248,7 +248,7 @@ static int directed_world(int i)
 			if (!ok)
 				(void)printf("FAILED: directed %s, seed %llu: %s: %s\n", directed[i].rule, (unsigned long long)seed, directed[i].what, W.why);
 			(void)fflush(stdout);
-			_exit(ok ? 0 : 1);
+			child_exit(ok ? 0 : 1);
 		}
 		int status = 0;
 		if (waitpid(pid, &status, 0) < 0 || status != 0)

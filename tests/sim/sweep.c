@@ -261,23 +261,23 @@ static void sweep_one(size_t i, int voters, int only_kind, int only_at)
 	int pipes[2];
 
 	if (!prepare(s, voters))
-		_exit(1);
+		child_exit(1);
 	(void)fflush(stdout);
 	if (only_kind >= 0)
-		_exit(run_on(s, (enum kind)only_kind, only_at, &c) ? 0 : 1);
+		child_exit(run_on(s, (enum kind)only_kind, only_at, &c) ? 0 : 1);
 	if (pipe(pipes) < 0)
-		_exit(1);
+		child_exit(1);
 	pid_t pid = fork();
 	if (pid == 0) {
 		bool ok = run_on(s, NONE, 0, &c);
 
 		(void)fflush(stdout);
-		_exit(write(pipes[1], &c, sizeof(c)) == (ssize_t)sizeof(c) && ok ? 0 : 1);
+		child_exit(write(pipes[1], &c, sizeof(c)) == (ssize_t)sizeof(c) && ok ? 0 : 1);
 	}
 	running = runs = 1;
 	reap(0);
 	if (failed || read(pipes[0], &c, sizeof(c)) != (ssize_t)sizeof(c))
-		_exit(1);
+		child_exit(1);
 	for (int k = FAIL; k < KINDS; k++)
 		for (int at = 0; at < places((enum kind)k, &c); at++) {
 			if (!chosen(i, (enum kind)k, at))
@@ -288,13 +288,13 @@ static void sweep_one(size_t i, int voters, int only_kind, int only_at)
 				bool ok = run_on(s, (enum kind)k, at, &c);
 
 				(void)fflush(stdout);
-				_exit(ok ? 0 : 1);
+				child_exit(ok ? 0 : 1);
 			}
 			reap(0);
 		}
 	(void)fprintf(stderr, "%s%s: %lld calls, %lld commits, %lld messages: %d runs, %d failed\n", s->name, voters == 3 ? " (3 voters)" : " (1 voter)",
 		      (long long)c.calls, (long long)c.commits, (long long)c.frames, runs, failed);
-	_exit(failed ? 1 : 0);
+	child_exit(failed ? 1 : 0);
 }
 
 static int uncovered(void)
