@@ -479,6 +479,14 @@ void core_node_beat(struct core *c, const char *node)
 	done(c);
 }
 
+void core_node_clock(struct core *c, const char *node, int64_t skew_ms)
+{
+	struct snode *n = state_node(&c->st, node);
+
+	if (n)
+		n->clock_skew_ms = skew_ms; /* shown, and nothing rests on it */
+}
+
 /* The watchdog of its node guards the guest, under the newest permission: kept in the log, for the master after us (008). */
 static void note_guards(struct core *c, const struct snode *n)
 {

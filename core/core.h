@@ -95,6 +95,7 @@ void core_node_links(struct core *c, const char *node, int links, const char *bo
 void core_tell_again(struct core *c);
 /* What nodes say; node = uuid, from the link's certificate. Messages are borrowed; the core checks whom they come from, and drops what is old. */
 void core_node_beat(struct core *c, const char *node);
+void core_node_clock(struct core *c, const char *node, int64_t skew_ms); /* its clock less ours */
 void core_node_observed(struct core *c, const char *node, const struct observed *o);
 void core_step_result(struct core *c, const char *node, const struct msg_step_result *m);
 void core_step_progress(struct core *c, const char *node, const struct msg_step_progress *m);

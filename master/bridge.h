@@ -24,7 +24,7 @@ struct peer { /* one link of a node, or of somebody who joins */
 	char version[32];
 	int64_t level_oldest, level_newest; /* from its hello */
 	int64_t level;        /* that it was welcomed at; 0 = not yet */
-	int64_t clock_skew_ms; /* its clock less ours, at its hello */
+	int64_t clock_skew_ms; /* its clock less ours, at its hello or newest beat */
 	int64_t heard_ms;     /* when its last frame came */
 	int side;             /* bit 0 primary, bit 1 replication; 0 = no hello yet */
 	struct msg_join *join; /* a join under way: what was asked */

@@ -225,6 +225,10 @@ static int on_beat(void *who, void *by, const void *msg, struct err *err)
 	a.epoch = core_state(m->core)->epoch;
 	master_send_msg(p, "beat_ack", &msg_beat_ack_schema, &a);
 	core_node_beat(m->core, p->node);
+	if (b->wall_ms) { /* it may have been set since the hello */
+		p->clock_skew_ms = b->wall_ms - loop_wall_ms(m->loop);
+		core_node_clock(m->core, p->node, p->clock_skew_ms);
+	}
 	return 0;
 }
 

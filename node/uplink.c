@@ -617,6 +617,7 @@ static void beat(struct noded *n, int64_t now)
 	schema_init(&msg_beat_schema, &b);
 	b.seq = ++n->beat_seq;
 	(void)str_copy(b.boot_id, sizeof(b.boot_id), n->boot);
+	b.wall_ms = loop_wall_ms(n->loop);
 	n->beat_sent_ms[b.seq % 16] = now;
 	n->beat_next_ms = now + beat_ms(n);
 	AUTO_FREE char *text = wire_text_at("beat", &msg_beat_schema, &b, n->settings.level);

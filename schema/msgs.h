@@ -77,7 +77,8 @@ SCHEMA_DECLARE(msg_refused, MSG_REFUSED_ROWS)
 
 #define MSG_BEAT_ROWS(F, T)                                                                                              \
 	F(T, INT, seq, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "counts up; the answer repeats it")                       \
-	F(T, STR, boot_id, UUID_LEN, FIELD_REQUIRED, NULL, "", "of the running kernel")
+	F(T, STR, boot_id, UUID_LEN, FIELD_REQUIRED, NULL, "", "of the running kernel")                                  \
+	F(T, INT, wall_ms, 0, INT64_MAX, 0, "0", "", "its clock when it was sent; 0 = it does not say")
 SCHEMA_DECLARE(msg_beat, MSG_BEAT_ROWS)
 #define MSG_BEAT_ACK_ROWS(F, T)                                                                                          \
 	F(T, INT, seq, 0, INT64_MAX, FIELD_REQUIRED, NULL, "", "of the beat")                                            \

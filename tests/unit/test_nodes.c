@@ -505,6 +505,14 @@ static void a_nodes_clock_is_compared_with_ours(void **state)
 	must(r, &r->frames, 1);
 	int64_t skew = state_node(core_state(r->m.core), UUID_B)->clock_skew_ms;
 	assert_in_range(skew, 50000, 61000);
+	AUTO_FREE char *set = xasprintf("{\"type\":\"beat\",\"seq\":1,\"boot_id\":\"b1\",\"wall_ms\":%lld}", (long long)loop_wall_ms(r->loop) + 1000);
+	say(r, set); /* somebody has set it since */
+	must(r, &r->frames, 2);
+	skew = state_node(core_state(r->m.core), UUID_B)->clock_skew_ms;
+	assert_in_range(skew + 60000, 50000, 61000);
+	say(r, "{\"type\":\"beat\",\"seq\":2,\"boot_id\":\"b1\"}"); /* a version that does not say */
+	must(r, &r->frames, 3);
+	assert_int_equal(state_node(core_state(r->m.core), UUID_B)->clock_skew_ms, skew);
 }
 
 /* ---- versions ------------------------------------------------------------------------------------------------ */
