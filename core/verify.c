@@ -99,12 +99,15 @@ static void verify_replicas(const struct core *c, const struct sinstance *s, str
 		else if (d && d->up == 1 && d->in_sync != 1 && i->admin_state == ADMIN_UP)
 			finding(r, false, "instance", i->name, "wait for the resync, or look at the replication network",
 				"the replica of '%s' on node '%s' is %s, %s", i->name, n->n.name, d->conn, d->disk);
+		bool lives_there = d && i->admin_state == ADMIN_UP && strcmp(n->n.uuid, own_runner(&i->own)) == 0;
+		const char *thaw = d && strcmp(d->disk, "Diskless") == 0 ? "mend the link to its mirror, or 'gnt instance failover'" :
+									   "bring back a majority of voters, or the mirror";
+		const char *rebuild = lives_there ? "'gnt instance migrate', then 'gnt instance replace-disks -s'" : "'gnt instance replace-disks -s'";
+
 		if (d && d->suspended == 1)
-			finding(r, true, "instance", i->name, "bring back a majority of voters, or the mirror", "instance '%s' is frozen on node '%s'",
-				i->name, n->n.name);
+			finding(r, true, "instance", i->name, thaw, "instance '%s' is frozen on node '%s'", i->name, n->n.name);
 		if (d && d->marked == 1)
-			finding(r, true, "instance", i->name, "'gnt instance replace-disks -s'", "the replica of '%s' on node '%s' lost its disk", i->name,
-				n->n.name);
+			finding(r, true, "instance", i->name, rebuild, "the replica of '%s' on node '%s' lost its disk", i->name, n->n.name);
 	}
 	struct err split = ERR_INIT;
 	if (tails_split(&c->st, i) && tails_split_why(&c->st, i, &split) < 0)
