@@ -6,6 +6,7 @@
 
 #include "common/xmem.h"
 #include "core/fence.h"
+#include "core/lease.h"
 #include "core/own.h"
 #include "core/planners.h"
 
@@ -471,7 +472,8 @@ int plan_node_fence(const struct state *st, const void *args, struct rng *rng, s
 		return drill_watchdog(st, a, n, ret, err);
 	if (a->confirmed_off != 1)
 		return fence_by_power(st, n, a->test != 1 ? POWER_OFF : a->yes_power_cycle == 1 ? POWER_DRILL : POWER_CHECK, ret, err);
-	if (n->connected && n->n.liveness != NODE_LOST)
+	/* Its link may stand for long although its power has gone; but one that was heard just now answers, and the word came late. */
+	if (n->connected && (n->n.liveness != NODE_LOST || st->now_ms - n->heard_ms < lease_suspect_ms(st->cluster.lease_ms)))
 		return err_set(err, ERR_WRONG_STATE, "node '%s' answers: it is not off", n->n.name),
 		       err_hint(err, "switch it off, or move its guests with 'gnt node migrate %s'", n->n.name);
 	schema_copy(&node_schema, &after, &n->n);

@@ -381,6 +381,30 @@ static void a_beat_that_was_answered_is_a_lease(void **state)
 	assert_true(evidence_holds(core_state(r->core), &s->i, EVIDENCE_LEASE));
 }
 
+/* It was lost, and is back; the word of a person who looked before that comes after it: it would be called off in the boot in which it answers, for good. */
+static void a_word_that_comes_late_is_refused(void **state)
+{
+	struct rig *r = *state;
+	struct node n;
+
+	schema_init(&node_schema, &n);
+	schema_copy(&node_schema, &n, &state_node(core_state(r->core), NODE2)->n);
+	n.liveness = NODE_LOST;
+	(void)str_copy(n.evidence_boot, sizeof(n.evidence_boot), "b0");
+	AUTO_FREE char *text = schema_encode_text(&node_schema, &n);
+	schema_done(&node_schema, &n);
+	core_free(r->core);
+	keep(r, "/gantry/node/" NODE2, text);
+	start_core(r);
+	core_node_links(r->core, NODE2, 1, "b2", PACKAGE_VERSION, 1700000000000 + r->now_ms);
+	commit_all(r);
+	for (int answers = 1; answers >= 0; answers--) {
+		(void)ask(r, answers ? "a" : "b", "node.fence", json_pack("{s:s, s:b}", "name", "node2", "confirmed_off", 1));
+		assert_int_equal(state_node(core_state(r->core), NODE2)->n.liveness, answers ? NODE_LOST : NODE_FENCED);
+		tick(r, LEASE_MS / 3); /* its link stands; nothing was heard */
+	}
+}
+
 /* ---- guests that do not belong ------------------------------------------------------------------------------ */
 
 #define NOBODYS "55555555-5555-4555-8555-555555555555"
@@ -858,7 +882,7 @@ int main(void)
 		T(its_next_boot_runs_nothing_of_that_one),
 		T(an_unknown_boot_is_no_evidence_against_who_answers),
 		T(a_guest_on_the_wrong_node_is_an_alarm),
-		T(no_job_waits_for_a_lost_disk), T(who_is_not_seen_has_not_ended), T(a_beat_that_was_answered_is_a_lease), T(what_was_learnt_of_a_node_stays),
+		T(no_job_waits_for_a_lost_disk), T(a_word_that_comes_late_is_refused), T(who_is_not_seen_has_not_ended), T(a_beat_that_was_answered_is_a_lease), T(what_was_learnt_of_a_node_stays),
 		T(who_crashes_waits_longer_though_its_mirror_is_whole_again),
 		T(what_failed_is_tried_at_once_when_the_mirror_is_whole_again),
 		T(what_a_replacement_left_is_finished_with_back_off),
