@@ -35,10 +35,10 @@ static bool guarded(const struct state *st, const struct instance *i, const char
 	return i->guard_node[0] && strcmp(i->guard_node, node) == 0 && i->guard_rev == state_ha_rev(st, i);
 }
 
-/* One that is back, and has not reported yet, is still lost in the log; its beats are answered all the same, and each is a lease. */
+/* One that is back, and has not reported yet, is still lost in the log; its beats are answered all the same, and each is a lease. (With the rule off both this and the count that calls it lost are.) */
 static bool holds_lease(const struct state *st, const struct snode *n)
 {
-	return n->answered_ms && st->now_ms - n->answered_ms < lease_lost_ms(st->cluster.lease_ms);
+	return RULE(LEASE_MARGIN) && n->answered_ms && st->now_ms - n->answered_ms < lease_lost_ms(st->cluster.lease_ms);
 }
 
 static void by_lease(const struct state *st, const struct instance *i, const struct snode *from, struct evidence_found *ret)
