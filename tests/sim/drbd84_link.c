@@ -162,7 +162,9 @@ void replica_thaw(struct replica *r, struct replica *p)
 		r->block[r->write.block] = r->write.value;
 		r->hot |= UINT64_C(1) << r->write.block;
 	}
-	if (p)
+	if (p && !replica_good(r) && !replica_good(p))
+		replica_finish_write(r, false); /* sent again to a peer without a disk, which says that it has not written it (P_NEG_ACK) */
+	else if (p)
 		replica_send_write(r); /* sent again */
 }
 
