@@ -91,6 +91,7 @@ first_write_after() { awk -v t="$1" -v not="boot=$2" '$1 > t && / w=ok / && $2 !
 
 other() { case $1 in 1) echo 2 ;; 2) echo 1 ;; esac; }
 boot_id() { on "$1" 'cat /proc/sys/kernel/random/boot_id'; }
+another_boot() { local b; b=$(boot_id "$1") && [ -n "$b" ] && [ "$b" != "$2" ]; } # by its own word
 same_boot() { [ "$(boot_id "$1")" = "$2" ]; }
 other_boot() { local b; b=$(boot_id "$1") && [ -n "$b" ] && [ "$b" != "$2" ]; }
 is_master() { [ "$(gnt "$1" cluster getmaster 2>/dev/null)" = "node$1" ]; }
