@@ -41,14 +41,21 @@ static void word_of_node1(struct rig *r, int64_t gen, const char *disk, bool mar
 	replica_says(r, NODE1, "Primary", "Connected", disk, marked, gen);
 }
 
-static void node1_asks_out(struct rig *r)
+static struct msg_ask question(int64_t gen) /* of NODE1's, about VM */
 {
 	struct msg_ask a;
 
 	schema_init(&msg_ask_schema, &a);
 	(void)str_copy(a.instance, sizeof(a.instance), VM);
 	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
-	a.gen = 5;
+	a.gen = gen;
+	return a;
+}
+
+static void node1_asks_out(struct rig *r)
+{
+	struct msg_ask a = question(5);
+
 	a.shrink = 1;
 	core_ask(r->core, NODE1, &a); /* NODE2 has said nothing: it is not let go */
 	commit_all(r);
@@ -107,10 +114,7 @@ static void who_leaves_current_is_not_told_to_go_on(void **state)
 	keep_instance(r, 5, true, true);
 	master_changes(r, 0);
 	replica_says(r, NODE2, "Secondary", "", "UpToDate", false, 5);
-	schema_init(&msg_ask_schema, &a);
-	(void)str_copy(a.instance, sizeof(a.instance), VM);
-	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
-	a.gen = 5;
+	a = question(5);
 	a.shrink = 1;
 	core_ask(r->core, NODE1, &a);
 	commit_all(r);
@@ -128,10 +132,7 @@ static void a_question_that_is_asked_again_is_told_once(void **state)
 
 	keep_instance(r, 5, true, true);
 	master_changes(r, 0);
-	schema_init(&msg_ask_schema, &a);
-	(void)str_copy(a.instance, sizeof(a.instance), VM);
-	(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
-	a.gen = 5;
+	a = question(5);
 	for (int k = 0; k < 5; k++) {
 		a.number = k / 3; /* the fourth is about another loss */
 		core_ask(r->core, NODE1, &a);
@@ -170,10 +171,7 @@ static void a_yes_for_a_lost_disk_is_handed_to_a_mirror_that_is_good(void **stat
 
 		keep_instance(r, 5, true, true);
 		master_changes(r, 0);
-		schema_init(&msg_ask_schema, &a);
-		(void)str_copy(a.instance, sizeof(a.instance), VM);
-		(void)str_copy(a.boot_id, sizeof(a.boot_id), "b1");
-		a.gen = 5;
+		a = question(5);
 		a.uptodate = 1;
 		core_ask(r->core, NODE1, &a);
 		commit_all(r);
